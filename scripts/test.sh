@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# All tests: set-up, unit and integration tests, documentation examples, end to end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+
+# The end-to-end tests run the binary as a user has it, so it is built before anything looks for it.
+cargo build --workspace --bins
+
+# Tests must pass under both runners: nextest gives each a process of its own and reports better,
+# cargo test is what everybody has.
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace
+    cargo test --workspace --doc --quiet
+else
+    cargo test --workspace
+fi
+
+for suite in e2e/*.sh; do
+    [ -e "$suite" ] || continue
+    echo "e2e: $suite"
+    "$suite"
+done
