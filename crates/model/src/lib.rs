@@ -1,1 +1,28 @@
-//! (being laid)
+//! The nouns of gristmill: plain data that every other crate speaks, and nothing that does I/O.
+//!
+//! Three modules are contracts with the world, each with its rule of change on top and golden
+//! files beside it: [`event`] (what lies on disk), [`wire`] (what workers hear and say) and
+//! [`api`] (what HTTP and `--json` show). Everything else may be renamed freely.
+
+pub mod access;
+pub mod api;
+pub mod attempt;
+pub mod booking;
+pub mod command;
+pub mod digest;
+pub mod event;
+pub mod filter;
+pub mod ids;
+pub mod job;
+pub mod limits;
+pub mod payload;
+pub mod pipeline;
+pub mod problem;
+pub mod resources;
+pub mod retry;
+pub mod template;
+pub mod time;
+pub mod wire;
+
+pub use ids::{AttemptId, BatchId, JobId, PipelineId, ProjectId, WorkerId};
+pub use time::{Span, Time};

@@ -1,0 +1,453 @@
+//! Contract with HTTP clients and `--json` readers.
+//!
+//! **Rule of change.** Under `/v1` a field is never renamed, retyped or removed, and a field that
+//! is always present stays so; new fields may appear at any time, and clients must ignore those
+//! they do not know. Requests refuse unknown fields. Golden files in `golden/` and the checked-in
+//! OpenAPI document hold the shapes; tests compare.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::attempt::{Failure, FailureKind, Usage};
+use crate::ids::{AttemptId, BatchId, JobId, PipelineId, WorkerId};
+use crate::job::JobState;
+use crate::payload::{Artifact, Payload};
+use crate::pipeline::{PipelineSpec, StageSpec};
+use crate::resources::Capacity;
+use crate::time::{Span, Time};
+
+/// Body of `POST /v1/batches`, and the first line of a bulk submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRequest {
+    /// Name of a pipeline that is defined; or give `stages`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// Stages of a pipeline of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Vec<StageSpec>>,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Higher goes first; 0 is ordinary.
+    #[serde(default)]
+    pub priority: i32,
+    /// Labels that all jobs share.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The jobs; in a bulk submission they follow, one a line.
+    #[serde(default)]
+    pub jobs: Vec<JobRequest>,
+    /// Whether more jobs may be added later.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// One job of a submission. Give `input` or `file`, or neither for a job that needs no input.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    /// A text, or any other JSON value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub input: Option<serde_json::Value>,
+    /// A file: a path on a disk shared with the worker, or a blob that was uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Artifact>,
+    /// Where the output file goes, on a disk shared with the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Overrides the batch's priority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Labels beside the batch's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Answer to a submission: 202, or 200 where the idempotency key was known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Accepted {
+    /// The batch.
+    #[schema(value_type = String, example = "b3")]
+    pub batch: BatchId,
+    /// Id of the first new job; the others follow without gaps.
+    #[schema(value_type = String, example = "j17")]
+    pub first_job: JobId,
+    /// How many new jobs.
+    pub jobs: u64,
+    /// Jobs that were known by their keys.
+    pub known: Vec<KnownJob>,
+    /// Whether the whole batch was known by its idempotency key.
+    pub replayed: bool,
+    /// Where to look.
+    pub links: Links,
+}
+
+/// A job of a submission that was known by its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KnownJob {
+    /// Place in the submission, from 0.
+    pub index: u64,
+    /// The job.
+    #[schema(value_type = String, example = "j17")]
+    pub job: JobId,
+}
+
+/// URLs, relative to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Links {
+    /// The thing itself.
+    pub status: String,
+    /// Its results, in order of submission.
+    pub results: String,
+    /// POST here to cancel it.
+    pub cancel: String,
+    /// What happens to it, as server-sent events.
+    pub events: String,
+}
+
+/// A job as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Job {
+    /// Its id.
+    #[schema(value_type = String, example = "j17")]
+    pub id: JobId,
+    /// Its batch.
+    #[schema(value_type = String, example = "b3")]
+    pub batch: BatchId,
+    /// Place in its batch, from 0.
+    pub index: u64,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Name of the stage where it stands, or of the last.
+    pub stage: String,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Its labels, the batch's included.
+    pub labels: BTreeMap<String, String>,
+    /// Idempotency key.
+    pub key: Option<String>,
+    /// The first stage's input.
+    pub input: Payload,
+    /// Where the output file goes, on a shared disk.
+    pub output_path: Option<String>,
+    /// The last stage's output, once it has succeeded.
+    pub result: Option<Payload>,
+    /// Files collected beside the result.
+    pub artifacts: Vec<Artifact>,
+    /// What a person should know though the work was done.
+    pub warnings: Vec<String>,
+    /// The last failure.
+    pub failure: Option<Failure>,
+    /// Attempts so far, over all stages.
+    pub attempts: u32,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    /// When its first attempt was leased.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Time>,
+    /// When it became final.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Time>,
+}
+
+/// One try of one stage of one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// Its id.
+    #[schema(value_type = String, example = "a21")]
+    pub id: AttemptId,
+    /// Its job.
+    #[schema(value_type = String, example = "j17")]
+    pub job: JobId,
+    /// Name of the stage.
+    pub stage: String,
+    /// 1 for the first at this stage.
+    pub number: u32,
+    /// Who had it.
+    #[schema(value_type = String, example = "w2")]
+    pub worker: WorkerId,
+    /// Whether it runs, or how it ended.
+    pub state: AttemptState,
+    /// Its input: the job's, or the earlier stage's output.
+    pub input: Payload,
+    /// Its output, if it succeeded.
+    pub output: Option<Payload>,
+    /// Why not, if it failed.
+    pub failure: Option<Failure>,
+    /// What it took.
+    pub usage: Option<Usage>,
+    /// When it was leased.
+    #[schema(value_type = String, format = DateTime)]
+    pub leased_at: Time,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Time>,
+}
+
+/// How an attempt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptState {
+    /// Leased to its worker.
+    Running,
+    /// It succeeded.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// Its input can never succeed.
+    Invalid,
+    /// Its time ran out.
+    TimedOut,
+    /// Its worker died.
+    Lost,
+    /// It was asked to stop.
+    Cancelled,
+}
+
+impl From<FailureKind> for AttemptState {
+    fn from(kind: FailureKind) -> AttemptState {
+        match kind {
+            FailureKind::Failed => AttemptState::Failed,
+            FailureKind::Invalid => AttemptState::Invalid,
+            FailureKind::TimedOut => AttemptState::TimedOut,
+            FailureKind::Lost => AttemptState::Lost,
+            FailureKind::Cancelled => AttemptState::Cancelled,
+        }
+    }
+}
+
+/// A batch as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Batch {
+    /// Its id.
+    #[schema(value_type = String, example = "b3")]
+    pub id: BatchId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Who submitted it.
+    pub actor: String,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Labels that its jobs share.
+    pub labels: BTreeMap<String, String>,
+    /// Whether more jobs may be added.
+    pub open: bool,
+    /// Whether it is closed and every job is final.
+    pub finished: bool,
+    /// How many jobs there are.
+    pub jobs: u64,
+    /// How many of them stand where.
+    pub counts: BTreeMap<JobState, u64>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    /// When its last job became final.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Time>,
+}
+
+/// A pipeline as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pipeline {
+    /// Its id.
+    #[schema(value_type = String, example = "p2")]
+    pub id: PipelineId,
+    /// 1 for the first of its name.
+    pub version: u32,
+    /// What it does.
+    pub spec: PipelineSpec,
+    /// When it was defined.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+}
+
+/// A worker as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Worker {
+    /// Its id.
+    #[schema(value_type = String, example = "w2")]
+    pub id: WorkerId,
+    /// A name for people.
+    pub name: String,
+    /// How it stands.
+    pub state: WorkerState,
+    /// Kinds of handler that it runs.
+    pub handlers: Vec<String>,
+    /// What it has to give.
+    pub capacity: Capacity,
+    /// Whether it sees the submitters' disk.
+    pub shared_disk: bool,
+    /// Attempts that run there.
+    pub running: u32,
+    /// Attempts that wait there.
+    pub waiting: u32,
+    /// Attempts that succeeded there.
+    pub succeeded: u64,
+    /// Attempts that did not.
+    pub failed: u64,
+    /// When it joined.
+    #[schema(value_type = String, format = DateTime)]
+    pub joined_at: Time,
+    /// When it left.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub left_at: Option<Time>,
+}
+
+/// How a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// Connected and taking work.
+    Ready,
+    /// Takes no more work.
+    Draining,
+    /// Its connection broke; its lease still runs.
+    Disconnected,
+    /// Gone.
+    Gone,
+}
+
+/// Why a job is where it is: `GET /v1/jobs/ID/explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// The job.
+    #[schema(value_type = String, example = "j17")]
+    pub job: JobId,
+    /// Where it stands.
+    pub state: JobState,
+    /// One sentence: why.
+    pub summary: String,
+    /// Since when.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Time>,
+    /// Jobs that go first, where it waits in a queue.
+    pub ahead: Option<u64>,
+    /// Each worker, and why it does not take the job.
+    pub workers: Vec<WorkerVerdict>,
+}
+
+/// What the scheduler's predicates say of one worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerVerdict {
+    /// The worker.
+    #[schema(value_type = String, example = "w2")]
+    pub worker: WorkerId,
+    /// Its name.
+    pub name: String,
+    /// Whether it could take the job now.
+    pub fits: bool,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Whether there are more; ask with `?after=` the last row's id.
+    pub has_more: bool,
+}
+
+/// An event as the feed shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedEvent {
+    /// Place in the log; the `Last-Event-ID` to come back with. Pulse events share the one before.
+    pub seq: u64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    /// What happened: `attempt_succeeded`, ...
+    pub event: String,
+    /// The job, where there is one.
+    #[schema(value_type = Option<String>, example = "j17")]
+    pub job: Option<JobId>,
+    /// The batch, where there is one.
+    #[schema(value_type = Option<String>, example = "b3")]
+    pub batch: Option<BatchId>,
+    /// The worker, where there is one.
+    #[schema(value_type = Option<String>, example = "w2")]
+    pub worker: Option<WorkerId>,
+    /// The job's state after it, where it changed.
+    pub state: Option<JobState>,
+    /// All that the event says.
+    #[schema(value_type = Object)]
+    pub data: serde_json::Value,
+}
+
+/// A blob that was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Blob {
+    /// BLAKE3 digest of its bytes.
+    #[schema(value_type = String, example = "b3-af13…")]
+    pub digest: crate::digest::Digest,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// How the server is: `GET /healthz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok` while the server takes and acknowledges work.
+    pub status: String,
+    /// Its version.
+    pub version: String,
+    /// Since its start.
+    #[schema(value_type = String, example = "3h 2m")]
+    pub uptime: Span,
+    /// Jobs that are not final, by state.
+    pub jobs: BTreeMap<JobState, u64>,
+    /// Workers that are connected.
+    pub workers: u32,
+}
+
+/// Body of a cancel of many or a retry of many: how many were affected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Affected {
+    /// How many jobs.
+    pub jobs: u64,
+}
+
+/// An error: `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A stable URI reference: `/problems/CODE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A few words, the same for every problem of this code.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: String,
+    /// What went wrong this time.
+    pub detail: String,
+    /// The way out.
+    pub advice: String,
+}
+
+impl From<&crate::problem::Rejection> for Problem {
+    fn from(rejection: &crate::problem::Rejection) -> Problem {
+        let code = rejection.code;
+        Problem {
+            kind: format!("/problems/{}", code.as_str()),
+            title: code.title().into(),
+            status: code.status(),
+            code: code.as_str(),
+            detail: rejection.detail.clone(),
+            advice: code.advice().into(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What is asked of the engine, and what it answers. Commands live in memory only: they are no
+//! contract, and what came of one is told by the events it emitted.
+
+use std::collections::BTreeMap;
+
+use crate::access::Actor;
+use crate::attempt::{Outcome, Usage};
+use crate::ids::{AttemptId, BatchId, JobId, PipelineId, ProjectId, WorkerId};
+use crate::job::JobSpec;
+use crate::pipeline::PipelineSpec;
+use crate::resources::Capacity;
+
+/// A command with whoever gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Who acts.
+    pub actor: Actor,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Define a pipeline, or a new version of it; the same spec again changes nothing.
+    DefinePipeline {
+        /// Whose pipeline.
+        project: ProjectId,
+        /// What it does.
+        spec: PipelineSpec,
+    },
+    /// Submit jobs as one batch.
+    Submit(Submission),
+    /// Add jobs to an open batch.
+    Append {
+        /// Which batch.
+        batch: BatchId,
+        /// The jobs, in order.
+        jobs: Vec<JobSpec>,
+        /// Whether these are the last.
+        close: bool,
+    },
+    /// Cancel one job, queued or running.
+    CancelJob(JobId),
+    /// Cancel every job of a batch that is not final, and close it.
+    CancelBatch(BatchId),
+    /// Put a failed or cancelled job back in the queue, at the stage where it stopped.
+    RetryJob(JobId),
+    /// A worker connected, for the first time or again.
+    Greet(Greeting),
+    /// A worker is alive and holds these attempts.
+    Heartbeat {
+        /// Which worker.
+        worker: WorkerId,
+    },
+    /// How many attempts a worker likes to hold beyond those that run.
+    SetPrefetch {
+        /// Which worker.
+        worker: WorkerId,
+        /// How many; cut to the declared bound.
+        prefetch: u32,
+    },
+    /// How far an attempt has come.
+    Progress {
+        /// Which worker.
+        worker: WorkerId,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// How far.
+        progress: Progress,
+    },
+    /// An attempt ended.
+    Report {
+        /// Which worker says so.
+        worker: WorkerId,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// How it ended.
+        outcome: Outcome,
+        /// What it took.
+        usage: Usage,
+    },
+    /// A worker's connection broke; it may come back.
+    Disconnect(WorkerId),
+    /// Give a worker no more work; it leaves when it has finished what it holds.
+    Drain(WorkerId),
+    /// A worker leaves for good; what it still holds is lost.
+    Leave(WorkerId),
+}
+
+/// Jobs to take in as one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// Whose work.
+    pub project: ProjectId,
+    /// What is done to each job.
+    pub pipeline: PipelineRef,
+    /// A name for people.
+    pub name: Option<String>,
+    /// Idempotency key: the same key with the same fingerprint makes no second batch.
+    pub key: Option<BatchKey>,
+    /// Higher goes first; 0 is ordinary.
+    pub priority: i32,
+    /// Labels that all jobs share.
+    pub labels: BTreeMap<String, String>,
+    /// The jobs, in order.
+    pub jobs: Vec<JobSpec>,
+    /// Whether more jobs may be added later.
+    pub open: bool,
+}
+
+/// An idempotency key with a digest of what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchKey {
+    /// The key as the submitter chose it.
+    pub key: String,
+    /// The first eight bytes of a digest of the submission.
+    pub fingerprint: u64,
+}
+
+/// Which pipeline a submission means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PipelineRef {
+    /// The newest version of a named one.
+    Named(String),
+    /// This one, defined on the way if it is not known yet.
+    Inline(PipelineSpec),
+}
+
+/// What a worker says when it connects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// Drawn at random by the worker's process; the same again after a reconnect.
+    pub instance: u64,
+    /// A name for people: by default the host's.
+    pub name: String,
+    /// Kinds of handler that it runs.
+    pub handlers: Vec<String>,
+    /// What it has to give.
+    pub capacity: Capacity,
+    /// How many attempts it likes to hold beyond those that run.
+    pub prefetch: u32,
+    /// Whether it sees the submitters' disk.
+    pub shared_disk: bool,
+    /// Attempts that it holds: running, waiting, or ended and not yet settled.
+    pub holds: Vec<AttemptId>,
+}
+
+/// How far an attempt has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all; 0 where not known.
+    pub total: u64,
+    /// A few words.
+    pub message: String,
+}
+
+/// What the engine answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Done; there is nothing to add.
+    Done,
+    /// The pipeline's id and version.
+    Pipeline(PipelineId, u32),
+    /// A batch was made, added to, or found by its key.
+    Batch(Submitted),
+    /// How many jobs were affected.
+    Count(u64),
+    /// The worker's id, and which of the attempts it holds it must stop, for they are no longer
+    /// its own.
+    Welcome {
+        /// The id to speak under.
+        worker: WorkerId,
+        /// Attempts that it holds but must stop.
+        stale: Vec<AttemptId>,
+    },
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// The batch.
+    pub batch: BatchId,
+    /// The first new job; the others follow in order without gaps.
+    pub first: JobId,
+    /// How many new jobs.
+    pub count: u64,
+    /// Jobs found by their own keys: place in the submission, and the job.
+    pub known: Vec<(u64, JobId)>,
+    /// Whether the whole batch was found by its key and nothing was made.
+    pub replayed: bool,
+}

@@ -1,0 +1,103 @@
+//! Every bound in one place. A loop, queue or buffer elsewhere cites one of these.
+//!
+//! Bounds are constants until somebody needs to turn one; then it moves into a configuration with
+//! the constant as its default.
+
+use crate::time::Span;
+
+/// Bytes of a payload that travel inline; larger values become blobs.
+pub const INLINE_BYTES: usize = 16 * 1024;
+/// Bytes of a name (pipeline, stage, worker, batch).
+pub const NAME_BYTES: usize = 128;
+/// Bytes of an idempotency key.
+pub const KEY_BYTES: usize = 256;
+/// Labels of a job or a batch.
+pub const LABELS: usize = 32;
+/// Bytes of a label's name or value.
+pub const LABEL_BYTES: usize = 256;
+/// Bytes of a path.
+pub const PATH_BYTES: usize = 4096;
+/// Stages of a pipeline.
+pub const STAGES: usize = 32;
+/// Attempts that a retry policy may ask for.
+pub const ATTEMPTS: u32 = 100;
+/// Workers that a job may lose before it is quarantined as failed.
+pub const LOST_WORKERS: u32 = 3;
+/// Jobs of one submit command; larger submissions arrive in pieces.
+pub const JOBS_PER_COMMAND: usize = 10_000;
+/// Jobs that are not final, in all; beyond it submissions are turned away with `queue_full`.
+pub const LIVE_JOBS: usize = 5_000_000;
+/// Workers connected at once.
+pub const WORKERS: usize = 10_000;
+/// Attempts that a worker may hold beyond those that run.
+pub const PREFETCH: u32 = 1_024;
+/// Attempts placed in one round of the core loop, so that replies are never long in coming.
+pub const PLACEMENTS_PER_ROUND: usize = 4_096;
+/// Commands gathered into one group commit.
+pub const COMMANDS_PER_COMMIT: usize = 4_096;
+/// Commands that wait for the core loop; beyond it callers wait in turn.
+pub const INBOX: usize = 16_384;
+/// Bytes of one frame on the worker link.
+pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Frames that wait to be written to one worker.
+pub const FRAMES_PER_WORKER: usize = 1_024;
+/// Bytes of a JSON request body.
+pub const BODY_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one line of a bulk submission.
+pub const LINE_BYTES: usize = 64 * 1024;
+/// Jobs of one bulk submission over HTTP.
+pub const JOBS_PER_REQUEST: usize = 1_000_000;
+/// Bytes of one blob.
+pub const BLOB_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Bytes of a job's standard output that become its text output.
+pub const TEXT_OUTPUT_BYTES: usize = INLINE_BYTES;
+/// Bytes of captured output kept for one attempt; then only the tail goes on being kept.
+pub const LOG_BYTES: u64 = 1024 * 1024;
+/// Bytes of the tail kept once an attempt's log is full.
+pub const LOG_TAIL_BYTES: usize = 64 * 1024;
+/// Bytes of a failure's message.
+pub const MESSAGE_BYTES: usize = 2_048;
+/// Artifacts collected from one attempt.
+pub const ARTIFACTS: usize = 256;
+/// Rows of one page of a listing.
+pub const PAGE: usize = 1_000;
+/// Rows of one page when nobody says.
+pub const PAGE_DEFAULT: usize = 100;
+/// Events replayed to a subscriber that comes back.
+pub const REPLAYED_EVENTS: usize = 10_000;
+/// Events kept for a slow subscriber before it is told to read them from the log.
+pub const FEED: usize = 4_096;
+/// Longest `?wait=`.
+pub const WAIT: Span = Span::seconds(60);
+/// HTTP connections at once.
+pub const CONNECTIONS: usize = 4_096;
+/// Terms of a filter.
+pub const FILTER_TERMS: usize = 32;
+
+/// Spans that decide how fast a dead worker is noticed. All are the server's; workers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// A lease lives this long without a heartbeat.
+    pub lease: Span,
+    /// A worker speaks at least this often.
+    pub heartbeat: Span,
+    /// After its connection broke a worker has this long to come back.
+    pub disconnect_grace: Span,
+    /// After a restart of the server every worker has this long to come back.
+    pub restart_grace: Span,
+    /// A worker ends an attempt at its timeout; the engine steps in this much later.
+    pub timeout_grace: Span,
+}
+
+impl Default for Timing {
+    /// A dead worker is noticed within 15 s, and within 5 s where its connection broke.
+    fn default() -> Self {
+        Timing {
+            lease: Span::seconds(15),
+            heartbeat: Span::seconds(3),
+            disconnect_grace: Span::seconds(5),
+            restart_grace: Span::seconds(15),
+            timeout_grace: Span::seconds(15),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Pipelines: what is done to each job, stage by stage.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::limits;
+use crate::problem::{Code, Rejection};
+use crate::resources::Resources;
+use crate::retry::RetryPolicy;
+use crate::template;
+use crate::time::Span;
+
+/// A named list of stages; each stage's output is the next one's input.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineSpec {
+    /// Name within its project: letters, digits, `.`, `_`, `-`.
+    pub name: String,
+    /// One or more stages, in order.
+    pub stages: Vec<StageSpec>,
+}
+
+/// One step of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageSpec {
+    /// Name within its pipeline.
+    pub name: String,
+    /// What does the work.
+    pub handler: Handler,
+    /// What an attempt books while it runs.
+    #[serde(default)]
+    pub resources: Resources,
+    /// When a failure is tried again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// An attempt that runs longer is ended; none means no bound.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "10m")]
+    pub timeout: Option<Span>,
+}
+
+/// What does a stage's work. A worker runs only the kinds of handler it was started with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Handler {
+    /// Any program.
+    Command(CommandSpec),
+    /// The built-in image pipeline.
+    Images(ImagesSpec),
+}
+
+/// A program to run for each job.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSpec {
+    /// Program and arguments, with placeholders `{input}`, `{output}`, `{job}`, `{attempt}`.
+    pub argv: Vec<String>,
+    /// Hand the words, joined by spaces, to `/bin/sh -c`; placeholders are then quoted.
+    #[serde(default)]
+    pub shell: bool,
+    /// Variables added to the worker's clean environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// The recipe for the image pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesSpec {
+    /// Compact JSON of an imaging recipe; this crate carries it and the worker reads it.
+    pub recipe: String,
+}
+
+impl Handler {
+    /// The word by which workers announce that they run this kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Handler::Command(_) => "command",
+            Handler::Images(_) => "images",
+        }
+    }
+}
+
+/// Every kind of handler that this version knows.
+pub const HANDLER_KINDS: [&str; 2] = ["command", "images"];
+
+impl PipelineSpec {
+    /// Judges a pipeline before it is taken in.
+    ///
+    /// # Errors
+    /// `invalid_pipeline` or `unknown_placeholder`, naming the stage and what was expected.
+    pub fn check(&self) -> Result<(), Rejection> {
+        check_name("pipeline", &self.name)?;
+        if self.stages.is_empty() || self.stages.len() > limits::STAGES {
+            return Err(bad(format!(
+                "pipeline `{}` has {} stages: expected 1 to {}",
+                self.name,
+                self.stages.len(),
+                limits::STAGES
+            )));
+        }
+        for (index, stage) in self.stages.iter().enumerate() {
+            stage.check()?;
+            if self.stages[..index].iter().any(|earlier| earlier.name == stage.name) {
+                return Err(bad(format!("two stages are named `{}`", stage.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StageSpec {
+    fn check(&self) -> Result<(), Rejection> {
+        check_name("stage", &self.name)?;
+        let attempts = self.retry.attempts;
+        if attempts == 0 || attempts > limits::ATTEMPTS {
+            return Err(bad(format!(
+                "stage `{}` asks for {attempts} attempts: expected 1 to {}",
+                self.name,
+                limits::ATTEMPTS
+            )));
+        }
+        if self.timeout == Some(Span::ZERO) {
+            return Err(bad(format!("stage `{}` has a timeout of nothing", self.name)));
+        }
+        match &self.handler {
+            Handler::Command(command) => command.check(&self.name),
+            Handler::Images(images) if images.recipe.len() > limits::INLINE_BYTES => {
+                Err(bad(format!("stage `{}` has a recipe of {} bytes", self.name, images.recipe.len())))
+            }
+            Handler::Images(_) => Ok(()),
+        }
+    }
+}
+
+impl CommandSpec {
+    fn check(&self, stage: &str) -> Result<(), Rejection> {
+        if self.argv.first().is_none_or(String::is_empty) {
+            return Err(bad(format!("stage `{stage}` names no program")));
+        }
+        let size: usize = self.argv.iter().map(String::len).sum::<usize>()
+            + self.env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        if size > limits::INLINE_BYTES {
+            return Err(bad(format!(
+                "stage `{stage}` has {size} bytes of arguments and environment: at most {}",
+                limits::INLINE_BYTES
+            )));
+        }
+        for word in &self.argv {
+            template::check(word).map_err(|unknown| {
+                Rejection::new(Code::UnknownPlaceholder, format!("stage `{stage}`: {unknown}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the program is told where to write its output.
+    #[must_use]
+    pub fn writes_output(&self) -> bool {
+        self.argv.iter().any(|word| template::mentions(word, "output"))
+    }
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), Rejection> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > limits::NAME_BYTES || !name.chars().all(plain) {
+        return Err(bad(format!(
+            "`{name}` is not a {what} name: expected 1 to {} letters, digits, `.`, `_` or `-`",
+            limits::NAME_BYTES
+        )));
+    }
+    Ok(())
+}
+
+fn bad(detail: String) -> Rejection {
+    Rejection::new(Code::InvalidPipeline, detail)
+}

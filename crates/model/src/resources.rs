@@ -1,0 +1,76 @@
+//! What an attempt needs and what a worker has: quantities, never names of machines.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Thousandths of a CPU, so that half a core is a whole number.
+pub type MilliCpus = u32;
+
+/// What one attempt of a stage books while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Thousandths of a CPU.
+    #[serde(default = "one_cpu")]
+    pub cpus: MilliCpus,
+    /// Memory in bytes; 0 books none.
+    #[serde(default)]
+    pub memory: u64,
+    /// Devices, all or nothing.
+    #[serde(default)]
+    pub devices: Vec<DeviceRequest>,
+}
+
+/// A wish for devices of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceRequest {
+    /// Kind of device, for example `gpu`.
+    pub kind: String,
+    /// How many whole devices.
+    pub count: u32,
+    /// Video memory in bytes that each must have.
+    #[serde(default)]
+    pub vram: u64,
+}
+
+/// A device that a worker has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// Stable name: a GPU's UUID.
+    pub id: String,
+    /// Kind of device, for example `gpu`.
+    pub kind: String,
+    /// Video memory in bytes; 0 where the word means nothing.
+    pub vram: u64,
+}
+
+/// All that a worker has to give.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Capacity {
+    /// Thousandths of a CPU.
+    pub cpus: MilliCpus,
+    /// Memory in bytes; 0 means not known, and then memory is not counted.
+    pub memory: u64,
+    /// Devices by name.
+    pub devices: Vec<Device>,
+}
+
+const fn one_cpu() -> MilliCpus {
+    1_000
+}
+
+impl Default for Resources {
+    /// One whole CPU: what an ordinary program takes.
+    fn default() -> Self {
+        Resources { cpus: one_cpu(), memory: 0, devices: Vec::new() }
+    }
+}
+
+impl Capacity {
+    /// A worker with nothing but CPUs.
+    #[must_use]
+    pub fn of_cpus(whole: u32) -> Capacity {
+        Capacity { cpus: whole.saturating_mul(1_000), memory: 0, devices: Vec::new() }
+    }
+}

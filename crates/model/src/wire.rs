@@ -1,0 +1,170 @@
+//! Contract with workers: the frames of the worker link, one WebSocket at `/v1/link`.
+//!
+//! **Rule of change.** Each WebSocket message is one frame as MessagePack, structs as arrays,
+//! variants by name. [`PROTOCOL`] is announced in `Hello`; a server refuses a version it does not
+//! speak. Within a version: add fields at the end with `#[serde(default)]`; add variants only
+//! with a new version. Golden files in `golden/` hold one of each; a test reads them.
+//!
+//! **Order.** A worker says `Hello` and hears `Welcome` or `Refused`. Then the server leases with
+//! `Run`, and the worker answers each attempt with exactly one `Ended`, which it repeats after
+//! every reconnect until it hears `Settled`. An attempt that the server names in `Stop` still ends
+//! with `Ended`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::{Outcome, Usage};
+use crate::ids::{AttemptId, BatchId, JobId, WorkerId};
+use crate::payload::Payload;
+use crate::pipeline::Handler;
+use crate::problem::Code;
+use crate::resources::{Capacity, Resources};
+use crate::time::Span;
+
+/// Version of this contract.
+pub const PROTOCOL: u32 = 1;
+
+/// What a worker says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// First frame of every connection.
+    Hello(Hello),
+    /// The worker lives. Sent at least as often as `Welcome` asked.
+    Heartbeat,
+    /// How many attempts it likes to hold beyond those that run.
+    Prefetch(u32),
+    /// How far an attempt has come.
+    Progress {
+        /// Which.
+        attempt: AttemptId,
+        /// Units done.
+        done: u64,
+        /// Units in all; 0 where not known.
+        total: u64,
+        /// A few words.
+        message: String,
+    },
+    /// Captured output.
+    Log {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Its job: logs of an attempt that was taken over are kept too.
+        job: JobId,
+        /// Which stream.
+        stream: Stream,
+        /// The bytes as the program wrote them.
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// Attempts that ended.
+    Ended(Vec<Ended>),
+    /// The worker takes no more work and leaves when it has finished what it holds.
+    Draining,
+    /// Last frame: the worker leaves.
+    Goodbye,
+}
+
+/// What a server says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// Answer to `Hello`.
+    Welcome(Welcome),
+    /// The worker is not taken in; the connection closes.
+    Refused {
+        /// Why.
+        code: Code,
+        /// One sentence.
+        detail: String,
+    },
+    /// Attempts leased to this worker.
+    Run(Vec<Assignment>),
+    /// End these attempts.
+    Stop(Vec<AttemptId>),
+    /// These reports are settled: committed, or recorded as stale. Forget them.
+    Settled(Vec<AttemptId>),
+    /// Take no more work, finish what you hold, leave.
+    Drain,
+}
+
+/// Who a worker is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Version of this contract.
+    pub protocol: u32,
+    /// Version of gristmill, for people.
+    pub version: String,
+    /// Drawn at random when the process started; the same in every `Hello` of its life.
+    pub instance: u64,
+    /// A name for people.
+    pub name: String,
+    /// Kinds of handler that it runs.
+    pub handlers: Vec<String>,
+    /// What it has to give.
+    pub capacity: Capacity,
+    /// How many attempts it likes to hold beyond those that run.
+    pub prefetch: u32,
+    /// Whether it sees the submitters' disk.
+    pub shared_disk: bool,
+    /// Attempts that it holds: running, waiting, or ended and not yet settled.
+    pub holds: Vec<AttemptId>,
+}
+
+/// The server's answer to a worker that is taken in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The worker's id.
+    pub worker: WorkerId,
+    /// Speak at least this often.
+    pub heartbeat: Span,
+    /// Without a word for this long, everything held is given to others.
+    pub lease: Span,
+    /// Attempts among `holds` to stop and forget: they are no longer this worker's.
+    pub stale: Vec<AttemptId>,
+}
+
+/// An attempt with all that is needed to run it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The attempt: the fence for everything said about it.
+    pub attempt: AttemptId,
+    /// Its job.
+    pub job: JobId,
+    /// The job's batch.
+    pub batch: BatchId,
+    /// The stage's name.
+    pub stage: String,
+    /// 1 for the job's first attempt at this stage.
+    pub number: u32,
+    /// What does the work.
+    pub handler: Handler,
+    /// What to book.
+    pub resources: Resources,
+    /// End it after this long.
+    pub timeout: Option<Span>,
+    /// What to work on.
+    pub input: Payload,
+    /// Write the output file here, on the shared disk; without it an output file becomes a blob.
+    pub output: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub attempt: AttemptId,
+    /// How.
+    pub outcome: Outcome,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// A program's output stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Words of the worker itself about the attempt.
+    Worker,
+}
