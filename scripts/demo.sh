@@ -11,17 +11,19 @@ target=$(cargo metadata --no-deps --format-version 1 |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 gristmill=$target/release/gristmill
 
+# What is about to run, as a person would type it.
 say() {
-    printf '\n$ %s\n' "$*"
+    printf '\n$ %s\n' "$1"
 }
 
 results=demo-out
 mkdir -p "$results"
 echo '*' >"$results/.gitignore"
 
-options=(--resize 512x512 --gray --flip h --exclude '*.md' --report "$results/report.csv")
-say gristmill images samples/photos "$results" "${options[@]}"
-"$gristmill" images samples/photos "$results" "${options[@]}" --force
+say "gristmill images samples/photos $results --resize 512x512 --gray --flip h --exclude '*.md'"
+# --force: shown again, it should do the work again instead of finding it done.
+"$gristmill" images samples/photos "$results" --resize 512x512 --gray --flip h --exclude '*.md' \
+    --report "$results/report.csv" --force
 echo "The pictures are in $results/, one row for each in $results/report.csv."
 
 # Second part: a server and a worker on loopback, with a data folder that goes away afterwards.
@@ -53,7 +55,7 @@ free_port() {
 port=$(free_port)
 server=http://127.0.0.1:$port
 
-say gristmill serve --bind "127.0.0.1:$port"
+say "gristmill serve --bind 127.0.0.1:$port"
 "$gristmill" serve --bind "127.0.0.1:$port" --data "$scratch/data" >"$scratch/serve.log" 2>&1 &
 started+=($!)
 for ((i = 0; ; i++)); do
@@ -66,12 +68,13 @@ for ((i = 0; ; i++)); do
     sleep 0.1
 done
 
-say gristmill work --server "$server"
+say "gristmill work --server $server"
 "$gristmill" work --server "$server" >"$scratch/work.log" 2>&1 &
 started+=($!)
 
-say gristmill submit --server "$server" --wait -- sha256sum "'{input}'" ::: 'samples/photos/*.jpg'
-timeout 60 "$gristmill" submit --server "$server" --wait -- sha256sum '{input}' ::: samples/photos/*.jpg || {
+say "gristmill submit --server $server --wait -- sha256sum '{input}' ::: samples/photos/*.jpg"
+timeout 60 "$gristmill" submit --server "$server" --wait -- sha256sum '{input}' ::: \
+    samples/photos/*.jpg || {
     echo "demo: the jobs did not end well; the worker said:" >&2
     cat "$scratch/work.log" >&2
     exit 1
