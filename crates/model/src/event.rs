@@ -104,6 +104,8 @@ pub enum Event {
         attempt: AttemptId,
         /// Its job.
         job: JobId,
+        /// The worker that held it.
+        worker: WorkerId,
         /// What it left.
         success: Success,
         /// What it took.
@@ -117,6 +119,8 @@ pub enum Event {
         attempt: AttemptId,
         /// Its job.
         job: JobId,
+        /// The worker that held it.
+        worker: WorkerId,
         /// Why.
         failure: Failure,
         /// What it took.

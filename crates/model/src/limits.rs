@@ -19,6 +19,8 @@ pub const LABEL_BYTES: usize = 256;
 pub const PATH_BYTES: usize = 4096;
 /// Stages of a pipeline.
 pub const STAGES: usize = 32;
+/// Versions of pipelines, in all.
+pub const PIPELINES: usize = 100_000;
 /// Attempts that a retry policy may ask for.
 pub const ATTEMPTS: u32 = 100;
 /// Workers that a job may lose before it is quarantined as failed.
@@ -31,6 +33,10 @@ pub const LIVE_JOBS: usize = 5_000_000;
 pub const WORKERS: usize = 10_000;
 /// Attempts that a worker may hold beyond those that run.
 pub const PREFETCH: u32 = 1_024;
+/// Attempts that a worker may hold in all; beyond it a greeting is refused.
+pub const ATTEMPTS_PER_WORKER: usize = 65_536;
+/// Timers fired in one round of the core loop; what is left fires in the next.
+pub const TIMERS_PER_ROUND: usize = 4_096;
 /// Attempts placed in one round of the core loop, so that replies are never long in coming.
 pub const PLACEMENTS_PER_ROUND: usize = 4_096;
 /// Commands gathered into one group commit.
