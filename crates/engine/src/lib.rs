@@ -1,4 +1,151 @@
-//! The verbs of gristmill: a deterministic, synchronous engine that judges commands, emits events
-//! and changes only by applying them. No clock, no file, no socket, no log.
+//! The verbs of gristmill: a deterministic, synchronous engine.
+//!
+//! [`Engine::handle`] judges a command and emits events; state changes only by applying an event;
+//! recovery is a loop over [`Engine::apply`]. There is no clock here, no file, no socket and no
+//! log: time comes in as an argument, and whoever calls must make the emitted records durable
+//! before anybody hears of them.
+
+mod decide;
+mod explain;
+mod invariant;
 pub mod link;
-pub struct Engine;
+mod schedule;
+mod state;
+mod timer;
+mod turn;
+
+pub use state::{Attempt, Batch, Job, Pipeline, State, Worker};
+
+use gristmill_model::api::Explanation;
+use gristmill_model::command::{Command, Reply, Request};
+use gristmill_model::event::{Event, Record};
+use gristmill_model::limits::Timing;
+use gristmill_model::problem::Rejection;
+use gristmill_model::{JobId, Time};
+use turn::Turn;
+
+/// The state of everything, and the only way to change it.
+///
+/// ```
+/// use gristmill_engine::Engine;
+/// use gristmill_model::limits::Timing;
+/// use gristmill_model::Time;
+///
+/// let mut live = Engine::new(Timing::default());
+/// let mut records = Vec::new();
+/// live.start(Time(1), "0.1.0", &mut records);
+///
+/// let mut recovered = Engine::new(Timing::default());
+/// records.iter().for_each(|record| recovered.apply(record));
+/// assert!(recovered.state().same_as(live.state()));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Engine {
+    state: State,
+}
+
+impl Engine {
+    /// An engine to which nothing has happened.
+    #[must_use]
+    pub fn new(timing: Timing) -> Engine {
+        Engine { state: State::new(timing) }
+    }
+
+    /// Applies a record from the log. Records must come in the order in which they were emitted.
+    ///
+    /// # Panics
+    /// When the record contradicts the state: then the log is not ours, or we have a bug.
+    pub fn apply(&mut self, record: &Record) {
+        self.state.apply(record);
+    }
+
+    /// Begins a life after recovery: workers that were known have a grace to come back.
+    pub fn start(&mut self, now: Time, version: &str, out: &mut Vec<Record>) {
+        self.turn(now, out).emit(Event::ServerStarted { version: version.into() });
+    }
+
+    /// Judges a request. What it emits is appended to `out` and already applied; a rejection emits
+    /// nothing.
+    ///
+    /// # Errors
+    /// Why the request is refused, with a stable code.
+    pub fn handle(
+        &mut self,
+        now: Time,
+        request: Request,
+        out: &mut Vec<Record>,
+    ) -> Result<Reply, Rejection> {
+        let mut turn = self.turn(now, out);
+        let turn = &mut turn;
+        let actor = request.actor;
+        match request.command {
+            Command::DefinePipeline { project, spec } => {
+                decide::pipeline::define(turn, project, spec)
+            }
+            Command::Submit(submission) => decide::submit::submit(turn, actor, submission),
+            Command::Append { batch, jobs, close } => {
+                decide::append::append(turn, batch, jobs, close)
+            }
+            Command::CancelJob(job) => decide::cancel::job(turn, actor, job),
+            Command::CancelBatch(batch) => decide::cancel::batch(turn, actor, batch),
+            Command::RetryJob(job) => decide::retry::job(turn, actor, job),
+            Command::Greet(greeting) => decide::greet::greet(turn, greeting),
+            Command::Heartbeat { worker } => decide::heartbeat::heartbeat(turn, worker),
+            Command::SetPrefetch { worker, prefetch } => {
+                decide::heartbeat::prefetch(turn, worker, prefetch)
+            }
+            Command::Progress { worker, attempt, progress } => {
+                decide::report::progress(turn, worker, attempt, progress)
+            }
+            Command::Report { worker, attempt, outcome, usage } => {
+                decide::report::report(turn, worker, attempt, outcome, usage)
+            }
+            Command::Disconnect(worker) => decide::leave::disconnect(turn, worker),
+            Command::Drain(worker) => decide::leave::drain(turn, worker),
+            Command::Leave(worker) => decide::leave::leave(turn, worker),
+        }
+    }
+
+    /// Lets time pass: fires what is due, at most a round's worth.
+    pub fn tick(&mut self, now: Time, out: &mut Vec<Record>) {
+        timer::fire(&mut self.turn(now, out));
+    }
+
+    /// When [`Engine::tick`] must be called again at the latest, if nothing else happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        timer::next(&self.state)
+    }
+
+    /// Leases queued jobs to workers. Returns whether there may be more to place at once, because
+    /// a round's bound was reached.
+    pub fn place(&mut self, now: Time, out: &mut Vec<Record>) -> bool {
+        schedule::place(&mut self.turn(now, out))
+    }
+
+    /// Why a job is where it is, from the predicates that placement itself uses.
+    ///
+    /// # Errors
+    /// `no_such_job`.
+    pub fn explain(&self, now: Time, job: JobId) -> Result<Explanation, Rejection> {
+        explain::explain(&self.state, now, job)
+    }
+
+    /// What is so.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Asserts our own invariants.
+    ///
+    /// # Panics
+    /// When one is broken, which is a bug in the engine.
+    pub fn check(&self) {
+        invariant::check(&self.state);
+    }
+
+    fn turn<'a>(&'a mut self, now: Time, out: &'a mut Vec<Record>) -> Turn<'a> {
+        Turn::new(&mut self.state, now, out)
+    }
+}

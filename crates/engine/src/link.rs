@@ -1,1 +1,131 @@
-//! (being laid)
+//! Between engine and worker link, purely: which commands a frame asks for, and which frames
+//! workers must be sent because of what happened. Server and simulator both use this, so the
+//! simulator tests the translation too.
+
+use gristmill_model::attempt::FailureKind;
+use gristmill_model::command::{Command, Greeting, Progress};
+use gristmill_model::event::{Event, Record};
+use gristmill_model::job::JobState;
+use gristmill_model::wire::{Assignment, FromWorker, Hello, ToWorker};
+use gristmill_model::{AttemptId, WorkerId};
+
+use crate::Engine;
+
+/// What a worker's greeting asks.
+#[must_use]
+pub fn greeting(hello: Hello) -> Greeting {
+    let Hello { instance, name, handlers, capacity, prefetch, shared_disk, holds, .. } = hello;
+    Greeting { instance, name, handlers, capacity, prefetch, shared_disk, holds }
+}
+
+/// What a frame of a worker that was welcomed asks. `Hello` and `Log` ask nothing here: the first
+/// is answered by whoever keeps the connection, the second goes to the store of captured output.
+#[must_use]
+pub fn commands(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
+    match frame {
+        FromWorker::Hello(_) | FromWorker::Log { .. } => Vec::new(),
+        FromWorker::Heartbeat => vec![Command::Heartbeat { worker }],
+        FromWorker::Prefetch(prefetch) => vec![Command::SetPrefetch { worker, prefetch }],
+        FromWorker::Progress { attempt, done, total, message } => {
+            let progress = Progress { done, total, message };
+            vec![Command::Progress { worker, attempt, progress }]
+        }
+        FromWorker::Ended(ended) => ended
+            .into_iter()
+            .map(|e| Command::Report {
+                worker,
+                attempt: e.attempt,
+                outcome: e.outcome,
+                usage: e.usage,
+            })
+            .collect(),
+        FromWorker::Draining => vec![Command::Drain(worker)],
+        FromWorker::Goodbye => vec![Command::Leave(worker)],
+    }
+}
+
+/// Frames that workers must be sent because of `records`, in order. Ask after the records were
+/// applied and before anything else is; send after they are durable.
+#[must_use]
+pub fn frames(engine: &Engine, records: &[Record]) -> Vec<(WorkerId, ToWorker)> {
+    let mut frames = Vec::new();
+    for record in records {
+        match &record.event {
+            Event::AttemptLeased { attempt, worker, .. } => {
+                // An attempt of this round may have ended in this round already.
+                if let Some(assignment) = assignment(engine, *attempt) {
+                    push_run(&mut frames, *worker, assignment);
+                }
+            }
+            Event::CancelRequested { jobs, .. } => {
+                let attempts = jobs.iter().filter_map(|job| engine.state().job(*job)?.attempt);
+                for (worker, attempt) in held_by(engine, attempts) {
+                    frames.push((worker, ToWorker::Stop(vec![attempt])));
+                }
+            }
+            Event::AttemptFailed { attempt, worker, failure, .. } => {
+                if matches!(failure.kind, FailureKind::TimedOut | FailureKind::Lost) {
+                    frames.push((*worker, ToWorker::Stop(vec![*attempt])));
+                }
+            }
+            Event::WorkerDraining { worker } => frames.push((*worker, ToWorker::Drain)),
+            Event::WorkerConnected { worker, .. } => frames.extend(reminders(engine, *worker)),
+            _ => {}
+        }
+    }
+    frames
+}
+
+fn push_run(frames: &mut Vec<(WorkerId, ToWorker)>, worker: WorkerId, assignment: Assignment) {
+    // Leases of one round come grouped by turns of workers; gather those of one worker.
+    let earlier = frames.iter_mut().rev().take(32).find_map(|(to, frame)| match frame {
+        ToWorker::Run(run) if *to == worker => Some(run),
+        _ => None,
+    });
+    match earlier {
+        Some(run) => run.push(assignment),
+        None => frames.push((worker, ToWorker::Run(vec![assignment]))),
+    }
+}
+
+/// What a worker may have missed while its connection was broken.
+fn reminders(engine: &Engine, id: WorkerId) -> Vec<(WorkerId, ToWorker)> {
+    let Some(worker) = engine.state().worker(id) else { return Vec::new() };
+    let cancelling = |attempt: &AttemptId| {
+        let job = engine.state().attempt(*attempt).and_then(|live| engine.state().job(live.job));
+        job.is_some_and(|job| job.state == JobState::Cancelling)
+    };
+    let stop: Vec<_> = worker.attempts.iter().copied().filter(cancelling).collect();
+    let stop = (!stop.is_empty()).then_some((id, ToWorker::Stop(stop)));
+    let drain = worker.draining.then_some((id, ToWorker::Drain));
+    stop.into_iter().chain(drain).collect()
+}
+
+fn held_by(
+    engine: &Engine,
+    attempts: impl Iterator<Item = AttemptId>,
+) -> impl Iterator<Item = (WorkerId, AttemptId)> {
+    attempts.filter_map(|id| Some((engine.state().attempt(id)?.worker, id)))
+}
+
+fn assignment(engine: &Engine, id: AttemptId) -> Option<Assignment> {
+    let state = engine.state();
+    let attempt = state.attempt(id)?;
+    let job = state.job(attempt.job)?;
+    let batch = state.batch(job.batch)?;
+    let pipeline = state.pipeline(batch.pipeline)?;
+    let stage = pipeline.stage(job.stage);
+    let output = job.output.as_deref().filter(|_| pipeline.is_last(job.stage));
+    Some(Assignment {
+        attempt: id,
+        job: attempt.job,
+        batch: job.batch,
+        stage: stage.name.clone(),
+        number: attempt.number,
+        handler: stage.handler.clone(),
+        resources: stage.resources.clone(),
+        timeout: stage.timeout,
+        input: job.input.clone(),
+        output: output.map(str::to_owned),
+    })
+}

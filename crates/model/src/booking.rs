@@ -186,7 +186,9 @@ impl std::fmt::Display for Misfit {
             Misfit::Cpus(needed, there) => {
                 write!(f, "needs {} cpus, has {}", milli(*needed), milli(*there))
             }
-            Misfit::Memory(needed, there) => write!(f, "needs {needed} bytes of memory, has {there}"),
+            Misfit::Memory(needed, there) => {
+                write!(f, "needs {needed} bytes of memory, has {there}")
+            }
             Misfit::Devices(kind, needed, there) => {
                 write!(f, "needs {needed} device(s) of kind {kind}, has {there} that fit")
             }

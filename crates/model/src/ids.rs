@@ -19,7 +19,10 @@ pub struct BadId {
 impl fmt::Display for BadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { given, kind, letter } = self;
-        write!(f, "`{given}` is not a {kind} id: expected `{letter}` and a number, as in {letter}17")
+        write!(
+            f,
+            "`{given}` is not a {kind} id: expected `{letter}` and a number, as in {letter}17"
+        )
     }
 }
 

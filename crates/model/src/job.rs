@@ -39,7 +39,8 @@ impl JobSpec {
     /// Whether the worker must share the submitter's disk.
     #[must_use]
     pub fn needs_shared_disk(&self) -> bool {
-        let reads = matches!(&self.input, Payload::File(file) if matches!(file.place, Place::Path(_)));
+        let reads =
+            matches!(&self.input, Payload::File(file) if matches!(file.place, Place::Path(_)));
         reads || self.output.is_some()
     }
 }

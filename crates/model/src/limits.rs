@@ -43,10 +43,34 @@ pub const PLACEMENTS_PER_ROUND: usize = 4_096;
 pub const COMMANDS_PER_COMMIT: usize = 4_096;
 /// Commands that wait for the core loop; beyond it callers wait in turn.
 pub const INBOX: usize = 16_384;
+/// Bytes of encoded events in one row of the log; a larger group commit becomes several rows of one
+/// transaction.
+pub const COMMIT_ROW_BYTES: usize = 4 * 1024 * 1024;
+/// Events in one row of the log.
+pub const COMMIT_ROW_RECORDS: u64 = 4_096;
+/// Events that the follower asks of the log in one read.
+pub const EVENTS_PER_READ: usize = 4_096;
+/// Bytes of encoded events that one read of the log gathers, give or take a row.
+pub const EVENT_BYTES_PER_READ: usize = 4 * 1024 * 1024;
+/// Questions to the read tables that are answered at once; further ones wait in turn.
+pub const READERS: usize = 4;
+/// A question waits this long for the read tables to show what was acknowledged before it.
+pub const CATCH_UP: Span = Span::seconds(10);
 /// Bytes of one frame on the worker link.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
 /// Frames that wait to be written to one worker.
 pub const FRAMES_PER_WORKER: usize = 1_024;
+/// Reports of attempts that share one frame.
+pub const REPORTS_PER_FRAME: usize = 128;
+/// Attempts at one worker: running, waiting, or ended and not settled. Far above what prefetch
+/// leads to; a worker gives back what a server leases beyond it.
+pub const HELD_PER_WORKER: usize = 16 * 1_024;
+/// Bytes of captured output that a worker keeps while no server listens.
+pub const WITHHELD_LOG_BYTES: usize = 4 * 1024 * 1024;
+/// Pieces of captured output that a worker keeps while no server listens.
+pub const WITHHELD_LOG_FRAMES: usize = 4_096;
+/// A worker speaks no more often than this merely to say that it lives, whatever it is asked for.
+pub const HEARTBEAT_LEAST: Span = Span::millis(50);
 /// Bytes of a JSON request body.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of one line of a bulk submission.

@@ -129,9 +129,9 @@ impl StageSpec {
         }
         match &self.handler {
             Handler::Command(command) => command.check(&self.name),
-            Handler::Images(images) if images.recipe.len() > limits::INLINE_BYTES => {
-                Err(bad(format!("stage `{}` has a recipe of {} bytes", self.name, images.recipe.len())))
-            }
+            Handler::Images(images) if images.recipe.len() > limits::INLINE_BYTES => Err(bad(
+                format!("stage `{}` has a recipe of {} bytes", self.name, images.recipe.len()),
+            )),
             Handler::Images(_) => Ok(()),
         }
     }

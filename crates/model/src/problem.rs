@@ -129,31 +129,80 @@ impl Code {
     const fn row(self) -> (u16, u8, &'static str, &'static str) {
         use exit::{BAD_INPUT, BUSY, CONFLICT, DISK, INTERNAL, NOT_FOUND, UNAUTHORIZED};
         match self {
-            Code::InvalidRequest => (400, BAD_INPUT, "the request cannot be read", "see /v1/openapi.json"),
-            Code::InvalidFilter => (400, BAD_INPUT, "the filter cannot be read", "write it like state=failed,queued label.user=ada"),
-            Code::InvalidPipeline => (422, BAD_INPUT, "the pipeline breaks a rule", "mend what the detail names"),
-            Code::UnknownPlaceholder => (422, BAD_INPUT, "unknown placeholder", "use {input}, {output}, {job} or {attempt}"),
-            Code::Unauthorized => (401, UNAUTHORIZED, "no valid token", "pass --token or GRISTMILL_TOKEN; the server shows its token at first start"),
+            Code::InvalidRequest => {
+                (400, BAD_INPUT, "the request cannot be read", "see /v1/openapi.json")
+            }
+            Code::InvalidFilter => (
+                400,
+                BAD_INPUT,
+                "the filter cannot be read",
+                "write it like state=failed,queued label.user=ada",
+            ),
+            Code::InvalidPipeline => {
+                (422, BAD_INPUT, "the pipeline breaks a rule", "mend what the detail names")
+            }
+            Code::UnknownPlaceholder => {
+                (422, BAD_INPUT, "unknown placeholder", "use {input}, {output}, {job} or {attempt}")
+            }
+            Code::Unauthorized => (
+                401,
+                UNAUTHORIZED,
+                "no valid token",
+                "pass --token or GRISTMILL_TOKEN; the server shows its token at first start",
+            ),
             Code::Forbidden => (403, UNAUTHORIZED, "not allowed", "ask whoever runs the server"),
             Code::NoSuchRoute => (404, NOT_FOUND, "no such route", "see /v1/openapi.json"),
             Code::NoSuchJob => (404, NOT_FOUND, "no such job", "list them with `gristmill jobs`"),
-            Code::NoSuchBatch => (404, NOT_FOUND, "no such batch", "list them with `gristmill batch`"),
+            Code::NoSuchBatch => {
+                (404, NOT_FOUND, "no such batch", "list them with `gristmill batch`")
+            }
             Code::NoSuchAttempt => (404, NOT_FOUND, "no such attempt", "see `gristmill job ID`"),
-            Code::NoSuchPipeline => (404, NOT_FOUND, "no such pipeline", "define it with PUT /v1/pipelines/NAME"),
-            Code::NoSuchWorker => (404, NOT_FOUND, "no such worker", "list them with `gristmill workers`"),
-            Code::NoSuchBlob => (404, NOT_FOUND, "no such blob", "upload it first with PUT /v1/blobs/DIGEST"),
-            Code::BatchClosed => (409, CONFLICT, "the batch takes no more jobs", "submit a new batch"),
-            Code::WrongState => (409, CONFLICT, "its state does not allow it", "see `gristmill job ID`"),
-            Code::KeyReused => (422, CONFLICT, "the idempotency key was used for something else", "use a new key"),
-            Code::StaleAttempt => (409, CONFLICT, "the attempt is not the live one", "drop the result: another attempt has taken over"),
+            Code::NoSuchPipeline => {
+                (404, NOT_FOUND, "no such pipeline", "define it with PUT /v1/pipelines/NAME")
+            }
+            Code::NoSuchWorker => {
+                (404, NOT_FOUND, "no such worker", "list them with `gristmill workers`")
+            }
+            Code::NoSuchBlob => {
+                (404, NOT_FOUND, "no such blob", "upload it first with PUT /v1/blobs/DIGEST")
+            }
+            Code::BatchClosed => {
+                (409, CONFLICT, "the batch takes no more jobs", "submit a new batch")
+            }
+            Code::WrongState => {
+                (409, CONFLICT, "its state does not allow it", "see `gristmill job ID`")
+            }
+            Code::KeyReused => {
+                (422, CONFLICT, "the idempotency key was used for something else", "use a new key")
+            }
+            Code::StaleAttempt => (
+                409,
+                CONFLICT,
+                "the attempt is not the live one",
+                "drop the result: another attempt has taken over",
+            ),
             Code::TooLarge => (413, BAD_INPUT, "too large", "send less, or send it as a blob"),
-            Code::DigestMismatch => (422, BAD_INPUT, "the bytes have another digest", "upload them again"),
+            Code::DigestMismatch => {
+                (422, BAD_INPUT, "the bytes have another digest", "upload them again")
+            }
             Code::QueueFull => (429, BUSY, "too much is queued", "wait and submit again"),
             Code::TooMany => (429, BUSY, "too many at once", "wait and try again"),
-            Code::WrongProtocol => (426, CONFLICT, "another version of the worker protocol", "use the same gristmill on both sides"),
-            Code::StoreUnavailable => (503, DISK, "the store takes no more", "free space on the server's disk and start it again"),
+            Code::WrongProtocol => (
+                426,
+                CONFLICT,
+                "another version of the worker protocol",
+                "use the same gristmill on both sides",
+            ),
+            Code::StoreUnavailable => (
+                503,
+                DISK,
+                "the store takes no more",
+                "free space on the server's disk and start it again",
+            ),
             Code::ShuttingDown => (503, BUSY, "the server is stopping", "try again in a moment"),
-            Code::Internal => (500, INTERNAL, "a bug in the server", "look at the server's log and report it"),
+            Code::Internal => {
+                (500, INTERNAL, "a bug in the server", "look at the server's log and report it")
+            }
         }
     }
 

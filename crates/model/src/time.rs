@@ -100,7 +100,9 @@ impl FromStr for Time {
             .ok()
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
             .map(|since| Time(Span::from_std(since).0))
-            .ok_or_else(|| format!("`{text}` is not a time: expected one like 2026-11-21T08:30:00Z"))
+            .ok_or_else(|| {
+                format!("`{text}` is not a time: expected one like 2026-11-21T08:30:00Z")
+            })
     }
 }
 

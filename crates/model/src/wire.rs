@@ -2,8 +2,8 @@
 //!
 //! **Rule of change.** Each WebSocket message is one frame as MessagePack, structs as arrays,
 //! variants by name. [`PROTOCOL`] is announced in `Hello`; a server refuses a version it does not
-//! speak. Within a version: add fields at the end with `#[serde(default)]`; add variants only
-//! with a new version. Golden files in `golden/` hold one of each; a test reads them.
+//! speak. An older reader refuses a longer array, so every change, a trailing field too, raises
+//! [`PROTOCOL`]. Golden files in `golden/` hold one of each; a test reads them.
 //!
 //! **Order.** A worker says `Hello` and hears `Welcome` or `Refused`. Then the server leases with
 //! `Run`, and the worker answers each attempt with exactly one `Ended`, which it repeats after

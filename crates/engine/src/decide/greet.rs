@@ -1,0 +1,73 @@
+//! A worker connected, for the first time or again. What it says that it holds is held against
+//! what was leased to it, and the difference is settled here.
+
+use std::collections::BTreeSet;
+
+use gristmill_model::attempt::{Failure, FailureKind, Usage};
+use gristmill_model::command::{Greeting, Reply};
+use gristmill_model::event::Event;
+use gristmill_model::limits;
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{AttemptId, WorkerId};
+
+use super::report;
+use crate::state::State;
+use crate::turn::Turn;
+
+pub(crate) fn greet(turn: &mut Turn, greeting: Greeting) -> Result<Reply, Rejection> {
+    check(turn.state(), &greeting)?;
+    let prefetch = greeting.prefetch.min(limits::PREFETCH);
+    let holds: BTreeSet<AttemptId> = greeting.holds.iter().copied().collect();
+    let worker = match turn.state().instance(greeting.instance) {
+        Some(known) => known,
+        None => join(turn, greeting),
+    };
+    let until = turn.now() + turn.state().timing().lease;
+    turn.emit(Event::WorkerConnected { worker, prefetch, until });
+    take_back_undelivered(turn, worker, &holds);
+    let attempts = &turn.state().worker(worker).expect("it has just connected").attempts;
+    let stale = holds.difference(attempts).copied().collect();
+    Ok(Reply::Welcome { worker, stale })
+}
+
+fn join(turn: &mut Turn, greeting: Greeting) -> WorkerId {
+    let worker = WorkerId(turn.state().next().worker);
+    let Greeting { instance, name, handlers, capacity, shared_disk, .. } = greeting;
+    turn.emit(Event::WorkerJoined { worker, instance, name, handlers, capacity, shared_disk });
+    worker
+}
+
+/// Leases that never reached the worker go back to the queue; nobody was at fault.
+fn take_back_undelivered(turn: &mut Turn, worker: WorkerId, holds: &BTreeSet<AttemptId>) {
+    let leased = &turn.state().worker(worker).expect("it has just connected").attempts;
+    let undelivered: Vec<_> = leased.difference(holds).copied().collect();
+    for attempt in undelivered {
+        let failure = Failure::new(
+            FailureKind::Lost,
+            "undelivered",
+            format!("the lease did not reach worker {worker}"),
+        );
+        report::fail(turn, attempt, failure, Usage::default());
+    }
+}
+
+fn check(state: &State, greeting: &Greeting) -> Result<(), Rejection> {
+    let refuse = |code, detail: String| Err(Rejection::new(code, detail));
+    if greeting.name.is_empty() || greeting.name.len() > limits::NAME_BYTES {
+        let detail = format!("a worker's name has 1 to {} bytes", limits::NAME_BYTES);
+        return refuse(Code::InvalidRequest, detail);
+    }
+    if greeting.handlers.is_empty() || greeting.handlers.len() > limits::STAGES {
+        let detail = format!("a worker runs 1 to {} kinds of handler", limits::STAGES);
+        return refuse(Code::InvalidRequest, detail);
+    }
+    if greeting.holds.len() > limits::ATTEMPTS_PER_WORKER {
+        let detail = format!("a worker holds at most {}", limits::ATTEMPTS_PER_WORKER);
+        return refuse(Code::TooLarge, detail);
+    }
+    let is_new = state.instance(greeting.instance).is_none();
+    if is_new && state.workers().count() >= limits::WORKERS {
+        return refuse(Code::TooMany, format!("there are {} workers already", limits::WORKERS));
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! Define a pipeline, or a new version of one.
+
+use std::sync::Arc;
+
+use gristmill_model::command::{PipelineRef, Reply};
+use gristmill_model::event::Event;
+use gristmill_model::limits;
+use gristmill_model::pipeline::PipelineSpec;
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{PipelineId, ProjectId};
+
+use crate::state::State;
+use crate::turn::Turn;
+
+/// The same spec as the newest version changes nothing; another one is a new version.
+pub(crate) fn define(
+    turn: &mut Turn,
+    project: ProjectId,
+    spec: PipelineSpec,
+) -> Result<Reply, Rejection> {
+    spec.check()?;
+    let newest = turn.state().newest_pipeline(project, &spec.name);
+    if let Some(id) = newest {
+        let pipeline = turn.state().pipeline(id).expect("names lead to pipelines");
+        if *pipeline.spec == spec {
+            return Ok(Reply::Pipeline(id, pipeline.version));
+        }
+    }
+    room_for_one(turn.state())?;
+    let (id, version) = add(turn, project, spec);
+    Ok(Reply::Pipeline(id, version))
+}
+
+/// Which pipeline a submission means, judged but not yet defined.
+pub(super) enum Resolved {
+    /// One that is known.
+    Known(PipelineId),
+    /// One to define once the submission as a whole has been judged.
+    New(PipelineSpec),
+}
+
+pub(super) fn resolve(
+    state: &State,
+    project: ProjectId,
+    wanted: PipelineRef,
+) -> Result<Resolved, Rejection> {
+    match wanted {
+        PipelineRef::Named(name) => state
+            .newest_pipeline(project, &name)
+            .map(Resolved::Known)
+            .ok_or_else(|| Rejection::new(Code::NoSuchPipeline, format!("no pipeline `{name}`"))),
+        PipelineRef::Inline(spec) => {
+            spec.check()?;
+            let spec = Arc::new(spec);
+            if let Some(id) = state.pipeline_by_spec(project, &spec) {
+                return Ok(Resolved::Known(id));
+            }
+            room_for_one(state)?;
+            Ok(Resolved::New(Arc::unwrap_or_clone(spec)))
+        }
+    }
+}
+
+impl Resolved {
+    pub(super) fn id(self, turn: &mut Turn, project: ProjectId) -> PipelineId {
+        match self {
+            Resolved::Known(id) => id,
+            Resolved::New(spec) => add(turn, project, spec).0,
+        }
+    }
+}
+
+fn add(turn: &mut Turn, project: ProjectId, spec: PipelineSpec) -> (PipelineId, u32) {
+    let state = turn.state();
+    let id = PipelineId(state.next().pipeline);
+    let newest = state.newest_pipeline(project, &spec.name).and_then(|id| state.pipeline(id));
+    let version = newest.map_or(1, |newest| newest.version + 1);
+    turn.emit(Event::PipelineDefined { pipeline: id, project, version, spec });
+    (id, version)
+}
+
+fn room_for_one(state: &State) -> Result<(), Rejection> {
+    if state.pipeline_count() >= limits::PIPELINES {
+        let detail = format!("there are {} versions of pipelines already", limits::PIPELINES);
+        return Err(Rejection::new(Code::TooMany, detail));
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! An attempt ended, or has come so far. Only the live attempt is believed.
+
+use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::command::{Progress, Reply};
+use gristmill_model::event::{Event, Then};
+use gristmill_model::job::JobState;
+use gristmill_model::limits;
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{AttemptId, JobId, Time, WorkerId};
+
+use super::{find_worker, heartbeat};
+use crate::state::{State, WORKER_LOST};
+use crate::turn::Turn;
+
+pub(crate) fn report(
+    turn: &mut Turn,
+    worker: WorkerId,
+    attempt: AttemptId,
+    outcome: Outcome,
+    usage: Usage,
+) -> Result<Reply, Rejection> {
+    judge(turn.state(), worker, attempt)?;
+    heartbeat::renew(turn, worker);
+    match outcome {
+        Outcome::Succeeded(success) => match oversize(&success) {
+            None => succeed(turn, attempt, success, usage),
+            Some(failure) => fail(turn, attempt, failure, usage),
+        },
+        Outcome::Failed(mut failure) => {
+            truncate(&mut failure.message);
+            truncate(&mut failure.code);
+            fail(turn, attempt, failure, usage);
+        }
+    }
+    Ok(Reply::Done)
+}
+
+pub(crate) fn progress(
+    turn: &mut Turn,
+    worker: WorkerId,
+    attempt: AttemptId,
+    progress: Progress,
+) -> Result<Reply, Rejection> {
+    let job = judge(turn.state(), worker, attempt)?;
+    heartbeat::renew(turn, worker);
+    let Progress { done, total, mut message } = progress;
+    truncate(&mut message);
+    turn.emit(Event::ProgressMade { attempt, job, done, total, message });
+    Ok(Reply::Done)
+}
+
+/// The fence: the attempt is live, and it is this worker's.
+fn judge(state: &State, worker: WorkerId, attempt: AttemptId) -> Result<JobId, Rejection> {
+    find_worker(state, worker)?;
+    match state.attempt(attempt) {
+        Some(live) if live.worker == worker => Ok(live.job),
+        _ => {
+            let detail = format!("attempt {attempt} is not a live attempt of worker {worker}");
+            Err(Rejection::new(Code::StaleAttempt, detail))
+        }
+    }
+}
+
+fn succeed(turn: &mut Turn, attempt: AttemptId, success: Success, usage: Usage) {
+    let state = turn.state();
+    let live = state.attempt(attempt).expect("judged before");
+    let (job, worker) = (live.job, live.worker);
+    let then = after_success(state, job);
+    turn.emit(Event::AttemptSucceeded { attempt, job, worker, success, usage, then });
+}
+
+/// Ends a live attempt that did not succeed, whoever says so: worker, lease or timeout.
+pub(crate) fn fail(turn: &mut Turn, attempt: AttemptId, mut failure: Failure, usage: Usage) {
+    let state = turn.state();
+    let live = state.attempt(attempt).expect("judged before");
+    let (job, worker) = (live.job, live.worker);
+    let then = after_failure(state, job, &mut failure, turn.now());
+    turn.emit(Event::AttemptFailed { attempt, job, worker, failure, usage, then });
+}
+
+/// A result that is there is kept even if somebody asked to cancel meanwhile; only further stages
+/// are not begun.
+fn after_success(state: &State, job: JobId) -> Then {
+    let found = state.job(job).expect("a live attempt has its job");
+    let batch = state.batch(found.batch).expect("a job has its batch");
+    let pipeline = state.pipeline(batch.pipeline).expect("a batch has its pipeline");
+    match (pipeline.is_last(found.stage), found.state) {
+        (true, _) => Then::Succeed,
+        (false, JobState::Cancelling) => Then::Cancel,
+        (false, _) => Then::NextStage,
+    }
+}
+
+fn after_failure(state: &State, id: JobId, failure: &mut Failure, now: Time) -> Then {
+    let job = state.job(id).expect("a live attempt has its job");
+    if job.state == JobState::Cancelling {
+        return Then::Cancel;
+    }
+    match failure.kind {
+        // A worker that stops ends its attempts without anybody having asked for that.
+        FailureKind::Cancelled => Then::Requeue,
+        FailureKind::Lost if failure.code != WORKER_LOST => Then::Requeue,
+        FailureKind::Lost if job.lost + 1 < limits::LOST_WORKERS => Then::Requeue,
+        FailureKind::Lost => {
+            failure.code = "quarantined".into();
+            failure.message = format!(
+                "{} workers died while they ran this job; the last: {}",
+                limits::LOST_WORKERS,
+                failure.message
+            );
+            Then::Fail
+        }
+        kind => match state.stage_of(id).retry.pause(id, job.failures + 1, kind) {
+            Some(pause) => Then::Retry { at: now + pause },
+            None => Then::Fail,
+        },
+    }
+}
+
+/// A result beyond the bounds is the handler's failure, never a panic or an unbounded log.
+fn oversize(success: &Success) -> Option<Failure> {
+    let size = success.output.inline_len();
+    let beside: usize = success.artifacts.iter().map(|artifact| artifact.inline_len()).sum();
+    let said: usize = success.warnings.iter().map(String::len).sum();
+    let message = if size > limits::INLINE_BYTES {
+        format!("an output of {size} bytes inline: at most {}", limits::INLINE_BYTES)
+    } else if success.artifacts.len() > limits::ARTIFACTS || beside > limits::INLINE_BYTES * 4 {
+        format!("{} artifacts: at most {}", success.artifacts.len(), limits::ARTIFACTS)
+    } else if said > limits::INLINE_BYTES {
+        format!("{said} bytes of warnings: at most {}", limits::INLINE_BYTES)
+    } else {
+        return None;
+    };
+    Some(Failure::new(FailureKind::Invalid, "output_too_large", message))
+}
+
+fn truncate(text: &mut String) {
+    if text.len() > limits::MESSAGE_BYTES {
+        let end = (0..=limits::MESSAGE_BYTES).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+    }
+}

@@ -1,0 +1,152 @@
+//! Submit jobs as one batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gristmill_model::access::Actor;
+use gristmill_model::command::{BatchKey, Reply, Submission, Submitted};
+use gristmill_model::event::Event;
+use gristmill_model::job::JobSpec;
+use gristmill_model::limits;
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{BatchId, JobId, ProjectId};
+
+use super::pipeline;
+use crate::state::State;
+use crate::turn::Turn;
+
+pub(crate) fn submit(
+    turn: &mut Turn,
+    actor: Actor,
+    submission: Submission,
+) -> Result<Reply, Rejection> {
+    let Submission { project, pipeline, name, key, priority, labels, jobs, open } = submission;
+    if let Some(known) = replay(turn.state(), project, key.as_ref())? {
+        return Ok(Reply::Batch(known));
+    }
+    check_labels(&labels)?;
+    check_length("batch name", name.as_deref().unwrap_or_default(), limits::NAME_BYTES)?;
+    if jobs.is_empty() && !open {
+        return Err(Rejection::new(Code::InvalidRequest, "the submission has no jobs"));
+    }
+    let accepted = sift(turn.state(), project, jobs)?;
+    let resolved = pipeline::resolve(turn.state(), project, pipeline)?;
+
+    let pipeline = resolved.id(turn, project);
+    let batch = BatchId(turn.state().next().batch);
+    let key = key.map(|key| (key.key, key.fingerprint));
+    turn.emit(Event::BatchOpened { batch, project, pipeline, actor, name, key, priority, labels });
+    let submitted = add(turn, batch, accepted);
+    if !open {
+        turn.emit(Event::BatchClosed { batch });
+    }
+    Ok(Reply::Batch(submitted))
+}
+
+/// The batch that an idempotency key already stands for.
+fn replay(
+    state: &State,
+    project: ProjectId,
+    key: Option<&BatchKey>,
+) -> Result<Option<Submitted>, Rejection> {
+    let Some(key) = key else { return Ok(None) };
+    check_key(&key.key)?;
+    let Some((batch, fingerprint)) = state.batch_by_key(project, &key.key) else { return Ok(None) };
+    if fingerprint != key.fingerprint {
+        let detail = format!("key `{}` stands for another submission, batch {batch}", key.key);
+        return Err(Rejection::new(Code::KeyReused, detail));
+    }
+    let runs = &state.batch(batch).expect("keys lead to batches").runs;
+    let first = runs.first().map_or(JobId(state.next().job), |(first, _)| *first);
+    let count = runs.iter().map(|(_, count)| count).sum();
+    Ok(Some(Submitted { batch, first, count, known: Vec::new(), replayed: true }))
+}
+
+/// Jobs that passed, and those that were known by their keys.
+pub(super) struct Sifted {
+    new: Vec<JobSpec>,
+    known: Vec<(u64, JobId)>,
+}
+
+/// Judges jobs one by one and sets aside those that are known by their keys.
+pub(super) fn sift(
+    state: &State,
+    project: ProjectId,
+    jobs: Vec<JobSpec>,
+) -> Result<Sifted, Rejection> {
+    if jobs.len() > limits::JOBS_PER_COMMAND {
+        let detail = format!("{} jobs at once: at most {}", jobs.len(), limits::JOBS_PER_COMMAND);
+        return Err(Rejection::new(Code::TooLarge, detail));
+    }
+    let room = limits::LIVE_JOBS.saturating_sub(state.live_jobs());
+    if jobs.len() > room {
+        let detail = format!("{} jobs are not done yet: room for {room} more", state.live_jobs());
+        return Err(Rejection::new(Code::QueueFull, detail));
+    }
+    let mut sifted = Sifted { new: Vec::with_capacity(jobs.len()), known: Vec::new() };
+    let mut keys = BTreeSet::new();
+    for (index, job) in jobs.into_iter().enumerate() {
+        check_job(&job).map_err(|rejection| at_index(index, rejection))?;
+        if let Some(key) = &job.key {
+            if let Some(known) = state.job_by_key(project, key) {
+                sifted.known.push((index as u64, known));
+                continue;
+            }
+            if !keys.insert(key.clone()) {
+                let detail = format!("key `{key}` stands twice in the submission");
+                return Err(at_index(index, Rejection::new(Code::KeyReused, detail)));
+            }
+        }
+        sifted.new.push(job);
+    }
+    Ok(sifted)
+}
+
+pub(super) fn add(turn: &mut Turn, batch: BatchId, jobs: Sifted) -> Submitted {
+    let first = JobId(turn.state().next().job);
+    let count = jobs.new.len() as u64;
+    if count > 0 {
+        turn.emit(Event::JobsAdded { batch, first, jobs: jobs.new });
+    }
+    Submitted { batch, first, count, known: jobs.known, replayed: false }
+}
+
+fn at_index(index: usize, rejection: Rejection) -> Rejection {
+    Rejection::new(rejection.code, format!("jobs[{index}]: {}", rejection.detail))
+}
+
+fn check_job(job: &JobSpec) -> Result<(), Rejection> {
+    let size = job.input.inline_len();
+    if size > limits::INLINE_BYTES {
+        let detail = format!("an input of {size} bytes: at most {} inline", limits::INLINE_BYTES);
+        return Err(Rejection::new(Code::TooLarge, detail));
+    }
+    check_length("output path", job.output.as_deref().unwrap_or_default(), limits::PATH_BYTES)?;
+    job.key.as_deref().map_or(Ok(()), check_key)?;
+    check_labels(&job.labels)
+}
+
+fn check_key(key: &str) -> Result<(), Rejection> {
+    if key.is_empty() {
+        return Err(Rejection::new(Code::InvalidRequest, "an idempotency key is not empty"));
+    }
+    check_length("idempotency key", key, limits::KEY_BYTES)
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Rejection> {
+    if labels.len() > limits::LABELS {
+        let detail = format!("{} labels: at most {}", labels.len(), limits::LABELS);
+        return Err(Rejection::new(Code::TooLarge, detail));
+    }
+    labels.iter().try_for_each(|(name, value)| {
+        check_length("label name", name, limits::LABEL_BYTES)?;
+        check_length("label value", value, limits::LABEL_BYTES)
+    })
+}
+
+fn check_length(what: &str, text: &str, bound: usize) -> Result<(), Rejection> {
+    if text.len() > bound {
+        let detail = format!("a {what} of {} bytes: at most {bound}", text.len());
+        return Err(Rejection::new(Code::TooLarge, detail));
+    }
+    Ok(())
+}

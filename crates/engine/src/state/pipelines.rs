@@ -1,0 +1,53 @@
+//! Pipelines: every version that was ever defined, the newest of each name, and each by its spec.
+
+use std::sync::Arc;
+
+use gristmill_model::pipeline::{PipelineSpec, StageSpec};
+use gristmill_model::{PipelineId, ProjectId};
+
+use super::State;
+
+/// A version of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pipeline {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// 1 for the first of its name.
+    pub version: u32,
+    /// What it does.
+    pub spec: Arc<PipelineSpec>,
+}
+
+impl Pipeline {
+    /// A stage by its index.
+    ///
+    /// # Panics
+    /// When there is no such stage: an index comes from our own state.
+    #[must_use]
+    pub fn stage(&self, index: u16) -> &StageSpec {
+        &self.spec.stages[usize::from(index)]
+    }
+
+    /// Whether a stage is the last.
+    #[must_use]
+    pub fn is_last(&self, index: u16) -> bool {
+        usize::from(index) + 1 == self.spec.stages.len()
+    }
+}
+
+impl State {
+    pub(super) fn add_pipeline(
+        &mut self,
+        id: PipelineId,
+        project: ProjectId,
+        version: u32,
+        spec: &PipelineSpec,
+    ) {
+        assert_eq!(id.0, self.next.pipeline, "pipeline ids come in order");
+        self.next.pipeline += 1;
+        let spec = Arc::new(spec.clone());
+        self.newest.insert((project, spec.name.clone()), id);
+        self.by_spec.insert((project, Arc::clone(&spec)), id);
+        self.pipelines.insert(id, Pipeline { project, version, spec });
+    }
+}
