@@ -1,1 +1,3 @@
-//! (being laid)
+//! The only owner of an engine: core loop, stores, sessions and HTTP.
+
+pub mod log;

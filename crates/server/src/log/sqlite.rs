@@ -1,0 +1,218 @@
+//! The log in SQLite: WAL, one row per group commit, synced before `append` returns.
+//!
+//! Torn writes, a full disk and half-written pages are SQLite's business. Nothing is ever updated
+//! or deleted. `application_id` says that the file is ours and `user_version` carries the format
+//! of its events, so any tool that people have can look, and an older gristmill refuses a newer log.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use gristmill_model::event::{FORMAT, Record};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use super::row::{self, Gathering, Row};
+use super::{Log, LogError, LogReader};
+
+/// "gmll": what `file` and other tools know our logs by.
+const APPLICATION_ID: u32 = 0x676d_6c6c;
+/// The first SQLite without the bug by which a WAL that is reset can damage the database.
+const OLDEST_LIBRARY: i32 = 3_051_003;
+/// The WAL is copied into the database when it has grown to this many pages (16 MiB), and then
+/// written over from its start: it stays bounded, and its blocks are already allocated.
+const CHECKPOINT_PAGES: u32 = 4_096;
+/// Only a backup or a curious person can hold the file: they get this long.
+const BUSY: Duration = Duration::from_secs(10);
+
+const TABLE: &str = "CREATE TABLE commits (
+    first_seq INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT";
+
+/// What an append waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The disk: what was acknowledged survives a power cut.
+    Full,
+    /// The operating system: what was acknowledged survives a crash of the server only. For
+    /// benchmarks, and for local work that can be started over.
+    Normal,
+}
+
+/// The writing side.
+#[derive(Debug)]
+pub struct SqliteLog {
+    path: PathBuf,
+    connection: Connection,
+    last: u64,
+}
+
+impl SqliteLog {
+    /// Opens the log, or makes one.
+    ///
+    /// # Errors
+    /// The file is not a log, is of a newer format, or cannot be used.
+    pub fn open(path: &Path, durability: Durability) -> Result<SqliteLog, LogError> {
+        if rusqlite::version_number() < OLDEST_LIBRARY {
+            return Err(LogError::OldLibrary { found: rusqlite::version() });
+        }
+        let told = |error| LogError::from_sqlite(path, 0, error);
+        let mut connection = Connection::open(path).map_err(told)?;
+        connection.busy_timeout(BUSY).map_err(told)?;
+        let format = found_format(path, &connection)?;
+        prepare(&mut connection, durability, format).map_err(told)?;
+        let last = last(&connection).map_err(told)?;
+        // The names of the database and its WAL must be as durable as what will be in them.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        sync_folder(folder.unwrap_or(Path::new(".")))?;
+        Ok(SqliteLog { path: path.to_owned(), connection, last })
+    }
+
+    fn insert(&mut self, rows: &[Row]) -> rusqlite::Result<()> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO commits (first_seq, count, checksum, bytes) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for row in rows {
+            let (first, count, checksum) =
+                (row.first.cast_signed(), row.count.cast_signed(), row.checksum.cast_signed());
+            insert.execute(params![first, count, checksum, row.bytes])?;
+        }
+        drop(insert);
+        transaction.commit()
+    }
+}
+
+impl Log for SqliteLog {
+    fn append(&mut self, records: &[Record]) -> Result<u64, LogError> {
+        let rows = row::encode(self.last + 1, records)?;
+        let Some(newest) = rows.last() else { return Ok(self.last) };
+        self.insert(&rows).map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::TooBig) => LogError::TooLarge {
+                bytes: rows.iter().map(|row| row.bytes.len()).max().unwrap_or_default(),
+            },
+            _ => LogError::from_sqlite(&self.path, self.last, error),
+        })?;
+        self.last = newest.last();
+        Ok(self.last)
+    }
+
+    fn last(&self) -> u64 {
+        self.last
+    }
+
+    fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
+        let told = |error| LogError::from_sqlite(&self.path, self.last, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(told)?;
+        connection.busy_timeout(BUSY).map_err(told)?;
+        Ok(Box::new(SqliteReader { path: self.path.clone(), connection: Mutex::new(connection) }))
+    }
+}
+
+/// The reading side: a connection of its own, so that a long read never holds up an append.
+struct SqliteReader {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl LogReader for SqliteReader {
+    fn read(&self, after: u64, max_records: usize) -> Result<Vec<(u64, Record)>, LogError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gathering = Gathering::new(after, max_records);
+        let told = |error| LogError::from_sqlite(&self.path, after, error);
+        let mut select = connection
+            .prepare_cached(
+                "SELECT first_seq, count, checksum, bytes FROM commits WHERE first_seq >= coalesce(
+                     (SELECT max(first_seq) FROM commits WHERE first_seq <= ?1), ?1)
+                 ORDER BY first_seq",
+            )
+            .map_err(told)?;
+        let mut rows = select.query([after.saturating_add(1).cast_signed()]).map_err(told)?;
+        while gathering.wants_more() {
+            let Some(found) = rows.next().map_err(told)? else { break };
+            let row = row_of(found).map_err(told)?;
+            gathering.add(&row).map_err(|why| LogError::Damaged {
+                path: self.path.clone(),
+                after: gathering.end(),
+                why,
+            })?;
+        }
+        Ok(gathering.finish())
+    }
+}
+
+fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        first: row.get::<_, i64>(0)?.cast_unsigned(),
+        count: row.get::<_, i64>(1)?.cast_unsigned(),
+        checksum: row.get::<_, i64>(2)?.cast_unsigned(),
+        bytes: row.get(3)?,
+    })
+}
+
+/// The format that the file carries; nothing for a file that is still empty. Looks only, so a
+/// foreign file stays as it was.
+fn found_format(path: &Path, connection: &Connection) -> Result<Option<u32>, LogError> {
+    let told = |error| LogError::from_sqlite(path, 0, error);
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let tables: u32 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(told)?;
+    let application = number("application_id").map_err(told)?;
+    let format = number("user_version").map_err(told)?;
+    match application {
+        APPLICATION_ID if format > FORMAT => {
+            Err(LogError::Newer { path: path.to_owned(), found: format })
+        }
+        APPLICATION_ID => Ok(Some(format)),
+        0 if tables == 0 && format == 0 => Ok(None),
+        _ => Err(LogError::Foreign { path: path.to_owned() }),
+    }
+}
+
+fn sync_folder(path: &Path) -> Result<(), LogError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| LogError::Unusable { path: path.to_owned(), source: source.into() })
+}
+
+fn prepare(
+    connection: &mut Connection,
+    durability: Durability,
+    format: Option<u32>,
+) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // After one huge commit the WAL shrinks back to where an ordinary one leaves it.
+    connection.pragma_update(None, "journal_size_limit", CHECKPOINT_PAGES * 4_096)?;
+    if format == Some(FORMAT) {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if format.is_none() {
+        transaction.execute_batch(TABLE)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    // From now on events of our format may be in it, which an older gristmill must not read.
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+fn last(connection: &Connection) -> rusqlite::Result<u64> {
+    let newest = "SELECT coalesce(max(first_seq + count - 1), 0) FROM commits
+                  WHERE first_seq = (SELECT max(first_seq) FROM commits)";
+    connection.query_row(newest, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The SQLite log against the conformance suite, and what only a file can do: be foreign, newer,
+//! damaged or in the way.
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::log::conformance::{everything, numbered, small};
+
+struct Site(TempDir);
+
+impl Site {
+    fn new() -> Site {
+        Site(TempDir::new().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("log.db")
+    }
+
+    fn open(&self) -> Box<dyn Log> {
+        Box::new(SqliteLog::open(&self.path(), Durability::Full).unwrap())
+    }
+
+    fn refusal(&self) -> LogError {
+        SqliteLog::open(&self.path(), Durability::Full).unwrap_err()
+    }
+
+    fn sql(&self, statement: &str) {
+        Connection::open(self.path()).unwrap().execute_batch(statement).unwrap();
+    }
+}
+
+crate::log::conformance::log_conformance!(Site::new);
+
+#[test]
+fn the_bundled_library_is_new_enough() {
+    assert!(rusqlite::version_number() >= OLDEST_LIBRARY, "{}", rusqlite::version());
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let site = Site::new();
+    site.open().append(&[small(1)]).unwrap();
+    site.sql("PRAGMA user_version = 7");
+    let told = site.refusal().to_string();
+    assert!(
+        told.ends_with(
+            "log format 7 is newer than this gristmill understands (1): use a newer gristmill"
+        ),
+        "{told}"
+    );
+    site.sql("PRAGMA user_version = 1");
+    assert_eq!(site.open().last(), 1);
+}
+
+#[test]
+fn an_older_format_is_read_and_marked_as_ours() {
+    let site = Site::new();
+    site.open().append(&[small(1)]).unwrap();
+    site.sql("PRAGMA user_version = 0");
+    assert_eq!(site.open().last(), 1);
+    let version: u32 = Connection::open(site.path())
+        .unwrap()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, FORMAT);
+}
+
+#[test]
+fn a_foreign_file_is_refused_and_left_alone() {
+    let site = Site::new();
+    site.sql("CREATE TABLE theirs (x); PRAGMA user_version = 3");
+    let before = std::fs::read(site.path()).unwrap();
+    assert!(matches!(site.refusal(), LogError::Foreign { .. }));
+    assert_eq!(std::fs::read(site.path()).unwrap(), before);
+
+    let site = Site::new();
+    std::fs::write(site.path(), "a letter to my grandmother, not a database".repeat(99)).unwrap();
+    assert!(matches!(site.refusal(), LogError::Foreign { .. }));
+}
+
+#[test]
+fn a_path_that_cannot_be_used_is_named() {
+    let site = Site::new();
+    std::fs::create_dir(site.path()).unwrap();
+    let told = site.refusal().to_string();
+    assert!(told.contains("log.db cannot be used"), "{told}");
+}
+
+#[test]
+fn damage_is_reported_with_the_last_good_event() {
+    let statements = [
+        "UPDATE commits SET bytes = x'00' WHERE first_seq = 2",
+        "UPDATE commits SET checksum = 0 WHERE first_seq = 2",
+        "UPDATE commits SET count = 0 WHERE first_seq = 2",
+        "UPDATE commits SET count = 9223372036854775807 WHERE first_seq = 2",
+        "DELETE FROM commits WHERE first_seq = 2",
+    ];
+    for statement in statements {
+        let site = Site::new();
+        let mut log = site.open();
+        (1..=3).for_each(|n| assert_eq!(log.append(&[small(n)]).unwrap(), n));
+        site.sql(statement);
+        let reader = log.reader().unwrap();
+        assert_eq!(reader.read(0, 1).unwrap(), numbered(vec![small(1)]));
+        let error = reader.read(0, 10).unwrap_err();
+        assert!(matches!(error, LogError::Damaged { after: 1, .. }), "{statement}: {error}");
+    }
+}
+
+#[test]
+fn a_torn_file_is_reported() {
+    let site = Site::new();
+    let mut log = site.open();
+    let records: Vec<Record> = (0..50).map(small).collect();
+    (1..=200).for_each(|n| assert_eq!(log.append(&records).unwrap(), n * 50));
+    drop(log);
+    let file = std::fs::OpenOptions::new().write(true).open(site.path()).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    let error = SqliteLog::open(&site.path(), Durability::Full)
+        .and_then(|log| log.reader()?.read(0, usize::MAX).map(drop))
+        .unwrap_err();
+    assert!(matches!(error, LogError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_failed_append_leaves_the_log_as_it_was() {
+    let site = Site::new();
+    let mut log = SqliteLog::open(&site.path(), Durability::Full).unwrap();
+    log.append(&[small(1)]).unwrap();
+    let pages: u32 =
+        log.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    log.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    let large: Vec<Record> = (0..10_000).map(small).collect();
+    assert!(matches!(log.append(&large).unwrap_err(), LogError::Full { .. }));
+    assert_eq!(log.last(), 1);
+    drop(log);
+    assert_eq!(everything(&*site.open().reader().unwrap(), 10), numbered(vec![small(1)]));
+}
+
+#[test]
+fn the_wal_stays_bounded() {
+    let site = Site::new();
+    let mut log = site.open();
+    let large: Vec<Record> = (0..50_000).map(small).collect();
+    (1..=60).for_each(|n| assert_eq!(log.append(&large).unwrap(), n * 50_000));
+    let wal = site.0.path().join("log.db-wal").metadata().unwrap().len();
+    assert!(wal < 2 * u64::from(CHECKPOINT_PAGES) * 4_096, "{wal} bytes");
+}
