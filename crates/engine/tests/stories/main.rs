@@ -1,0 +1,10 @@
+//! Stories: what happens, told from outside through commands and events. Every bug found in the
+//! engine becomes one here (or a seed of the simulator).
+
+mod cancel;
+mod explain;
+mod leases;
+mod recovery;
+mod retries;
+mod submit;
+mod world;

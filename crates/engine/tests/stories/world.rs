@@ -1,0 +1,195 @@
+//! A small world to tell stories in: an engine, a clock that the story turns, and a log that is
+//! replayed after every step to see that replay equals live.
+
+use std::collections::BTreeMap;
+
+use gristmill_engine::Engine;
+use gristmill_model::access::Actor;
+use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::command::{
+    BatchKey, Command, Greeting, PipelineRef, Reply, Request, Submission, Submitted,
+};
+use gristmill_model::event::{Event, Record};
+use gristmill_model::job::{JobSpec, JobState};
+use gristmill_model::limits::Timing;
+use gristmill_model::payload::Payload;
+use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
+use gristmill_model::problem::Rejection;
+use gristmill_model::resources::{Capacity, Resources};
+use gristmill_model::retry::RetryPolicy;
+use gristmill_model::{AttemptId, JobId, ProjectId, Span, Time, WorkerId};
+
+pub struct World {
+    pub engine: Engine,
+    pub now: Time,
+    pub log: Vec<Record>,
+}
+
+impl World {
+    pub fn new() -> World {
+        let mut engine = Engine::new(Timing::default());
+        let mut log = Vec::new();
+        engine.start(Time(1_000_000), "test", &mut log);
+        World { engine, now: Time(1_000_000), log }
+    }
+
+    /// Asks; on acceptance also ticks and places, as the core loop does.
+    pub fn ask(&mut self, command: Command) -> Result<Reply, Rejection> {
+        let before = self.engine.clone();
+        let mut out = Vec::new();
+        let request = Request { actor: Actor::Local, command };
+        let reply = self.engine.handle(self.now, request, &mut out);
+        if reply.is_err() {
+            assert!(out.is_empty(), "a rejection emits nothing");
+            assert!(self.engine.state().same_as(before.state()), "a rejection changes nothing");
+        }
+        self.engine.tick(self.now, &mut out);
+        self.engine.place(self.now, &mut out);
+        self.keep(out);
+        reply
+    }
+
+    pub fn pass(&mut self, span: Span) {
+        self.now = self.now + span;
+        let mut out = Vec::new();
+        self.engine.tick(self.now, &mut out);
+        self.engine.place(self.now, &mut out);
+        self.keep(out);
+    }
+
+    fn keep(&mut self, out: Vec<Record>) {
+        self.log.extend(out.into_iter().filter(|record| record.event.is_durable()));
+        self.engine.check();
+        let replayed = self.replay();
+        assert!(replayed.state().same_as(self.engine.state()), "replay equals live");
+    }
+
+    pub fn replay(&self) -> Engine {
+        let mut engine = Engine::new(Timing::default());
+        self.log.iter().for_each(|record| engine.apply(record));
+        engine
+    }
+
+    /// The server dies and starts again; nobody is connected.
+    pub fn restart(&mut self) {
+        self.engine = self.replay();
+        let mut out = Vec::new();
+        self.engine.start(self.now, "test", &mut out);
+        self.keep(out);
+    }
+
+    pub fn submit(&mut self, spec: PipelineSpec, inputs: &[&str]) -> Submitted {
+        let jobs = inputs.iter().map(|input| JobSpec::of(Payload::Text((*input).into()))).collect();
+        self.submit_jobs(spec, jobs, None).expect("accepted")
+    }
+
+    pub fn submit_jobs(
+        &mut self,
+        spec: PipelineSpec,
+        jobs: Vec<JobSpec>,
+        key: Option<BatchKey>,
+    ) -> Result<Submitted, Rejection> {
+        let submission = Submission {
+            project: ProjectId::DEFAULT,
+            pipeline: PipelineRef::Inline(spec),
+            name: None,
+            key,
+            priority: 0,
+            labels: BTreeMap::new(),
+            jobs,
+            open: false,
+        };
+        match self.ask(Command::Submit(submission))? {
+            Reply::Batch(submitted) => Ok(submitted),
+            other => panic!("a submission answers with a batch, not {other:?}"),
+        }
+    }
+
+    pub fn greet(
+        &mut self,
+        instance: u64,
+        cpus: u32,
+        holds: &[AttemptId],
+    ) -> (WorkerId, Vec<AttemptId>) {
+        let greeting = Greeting {
+            instance,
+            name: format!("worker-{instance}"),
+            handlers: vec!["command".into()],
+            capacity: Capacity::of_cpus(cpus),
+            prefetch: 0,
+            shared_disk: false,
+            holds: holds.to_vec(),
+        };
+        match self.ask(Command::Greet(greeting)).expect("welcome") {
+            Reply::Welcome { worker, stale } => (worker, stale),
+            other => panic!("a greeting answers with a welcome, not {other:?}"),
+        }
+    }
+
+    pub fn worker(&mut self, cpus: u32) -> WorkerId {
+        let instance = self.engine.state().workers().count() as u64 + 100;
+        self.greet(instance, cpus, &[]).0
+    }
+
+    pub fn report(
+        &mut self,
+        worker: WorkerId,
+        attempt: AttemptId,
+        outcome: Outcome,
+    ) -> Result<Reply, Rejection> {
+        self.ask(Command::Report { worker, attempt, outcome, usage: Usage::default() })
+    }
+
+    pub fn state(&self, job: JobId) -> JobState {
+        match self.engine.state().job(job) {
+            Some(job) => job.state,
+            None if self.engine.state().knows_job(job) => JobState::Succeeded,
+            None => panic!("{job} was never accepted"),
+        }
+    }
+
+    pub fn attempt_of(&self, job: JobId) -> AttemptId {
+        self.engine.state().job(job).and_then(|job| job.attempt).expect("it has a live attempt")
+    }
+
+    pub fn last_failure(&self) -> (&Failure, gristmill_model::event::Then) {
+        self.log
+            .iter()
+            .rev()
+            .find_map(|record| match &record.event {
+                Event::AttemptFailed { failure, then, .. } => Some((failure, *then)),
+                _ => None,
+            })
+            .expect("an attempt failed")
+    }
+}
+
+pub fn success(text: &str) -> Outcome {
+    Outcome::Succeeded(Success {
+        output: Payload::Text(text.into()),
+        artifacts: Vec::new(),
+        warnings: Vec::new(),
+    })
+}
+
+pub fn failure(kind: FailureKind) -> Outcome {
+    Outcome::Failed(Failure::new(kind, "test", "as the story goes"))
+}
+
+pub fn stage(name: &str) -> StageSpec {
+    StageSpec {
+        name: name.into(),
+        handler: Handler::Command(CommandSpec {
+            argv: vec!["true".into()],
+            shell: false,
+            env: BTreeMap::new(),
+        }),
+        resources: Resources::default(),
+        retry: RetryPolicy { jitter_percent: 0, ..RetryPolicy::default() },
+        timeout: None,
+    }
+}
+
+pub fn pipeline(stages: &[&str]) -> PipelineSpec {
+    PipelineSpec { name: "story".into(), stages: stages.iter().map(|name| stage(name)).collect() }
+}
