@@ -1,0 +1,363 @@
+//! Golden files of the three contracts: what any released version has written must load for ever,
+//! and what this version writes must not change unseen.
+//!
+//! Each line is a name and a value: MessagePack in hexadecimal for disk and wire, JSON for the API.
+//! `UPDATE_GOLDEN=1` writes the files anew; do that only together with the rule of change that
+//! stands on top of the contract's file.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use gristmill_model::access::Actor;
+use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::digest::Digest;
+use gristmill_model::event::{Event, LeaveReason, Record, Then};
+use gristmill_model::job::{JobSpec, JobState};
+use gristmill_model::payload::{Artifact, Payload, Place};
+use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, PipelineSpec, StageSpec};
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources};
+use gristmill_model::retry::RetryPolicy;
+use gristmill_model::wire::{Assignment, Ended, FromWorker, Hello, Stream, ToWorker, Welcome};
+use gristmill_model::{
+    AttemptId, BatchId, JobId, PipelineId, ProjectId, Span, Time, WorkerId, api,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fn labels() -> BTreeMap<String, String> {
+    BTreeMap::from([("user".into(), "ada".into())])
+}
+
+fn artifact() -> Artifact {
+    Artifact { name: "a.jpg".into(), size: 12, place: Place::Blob(Digest([7; 32])) }
+}
+
+fn capacity() -> Capacity {
+    let gpu = Device { id: "GPU-1".into(), kind: "gpu".into(), vram: 1 << 34 };
+    Capacity { cpus: 2_000, memory: 1 << 33, devices: vec![gpu] }
+}
+
+fn success() -> Success {
+    Success {
+        output: Payload::Text("flour".into()),
+        artifacts: vec![artifact()],
+        warnings: vec!["damaged".into()],
+    }
+}
+
+fn failure() -> Failure {
+    Failure {
+        kind: FailureKind::Failed,
+        code: "exit_status".into(),
+        message: "exit status 3".into(),
+        exit_code: Some(3),
+    }
+}
+
+fn usage() -> Usage {
+    Usage { wall: Span::millis(12), cpu: Span::millis(10), peak_memory: 4096 }
+}
+
+fn pipeline() -> PipelineSpec {
+    let gpu = DeviceRequest { kind: "gpu".into(), count: 1, vram: 1 << 33 };
+    let command = CommandSpec {
+        argv: vec!["sha256sum".into(), "{input}".into()],
+        shell: false,
+        env: BTreeMap::from([("LANG".into(), "C".into())]),
+    };
+    let stage = |name: &str, handler| StageSpec {
+        name: name.into(),
+        handler,
+        resources: Resources { cpus: 500, memory: 1 << 20, devices: vec![gpu.clone()] },
+        retry: RetryPolicy::default(),
+        timeout: Some(Span::seconds(60)),
+    };
+    PipelineSpec {
+        name: "mill".into(),
+        stages: vec![
+            stage("sum", Handler::Command(command)),
+            stage("thumb", Handler::Images(ImagesSpec { recipe: "{}".into() })),
+        ],
+    }
+}
+
+fn job() -> JobSpec {
+    JobSpec {
+        input: Payload::File(Artifact {
+            name: "a.jpg".into(),
+            size: 9,
+            place: Place::Path("/in/a.jpg".into()),
+        }),
+        output: Some("/out/a.jpg".into()),
+        key: Some("a.jpg|9".into()),
+        priority: Some(-1),
+        labels: labels(),
+    }
+}
+
+fn events() -> Vec<Event> {
+    let (attempt, batch, job_id, worker) = (AttemptId(21), BatchId(3), JobId(17), WorkerId(2));
+    let failed = |then| Event::AttemptFailed {
+        attempt,
+        job: job_id,
+        worker,
+        failure: failure(),
+        usage: usage(),
+        then,
+    };
+    let succeeded = |then| Event::AttemptSucceeded {
+        attempt,
+        job: job_id,
+        worker,
+        success: success(),
+        usage: usage(),
+        then,
+    };
+    vec![
+        Event::ServerStarted { version: "0.1.0".into() },
+        Event::PipelineDefined {
+            pipeline: PipelineId(1),
+            project: ProjectId::DEFAULT,
+            version: 1,
+            spec: pipeline(),
+        },
+        Event::BatchOpened {
+            batch,
+            project: ProjectId::DEFAULT,
+            pipeline: PipelineId(1),
+            actor: Actor::Local,
+            name: Some("monday".into()),
+            key: Some(("k".into(), u64::MAX)),
+            priority: 5,
+            labels: labels(),
+        },
+        Event::JobsAdded {
+            batch,
+            first: job_id,
+            jobs: vec![job(), JobSpec::of(Payload::Json("[1]".into()))],
+        },
+        Event::BatchClosed { batch },
+        Event::AttemptLeased { attempt, job: job_id, stage: 0, number: 1, worker },
+        succeeded(Then::NextStage),
+        succeeded(Then::Succeed),
+        failed(Then::Retry { at: Time(99) }),
+        failed(Then::Requeue),
+        failed(Then::Fail),
+        failed(Then::Cancel),
+        Event::BackoffElapsed { job: job_id },
+        Event::CancelRequested { jobs: vec![job_id], actor: Actor::Token },
+        Event::JobsCancelled { jobs: vec![job_id], actor: Actor::Local },
+        Event::JobRetried { job: job_id, actor: Actor::Local },
+        Event::WorkerJoined {
+            worker,
+            instance: 42,
+            name: "mill-1".into(),
+            handlers: vec!["images".into()],
+            capacity: capacity(),
+            shared_disk: true,
+        },
+        Event::WorkerDraining { worker },
+        Event::WorkerLeft { worker, reason: LeaveReason::Goodbye },
+        Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired },
+    ]
+}
+
+fn from_worker() -> Vec<FromWorker> {
+    let attempt = AttemptId(21);
+    let ended = |outcome| Ended { attempt, outcome, usage: usage() };
+    vec![
+        FromWorker::Hello(Hello {
+            protocol: 1,
+            version: "0.1.0".into(),
+            instance: 42,
+            name: "mill-1".into(),
+            handlers: vec!["command".into()],
+            capacity: capacity(),
+            prefetch: 8,
+            shared_disk: false,
+            holds: vec![attempt],
+        }),
+        FromWorker::Heartbeat,
+        FromWorker::Prefetch(16),
+        FromWorker::Progress { attempt, done: 1, total: 2, message: "half".into() },
+        FromWorker::Log { attempt, job: JobId(17), stream: Stream::Stderr, bytes: vec![0, 255] },
+        FromWorker::Ended(vec![
+            ended(Outcome::Succeeded(success())),
+            ended(Outcome::Failed(failure())),
+        ]),
+        FromWorker::Draining,
+        FromWorker::Goodbye,
+    ]
+}
+
+fn to_worker() -> Vec<ToWorker> {
+    let stage = pipeline().stages.remove(0);
+    vec![
+        ToWorker::Welcome(Welcome {
+            worker: WorkerId(2),
+            heartbeat: Span::seconds(3),
+            lease: Span::seconds(15),
+            stale: vec![AttemptId(20)],
+        }),
+        ToWorker::Refused { code: Code::WrongProtocol, detail: "speaks 2".into() },
+        ToWorker::Run(vec![Assignment {
+            attempt: AttemptId(21),
+            job: JobId(17),
+            batch: BatchId(3),
+            stage: stage.name,
+            number: 1,
+            handler: stage.handler,
+            resources: stage.resources,
+            timeout: stage.timeout,
+            input: job().input,
+            output: None,
+        }]),
+        ToWorker::Stop(vec![AttemptId(21)]),
+        ToWorker::Settled(vec![AttemptId(21)]),
+        ToWorker::Drain,
+    ]
+}
+
+fn api_values() -> Vec<(&'static str, serde_json::Value)> {
+    let value = |value: &dyn erased::Json| value.json();
+    let accepted = api::Accepted {
+        batch: BatchId(3),
+        first_job: JobId(17),
+        jobs: 2,
+        known: vec![api::KnownJob { index: 1, job: JobId(9) }],
+        replayed: false,
+        links: api::Links {
+            status: "/v1/batches/b3".into(),
+            results: "/v1/batches/b3/results".into(),
+            cancel: "/v1/batches/b3/cancel".into(),
+            events: "/v1/events?filter=batch%3Db3".into(),
+        },
+    };
+    let batch = api::Batch {
+        id: BatchId(3),
+        name: None,
+        pipeline: "mill".into(),
+        actor: "local".into(),
+        priority: 0,
+        labels: labels(),
+        open: false,
+        finished: true,
+        jobs: 2,
+        counts: BTreeMap::from([(JobState::Succeeded, 2)]),
+        created_at: Time(1_795_250_000_000_000),
+        finished_at: Some(Time(1_795_250_001_000_000)),
+    };
+    let job = api::Job {
+        id: JobId(17),
+        batch: BatchId(3),
+        index: 0,
+        pipeline: "mill".into(),
+        state: JobState::Failed,
+        stage: "sum".into(),
+        priority: 0,
+        labels: labels(),
+        key: None,
+        input: Payload::Text("grain".into()),
+        output_path: None,
+        result: Some(Payload::File(artifact())),
+        artifacts: vec![artifact()],
+        warnings: vec![],
+        failure: Some(failure()),
+        attempts: 1,
+        created_at: Time(1_795_250_000_000_000),
+        started_at: None,
+        finished_at: None,
+    };
+    let attempt = api::Attempt {
+        id: AttemptId(21),
+        job: JobId(17),
+        stage: "sum".into(),
+        number: 1,
+        worker: WorkerId(2),
+        state: api::AttemptState::TimedOut,
+        input: Payload::Text("grain".into()),
+        output: None,
+        failure: Some(failure()),
+        usage: Some(usage()),
+        leased_at: Time(1_795_250_000_000_000),
+        ended_at: None,
+    };
+    let problem = api::Problem::from(&Rejection::new(Code::NoSuchJob, "no job j9"));
+    vec![
+        ("accepted", value(&accepted)),
+        ("batch", value(&batch)),
+        ("job", value(&job)),
+        ("attempt", value(&attempt)),
+        ("problem", value(&problem)),
+    ]
+}
+
+/// Serializing any value behind one name.
+mod erased {
+    pub trait Json {
+        fn json(&self) -> serde_json::Value;
+    }
+
+    impl<T: serde::Serialize> Json for T {
+        fn json(&self) -> serde_json::Value {
+            serde_json::to_value(self).unwrap()
+        }
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digit).collect()
+}
+
+/// Compares with a golden file, or writes it.
+fn compare(name: &str, lines: &[String]) {
+    let text = lines.join("\n") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path(name), &text).unwrap();
+    }
+    let golden = std::fs::read_to_string(path(name)).unwrap();
+    for (line, golden) in text.lines().zip(golden.lines()) {
+        assert_eq!(line, golden, "{name} has changed: see the rule of change");
+    }
+    assert_eq!(text.lines().count(), golden.lines().count(), "{name} has other lines");
+}
+
+fn check_msgpack<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, values: &[T]) {
+    let line = |value: &T| hex(&rmp_serde::to_vec(value).unwrap());
+    compare(name, &values.iter().map(line).collect::<Vec<_>>());
+    let golden = std::fs::read_to_string(path(name)).unwrap();
+    for (line, value) in golden.lines().zip(values) {
+        assert_eq!(&rmp_serde::from_slice::<T>(&unhex(line)).unwrap(), value);
+    }
+}
+
+#[test]
+fn what_lies_on_disk() {
+    let record = |event| Record { at: Time(1_795_250_000_000_000), event };
+    let records: Vec<_> = events().into_iter().map(record).collect();
+    assert!(records.iter().all(|record| record.event.is_durable()));
+    check_msgpack("event-1.hex", &records);
+}
+
+#[test]
+fn what_workers_hear_and_say() {
+    check_msgpack("from-worker-1.hex", &from_worker());
+    check_msgpack("to-worker-1.hex", &to_worker());
+}
+
+#[test]
+fn what_http_shows() {
+    let lines: Vec<_> = api_values().iter().map(|(name, json)| format!("{name} {json}")).collect();
+    compare("api-1.txt", &lines);
+}
