@@ -1,7 +1,5 @@
 //! One image, from bytes to bytes: inspect, plan, decode, do the steps, turn, encode.
 
-use fast_image_resize::Resizer;
-
 use crate::error::ImageError;
 use crate::format::Format;
 use crate::header;
@@ -12,7 +10,7 @@ use crate::plan::{Plan, Step};
 use crate::pool::Pool;
 use crate::raster;
 use crate::recipe::Recipe;
-use crate::resize;
+use crate::resize::{self, Scratch};
 use crate::tone;
 
 /// Codecs and buffers that one thread reuses from image to image.
@@ -23,7 +21,7 @@ use crate::tone;
 pub struct Workspace {
     decompressor: Option<Decompressor>,
     compressor: Option<Compressor>,
-    resizer: Resizer,
+    scratch: Scratch,
     pool: Pool,
 }
 
@@ -171,8 +169,8 @@ fn apply(
         Step::Crop(crop) => picture.crop(crop.x, crop.y, crop.width, crop.height),
         Step::Threshold(threshold) => tone::threshold(&mut picture, threshold),
         Step::Resize { window, size, filter } => {
-            let Workspace { resizer, pool, .. } = workspace;
-            return resize::resize(picture, window, size, filter, resizer, pool);
+            let Workspace { scratch, pool, .. } = workspace;
+            return resize::resize(picture, window, size, filter, scratch, pool);
         }
     }
     Ok(picture)

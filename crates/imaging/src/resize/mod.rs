@@ -1,0 +1,153 @@
+//! Resampling: single planes by our own loops where those are faster, all else by the
+//! `fast_image_resize` crate.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod kernel;
+mod plane;
+
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::error::ImageError;
+use crate::operation::Filter;
+use crate::orientation::Window;
+use crate::picture::{Layout, Picture, Plane};
+use crate::pool::Pool;
+
+use self::kernel::Kernel;
+use self::plane::{PlanePlan, Rows};
+
+/// The resizer's own scratch above this is freed after its image, as in the pool.
+const KEEP_BYTES: usize = 64 << 20;
+
+/// What resampling needs beside pixels, reused from image to image.
+#[derive(Default)]
+pub struct Scratch {
+    resizer: Resizer,
+    rows: Rows,
+}
+
+/// Resamples `window` of `from` to `size`. Planes come out as 4:2:0, whatever they were: that is
+/// what the encoder writes, and the chroma is resampled anyway.
+///
+/// # Errors
+/// [`ImageError::TooLarge`] when source, result and scratch together are over the memory bound.
+pub fn resize(
+    from: Picture,
+    window: Window,
+    size: (u32, u32),
+    filter: Filter,
+    scratch: &mut Scratch,
+    pool: &mut Pool,
+) -> Result<Picture, ImageError> {
+    let (layout, h, v) = match from.layout {
+        Layout::Yuv { h, v } => (Layout::Yuv { h: 2, v: 2 }, f64::from(h), f64::from(v)),
+        packed => (packed, 1.0, 1.0),
+    };
+    let mut to = Picture::new(layout, size.0, size.1, pool)?;
+    // What is held between the two directions (at most 16 bits a sample), and the premultiplied
+    // copy of a picture with alpha.
+    let between = from.width().max(size.0) as usize * size.1 as usize * 2;
+    let premultiplied = if layout.has_alpha() { from.pixels.len() } else { 0 };
+    pool.check(between.saturating_mul(layout.channels()).saturating_add(premultiplied))?;
+    let chroma = window.divided(h, v);
+    match layout.channels() {
+        1 => resize_planes(&from, &mut to, [window, chroma, chroma], filter, scratch)?,
+        2 => resize_plane::<U8x2>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
+        3 => resize_plane::<U8x3>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
+        _ => resize_plane::<U8x4>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
+    }
+    if scratch.resizer.size_of_internal_buffers() > KEEP_BYTES {
+        scratch.resizer.reset_internal_buffers();
+    }
+    pool.give(from.pixels);
+    Ok(to)
+}
+
+/// Resamples the planes of a gray picture or of luma and chroma, each with its window.
+fn resize_planes(
+    from: &Picture,
+    to: &mut Picture,
+    windows: [Window; 3],
+    filter: Filter,
+    scratch: &mut Scratch,
+) -> Result<(), ImageError> {
+    let mut ready: Option<PlanePlan> = None;
+    for (index, window) in windows.into_iter().enumerate().take(from.planes().len()) {
+        // The third plane is as the second.
+        if index < 2 {
+            ready = plane_plan(from.planes[index], to.planes[index], window, filter);
+        }
+        match &ready {
+            Some(plan) => {
+                let plane = from.planes[index];
+                let stride = plane.full.0 as usize;
+                let first = plane.y as usize * stride + plane.x as usize;
+                let length = (plane.height as usize - 1) * stride + plane.width as usize;
+                let source = &from.plane(index)[first..first + length];
+                let layout = (stride, plane.width as usize);
+                plan.run(source, layout, to.plane_mut(index), &mut scratch.rows);
+            }
+            None => resize_plane::<U8>(from, to, index, window, filter, &mut scratch.resizer)?,
+        }
+    }
+    Ok(())
+}
+
+/// The plan for our own loops; none where the other resizer is to do it. Which of the two does it
+/// depends on the sizes alone, never on the machine: the results differ in the last bit.
+fn plane_plan(from: Plane, to: Plane, window: Window, filter: Filter) -> Option<PlanePlan> {
+    let window = inside(window, from);
+    let across = Kernel::new(from.width, window.x, window.width, to.width, filter)?;
+    if !plane::takes(&across, from.width) {
+        return None;
+    }
+    let down = Kernel::new(from.height, window.y, window.height, to.height, filter)?;
+    Some(PlanePlan::new(across, down, from.width as usize))
+}
+
+fn resize_plane<P: PixelTrait>(
+    from: &Picture,
+    to: &mut Picture,
+    index: usize,
+    window: Window,
+    filter: Filter,
+    resizer: &mut Resizer,
+) -> Result<(), ImageError> {
+    let plane = from.planes[index];
+    let source = TypedImageRef::<P>::from_buffer(plane.full.0, plane.full.1, from.plane(index))
+        .map_err(ImageError::codec)?;
+    let source = TypedCroppedImage::new(source, plane.x, plane.y, plane.width, plane.height)
+        .map_err(ImageError::codec)?;
+    let (width, height) = to.planes[index].full;
+    let mut target = TypedImage::<P>::from_buffer(width, height, to.plane_mut(index))
+        .map_err(ImageError::codec)?;
+    let window = inside(window, plane);
+    let options = ResizeOptions::new().resize_alg(algorithm(filter)).crop(
+        window.x,
+        window.y,
+        window.width,
+        window.height,
+    );
+    resizer.resize_typed(&source, &mut target, &options).map_err(ImageError::codec)
+}
+
+/// A window within its plane: turning and dividing it may have rounded it over the edge.
+fn inside(window: Window, plane: Plane) -> Window {
+    let (x, y) = (window.x.max(0.0), window.y.max(0.0));
+    let width = window.width.min(f64::from(plane.width) - x);
+    let height = window.height.min(f64::from(plane.height) - y);
+    Window { x, y, width, height }
+}
+
+fn algorithm(filter: Filter) -> ResizeAlg {
+    match filter {
+        Filter::Nearest => ResizeAlg::Nearest,
+        Filter::Box => ResizeAlg::Convolution(FilterType::Box),
+        Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+        Filter::CatmullRom => ResizeAlg::Convolution(FilterType::CatmullRom),
+        Filter::Lanczos3 => ResizeAlg::Convolution(FilterType::Lanczos3),
+    }
+}
