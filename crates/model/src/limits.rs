@@ -71,6 +71,32 @@ pub const WITHHELD_LOG_BYTES: usize = 4 * 1024 * 1024;
 pub const WITHHELD_LOG_FRAMES: usize = 4_096;
 /// A worker speaks no more often than this merely to say that it lives, whatever it is asked for.
 pub const HEARTBEAT_LEAST: Span = Span::millis(50);
+/// Inputs that a worker's loop takes in before it acts on them.
+pub const INPUTS_PER_ROUND: usize = 256;
+/// Words of handlers that wait for a worker's loop; beyond it handlers wait in turn.
+pub const HANDLER_INBOX: usize = 1_024;
+/// A worker gives a connection this long to come up.
+pub const CONNECT: Span = Span::seconds(5);
+/// First and longest pause of a worker between tries to connect.
+pub const RECONNECT_FIRST: Span = Span::millis(50);
+/// See [`RECONNECT_FIRST`].
+pub const RECONNECT_LONGEST: Span = Span::seconds(2);
+/// What a worker has sent must be acknowledged by the server's machine within this.
+pub const UNACKNOWLEDGED: Span = Span::seconds(15);
+/// A worker that leaves gives its last frames this long to be written.
+pub const LAST_WORDS: Span = Span::seconds(2);
+/// A request about a blob may stand still this long.
+pub const BLOB_STALL: Span = Span::seconds(30);
+/// Tries of one transfer of a blob.
+pub const BLOB_TRIES: u32 = 5;
+/// Captured output is sent on when this much has gathered, ...
+pub const LOG_PIECE_BYTES: usize = 16 * 1024;
+/// ... or when this long has passed since the first byte of it.
+pub const LOG_PIECE_WAIT: Span = Span::millis(20);
+/// After a program ended, its pipes may stay open in other hands this long before they are hunted.
+pub const OUTPUT_AFTER_EXIT: Span = Span::millis(250);
+/// Between TERM and KILL for a program that is to end.
+pub const STOP_GRACE: Span = Span::seconds(5);
 /// Bytes of a JSON request body.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of one line of a bulk submission.
@@ -79,6 +105,10 @@ pub const LINE_BYTES: usize = 64 * 1024;
 pub const JOBS_PER_REQUEST: usize = 1_000_000;
 /// Bytes of one blob.
 pub const BLOB_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Bytes of a blob that one upload holds in memory; object stores take no smaller parts.
+pub const BLOB_PART_BYTES: usize = 5 * 1024 * 1024;
+/// Uploads of blobs at once; further ones wait in turn.
+pub const UPLOADS: usize = 64;
 /// Bytes of a job's standard output that become its text output.
 pub const TEXT_OUTPUT_BYTES: usize = INLINE_BYTES;
 /// Bytes of captured output kept for one attempt; then only the tail goes on being kept.
