@@ -1,0 +1,171 @@
+//! One attempt's files: frames in, frames out, never more than the bounds. The caller is alone.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use gristmill_model::limits;
+use gristmill_model::wire::Stream;
+
+use super::{Captured, Piece};
+
+/// A stream's byte and a length.
+const HEADER: u64 = 5;
+/// The stream's byte of a mark.
+const MARK: u8 = 0;
+/// A mark: a header and a position.
+const MARK_BYTES: u64 = HEADER + 8;
+/// Longer pieces are cut, so that a frame always fits into a tail.
+const FRAME: usize = 16 * 1024;
+
+/// The files of one attempt.
+pub(super) struct Files {
+    head: PathBuf,
+    tail: PathBuf,
+    older: PathBuf,
+}
+
+impl Files {
+    pub fn new(folder: &Path, name: &str) -> Files {
+        Files {
+            head: folder.join(name),
+            tail: folder.join(format!("{name}.tail")),
+            older: folder.join(format!("{name}.older")),
+        }
+    }
+
+    /// Adds bytes, in as many frames as it takes.
+    pub fn append(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let mut head = open(&self.head)?;
+        for piece in bytes.chunks(FRAME) {
+            let frame = frame(byte_of(stream), piece);
+            let kept = head.metadata()?.len();
+            // The longest frame decides, not this one: once the tail has begun, a short frame
+            // must not slip back into the head.
+            if kept + HEADER + FRAME as u64 <= limits::LOG_BYTES {
+                add(&mut head, kept, &frame)?;
+            } else {
+                self.append_to_tail(kept, &frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append_to_tail(&self, head: u64, frame: &[u8]) -> io::Result<()> {
+        let mut tail = open(&self.tail)?;
+        let mut kept = tail.metadata()?.len();
+        if kept < MARK_BYTES {
+            tail.set_len(0)?;
+            kept = begin(&mut tail, head)?;
+        } else if kept + frame.len() as u64 > limits::LOG_TAIL_BYTES as u64 {
+            let end = mark(&mut tail)? + (kept - MARK_BYTES);
+            fs::rename(&self.tail, &self.older)?;
+            tail = open(&self.tail)?;
+            kept = begin(&mut tail, end)?;
+        }
+        add(&mut tail, kept, frame)
+    }
+
+    /// All that is kept after a position.
+    pub fn read(&self, after: u64) -> io::Result<Captured> {
+        let mut captured = Captured { pieces: Vec::new(), next: after };
+        let mut position = 0;
+        for path in [&self.head, &self.older, &self.tail] {
+            let mut bytes = Vec::new();
+            match File::open(path) {
+                Ok(mut file) => file.read_to_end(&mut bytes)?,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            gather(&bytes, &mut position, after, &mut captured);
+        }
+        Ok(captured)
+    }
+}
+
+/// Adds the frames of one file that begin at `after` or later. A frame that is cut, as a power cut
+/// may leave it, ends the file; what later files hold is still found.
+fn gather(mut bytes: &[u8], position: &mut u64, after: u64, captured: &mut Captured) {
+    while let Some((stream, piece, rest)) = next_frame(bytes) {
+        bytes = rest;
+        if stream == MARK {
+            let start = piece.try_into().map_or(*position, u64::from_le_bytes);
+            *position = start.max(*position);
+            continue;
+        }
+        let Some(stream) = stream_of(stream) else { return };
+        if *position >= after {
+            let skipped = *position - captured.next.min(*position);
+            if skipped > 0 {
+                captured.pieces.push(Piece::Skipped { bytes: skipped });
+            }
+            captured.pieces.push(Piece::Said { stream, bytes: piece.to_vec() });
+            captured.next = *position + HEADER + piece.len() as u64;
+        }
+        *position += HEADER + piece.len() as u64;
+    }
+}
+
+fn next_frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (header, rest) = bytes.split_at_checked(HEADER as usize)?;
+    let length = u32::from_le_bytes(header[1..].try_into().ok()?);
+    let (piece, rest) = rest.split_at_checked(length as usize)?;
+    Some((header[0], piece, rest))
+}
+
+fn frame(stream: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEADER as usize + bytes.len());
+    frame.push(stream);
+    frame.extend((bytes.len() as u32).to_le_bytes());
+    frame.extend(bytes);
+    frame
+}
+
+/// Writes a whole frame or none: a part of one would hide all that follows.
+fn add(file: &mut File, kept: u64, frame: &[u8]) -> io::Result<()> {
+    file.write_all(frame).inspect_err(|_| drop(file.set_len(kept)))
+}
+
+fn begin(tail: &mut File, position: u64) -> io::Result<u64> {
+    add(tail, 0, &frame(MARK, &position.to_le_bytes()))?;
+    Ok(MARK_BYTES)
+}
+
+/// The position with which a tail begins.
+fn mark(tail: &mut File) -> io::Result<u64> {
+    let mut bytes = [0; MARK_BYTES as usize];
+    tail.read_exact(&mut bytes)?;
+    match next_frame(&bytes) {
+        Some((MARK, position, _)) => Ok(position.try_into().map_or(0, u64::from_le_bytes)),
+        _ => Err(io::Error::new(ErrorKind::InvalidData, "the tail does not begin with a mark")),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    match (options.open(path), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            options.open(path)
+        }
+        (opened, _) => opened,
+    }
+}
+
+const fn byte_of(stream: Stream) -> u8 {
+    match stream {
+        Stream::Stdout => 1,
+        Stream::Stderr => 2,
+        Stream::Worker => 3,
+    }
+}
+
+const fn stream_of(byte: u8) -> Option<Stream> {
+    match byte {
+        1 => Some(Stream::Stdout),
+        2 => Some(Stream::Stderr),
+        3 => Some(Stream::Worker),
+        _ => None,
+    }
+}
