@@ -88,6 +88,8 @@ fn batches_count_their_jobs(state: &State) {
         }
     }
     assert!(counted.is_empty(), "every job has its batch");
+    let all: u64 = state.batches().map(|(_, batch)| batch.total()).sum();
+    assert_eq!(state.counts().values().sum::<u64>(), all, "the total counts every batch");
 }
 
 fn the_pulse_covers_every_worker(state: &State) {

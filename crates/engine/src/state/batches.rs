@@ -5,6 +5,9 @@ use gristmill_model::{BatchId, JobId, PipelineId, ProjectId};
 
 use super::State;
 
+/// How many jobs stand in each state, in the order of `JobState::ALL`.
+pub(super) type Counts = [u64; JobState::ALL.len()];
+
 /// The jobs of one submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -20,7 +23,7 @@ pub struct Batch {
     pub open: bool,
     /// Its jobs, as runs of ids: the first, and how many.
     pub runs: Vec<(JobId, u64)>,
-    counts: [u64; JobState::ALL.len()],
+    counts: Counts,
 }
 
 impl Batch {
@@ -93,12 +96,16 @@ impl State {
     /// Counts a job that is new.
     pub(super) fn count_in(&mut self, id: BatchId, state: JobState) {
         self.batch_mut(id).counts[state as usize] += 1;
+        self.counts[state as usize] += 1;
     }
 
     /// Counts a job that went from one state to another.
     pub(super) fn count_move(&mut self, id: BatchId, from: JobState, to: JobState) {
-        let counts = &mut self.batch_mut(id).counts;
-        counts[from as usize] -= 1;
-        counts[to as usize] += 1;
+        let moved = |counts: &mut Counts| {
+            counts[from as usize] -= 1;
+            counts[to as usize] += 1;
+        };
+        moved(&mut self.batch_mut(id).counts);
+        moved(&mut self.counts);
     }
 }

@@ -21,6 +21,7 @@ pub(crate) use pulse::Pulse;
 pub(crate) use queue::{Class, Queue};
 pub use workers::Worker;
 
+use batches::Counts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub struct State {
     jobs: BTreeMap<JobId, Job>,
     job_keys: BTreeMap<(ProjectId, String), JobId>,
     live_jobs: usize,
+    counts: Counts,
     attempts: BTreeMap<AttemptId, Attempt>,
     workers: BTreeMap<WorkerId, Worker>,
     instances: BTreeMap<u64, WorkerId>,
@@ -77,6 +79,7 @@ impl State {
             jobs: BTreeMap::new(),
             job_keys: BTreeMap::new(),
             live_jobs: 0,
+            counts: Counts::default(),
             attempts: BTreeMap::new(),
             workers: BTreeMap::new(),
             instances: BTreeMap::new(),
@@ -197,13 +200,7 @@ impl State {
     /// Jobs of all batches, counted by state.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<JobState, u64> {
-        let mut counts = BTreeMap::new();
-        for batch in self.batches.values() {
-            for (state, count) in batch.counts() {
-                *counts.entry(state).or_default() += count;
-            }
-        }
-        counts
+        JobState::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0).collect()
     }
 
     /// Whether the durable part of two states is the same. The pulse is left out: a restart
@@ -219,6 +216,7 @@ impl State {
             && self.jobs == other.jobs
             && self.job_keys == other.job_keys
             && self.live_jobs == other.live_jobs
+            && self.counts == other.counts
             && self.attempts == other.attempts
             && self.workers == other.workers
             && self.instances == other.instances
