@@ -33,8 +33,9 @@ pub const LIVE_JOBS: usize = 5_000_000;
 pub const WORKERS: usize = 10_000;
 /// Attempts that a worker may hold beyond those that run.
 pub const PREFETCH: u32 = 1_024;
-/// Attempts that a worker may hold in all; beyond it a greeting is refused.
-pub const ATTEMPTS_PER_WORKER: usize = 65_536;
+/// Attempts leased to one worker at a time. Half of [`HELD_PER_WORKER`], for a worker also holds
+/// reports that were committed and whose settling is still on its way.
+pub const ATTEMPTS_PER_WORKER: usize = HELD_PER_WORKER / 2;
 /// Timers fired in one round of the core loop; what is left fires in the next.
 pub const TIMERS_PER_ROUND: usize = 4_096;
 /// Attempts placed in one round of the core loop, so that replies are never long in coming.
@@ -56,6 +57,8 @@ pub const EVENT_BYTES_PER_READ: usize = 4 * 1024 * 1024;
 pub const READERS: usize = 4;
 /// A question waits this long for the read tables to show what was acknowledged before it.
 pub const CATCH_UP: Span = Span::seconds(10);
+/// A question to the read tables is given up after this long.
+pub const QUESTION: Span = Span::seconds(10);
 /// Bytes of one frame on the worker link.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
 /// Frames that wait to be written to one worker.

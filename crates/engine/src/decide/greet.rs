@@ -61,8 +61,8 @@ fn check(state: &State, greeting: &Greeting) -> Result<(), Rejection> {
         let detail = format!("a worker runs 1 to {} kinds of handler", limits::STAGES);
         return refuse(Code::InvalidRequest, detail);
     }
-    if greeting.holds.len() > limits::ATTEMPTS_PER_WORKER {
-        let detail = format!("a worker holds at most {}", limits::ATTEMPTS_PER_WORKER);
+    if greeting.holds.len() > limits::HELD_PER_WORKER {
+        let detail = format!("a worker holds at most {}", limits::HELD_PER_WORKER);
         return refuse(Code::TooLarge, detail);
     }
     let is_new = state.instance(greeting.instance).is_none();
