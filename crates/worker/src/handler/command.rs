@@ -1,0 +1,111 @@
+//! Any program: words filled in, a folder and an environment of its own, output captured, the
+//! whole tree of processes ended when it has to stop.
+
+mod artifacts;
+mod capture;
+mod environment;
+mod spawn;
+mod tree;
+mod verdict;
+mod words;
+
+use std::path::PathBuf;
+
+use gristmill_model::attempt::{Failure, FailureKind};
+use gristmill_model::payload::Payload;
+use gristmill_model::pipeline::CommandSpec;
+use gristmill_model::wire::Stream;
+
+use super::{Made, Product};
+use crate::attempt::{Bench, Given, stopped};
+use crate::core::Input;
+use crate::folder::plain_name;
+use capture::{Capture, Captured};
+pub(crate) use environment::Environment;
+use spawn::{Launch, Running};
+use tree::Tree;
+
+/// Runs a program.
+pub(crate) async fn run(
+    bench: &mut Bench,
+    spec: &CommandSpec,
+    input: Given,
+) -> Result<Made, Failure> {
+    let output = spec.writes_output().then(|| output_name(bench, &input));
+    let launch = prepare(bench, spec, &input, output.as_deref())?;
+    if bench.stop.is_cancelled() {
+        return Err(stopped());
+    }
+    let running = spawn::spawn(&launch)?;
+    let (status, captured) = watch(bench, running).await;
+    verdict::judge(&launch.program, status, &captured)?;
+    let product = match output {
+        Some(name) => product_file(bench, name)?,
+        None => Product::Payload(Payload::Text(captured.text.clone())),
+    };
+    let mut warnings = captured.warnings();
+    let artifacts = artifacts::collect(&bench.folder.sub_folder("artifacts")?, &mut warnings)?;
+    Ok(Made { product, artifacts, warnings })
+}
+
+/// What `{output}` is called: as it will be called in the end, for programs read endings.
+fn output_name(bench: &Bench, input: &Given) -> String {
+    match (&bench.assignment.output, input) {
+        (Some(path), _) => plain_name(path),
+        (None, Given::File { name, .. }) => name.clone(),
+        (None, Given::Text(_)) => "output".into(),
+    }
+}
+
+fn prepare(
+    bench: &Bench,
+    spec: &CommandSpec,
+    input: &Given,
+    output: Option<&str>,
+) -> Result<Launch, Failure> {
+    let folder = bench.folder.path()?.to_owned();
+    let artifacts = bench.folder.sub_folder("artifacts")?;
+    let output = match output {
+        Some(name) => bench.folder.sub_folder("output")?.join(name),
+        None => PathBuf::new(),
+    };
+    let environment = bench.shop.environment.of(&bench.assignment, spec, &artifacts);
+    let argv = words::fill(spec, &bench.assignment, input, &output)?;
+    Launch::new(argv, environment, folder)
+}
+
+fn product_file(bench: &Bench, name: String) -> Result<Product, Failure> {
+    let path = bench.folder.sub_folder("output")?.join(&name);
+    match std::fs::symlink_metadata(&path) {
+        Ok(file) if file.is_file() => Ok(Product::File { path, name }),
+        _ => {
+            let message = "the program ended well but wrote no file to {output}";
+            Err(Failure { exit_code: Some(0), ..no_output(message) })
+        }
+    }
+}
+
+fn no_output(message: &str) -> Failure {
+    Failure::new(FailureKind::Failed, "no_output", message)
+}
+
+/// Listens until the program has ended, by itself or because it had to.
+async fn watch(bench: &mut Bench, mut running: Running) -> (spawn::Status, Captured) {
+    let attempt = bench.assignment.attempt;
+    let inputs = bench.shop.inputs.clone();
+    let say = move |stream: Stream, bytes: Vec<u8>| Input::Log { attempt, stream, bytes };
+    let mut capture = Capture::new(running.stdout.take(), running.stderr.take(), inputs, say);
+    let tree = Tree::new(running.pid, bench.shop.environment.mark(), attempt);
+    capture.during(tree.ended(&running, &bench.stop, bench.shop.stop_grace)).await;
+    // Whatever the program left in its group goes with it, before its id can be given to another.
+    tree.kill_group();
+    let status = running.reap();
+    bench.usage.cpu = status.cpu;
+    bench.usage.peak_memory = status.peak_memory;
+    if bench.stop.is_cancelled() || !capture.finish_soon().await {
+        // Stopped, or somebody outside the group still holds the pipes.
+        tree.hunt_strays().await;
+        capture.finish_soon().await;
+    }
+    (status, capture.close().await)
+}

@@ -1,0 +1,31 @@
+//! What all attempts of a worker share: its voice, its disks, its stores and its tools.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::core::Input;
+use crate::disk::SharedRoots;
+use crate::handler::command::Environment;
+use crate::handler::images::Pool;
+use crate::uplink::Blobs;
+
+/// Shared by all attempts, for the worker's whole life.
+pub(crate) struct Workshop {
+    /// Where handlers tell the worker's loop what they have to say.
+    pub(crate) inputs: mpsc::Sender<Input>,
+    /// Bytes by digest.
+    pub(crate) blobs: Arc<dyn Blobs>,
+    /// Folders shared with submitters.
+    pub(crate) roots: SharedRoots,
+    /// Where attempts have their working folders.
+    pub(crate) scratch: PathBuf,
+    /// Threads that make images.
+    pub(crate) images: Pool,
+    /// What programs find in their environment.
+    pub(crate) environment: Environment,
+    /// Between TERM and KILL.
+    pub(crate) stop_grace: Duration,
+}
