@@ -15,7 +15,8 @@ pub enum Layout {
     Rgb,
     /// Red, green, blue and straight alpha.
     Rgba,
-    /// Three planes: luma, and two of chroma with one sample for `h` by `v` pixels.
+    /// Three planes: luma, and two of chroma with one sample for `h` by `v` pixels. Luma has rows
+    /// and columns to spare up to a multiple of those, as libjpeg-turbo reads and writes it.
     Yuv {
         /// Pixels to one chroma sample across.
         h: u32,
@@ -94,7 +95,15 @@ impl Picture {
         let mut planes = [Plane::default(); 3];
         let mut bytes = 0usize;
         for (plane, (width, height)) in planes.iter_mut().zip(layout.plane_sizes(width, height)) {
-            *plane = Plane { start: bytes, full: (width, height), x: 0, y: 0, width, height };
+            // Only luma has sides that are not multiples already.
+            let full = match layout {
+                Layout::Yuv { h, v } if bytes == 0 => {
+                    (width.next_multiple_of(h), height.next_multiple_of(v))
+                }
+                _ => (width, height),
+            };
+            *plane = Plane { start: bytes, full, x: 0, y: 0, width, height };
+            let (width, height) = full;
             bytes = bytes.saturating_add(
                 (width as usize).saturating_mul(height as usize).saturating_mul(layout.channels()),
             );
@@ -161,6 +170,23 @@ impl Picture {
         }
     }
 
+    /// Repeats the last column and row of luma into what is to spare beyond them.
+    pub fn pad(&mut self) {
+        let Plane { full, width, height, .. } = self.planes[0];
+        if full == (width, height) {
+            return;
+        }
+        let (stride, width, height) = (full.0 as usize, width as usize, height as usize);
+        let luma = self.plane_mut(0);
+        for row in luma.chunks_exact_mut(stride) {
+            let last = row[width - 1];
+            row[width..].fill(last);
+        }
+        for y in height..full.1 as usize {
+            luma.copy_within((height - 1) * stride..height * stride, y * stride);
+        }
+    }
+
     /// Carries out an orientation. A picture that is upright is given back as it is, so a crop
     /// still has its wide rows; any other comes out tight.
     ///
@@ -192,6 +218,7 @@ impl Picture {
             other => other,
         };
         let mut turned = Picture::new(layout, width, height, pool)?;
+        assert!(turned.planes.iter().all(|plane| plane.full == (plane.width, plane.height)));
         for index in 0..self.planes().len() {
             match layout.channels() {
                 1 => self.orient_plane::<1>(index, orientation, &mut turned),

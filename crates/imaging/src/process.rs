@@ -1,5 +1,7 @@
 //! One image, from bytes to bytes: inspect, plan, decode, do the steps, turn, encode.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::error::ImageError;
 use crate::format::Format;
 use crate::header;
@@ -65,7 +67,13 @@ pub fn process(
     limits: &Limits,
 ) -> Result<Processed, ImageError> {
     workspace.pool.begin(limits.max_alloc_bytes);
-    let result = follow(workspace, input, recipe, limits);
+    // A bug of ours or of a decoder must not cost a worker its thread: one image fails, loudly,
+    // and the workspace starts afresh, so nothing half-done is seen again.
+    let result = catch_unwind(AssertUnwindSafe(|| follow(workspace, input, recipe, limits)));
+    let Ok(result) = result else {
+        *workspace = Workspace::new();
+        return Err(ImageError::codec("it panicked; this is a bug, please report the image"));
+    };
     workspace.pool.end();
     result
 }

@@ -31,7 +31,7 @@ pub fn decode(
     pool: &mut Pool,
 ) -> Result<(Picture, Orientation), ImageError> {
     let mut reader = ImageReader::with_format(Cursor::new(input), codec(format));
-    reader.limits(decoder_limits(limits));
+    reader.limits(decoder_limits(limits, limits.max_alloc_bytes));
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
     header::check(width, height, limits)?;
@@ -41,6 +41,8 @@ pub fn decode(
     let colours = decoder.color_type();
     let layout = layout(colours)?;
     let mut picture = Picture::new(layout, width, height, pool)?;
+    // What the decoder holds for itself comes on top of the picture.
+    decoder.set_limits(decoder_limits(limits, pool.room())).map_err(failed)?;
     if colours.bytes_per_pixel() as usize == layout.channels() {
         decoder.read_image(picture.plane_mut(0)).map_err(failed)?;
         return Ok((picture, orientation));
@@ -94,11 +96,11 @@ pub fn encode(
     Ok((out, picture))
 }
 
-fn decoder_limits(limits: &Limits) -> image::Limits {
+fn decoder_limits(limits: &Limits, bytes: u64) -> image::Limits {
     let mut bounds = image::Limits::default();
     bounds.max_image_width = Some(limits.max_side);
     bounds.max_image_height = Some(limits.max_side);
-    bounds.max_alloc = Some(limits.max_alloc_bytes);
+    bounds.max_alloc = Some(bytes);
     bounds
 }
 

@@ -122,7 +122,8 @@ fn judge(complaint: &Complaint, share: f64, whole: bool) -> Result<String, Image
 
 /// The share of rows above the gray that stands for missing data.
 fn decoded_share(picture: &Picture) -> f64 {
-    let tight = picture.plane(0).chunks_exact(picture.width() as usize * picture.layout.channels());
-    let missing = tight.rev().take_while(|row| row.iter().all(|&sample| sample == FILL)).count();
+    let width = picture.planes[0].full.0 as usize * picture.layout.channels();
+    let rows = picture.plane(0).chunks_exact(width).take(picture.height() as usize);
+    let missing = rows.rev().take_while(|row| row.iter().all(|&sample| sample == FILL)).count();
     1.0 - missing as f64 / f64::from(picture.height())
 }

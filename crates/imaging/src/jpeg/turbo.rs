@@ -234,8 +234,8 @@ impl Opened<'_> {
         let base = picture.pixels.as_mut_ptr();
         let mut starts = picture.planes.map(|plane| base.wrapping_add(plane.start));
         // SAFETY: as in `decode_packed`; the planes' sizes are the library's own rule
-        // (tj3YUVPlaneWidth and -Height: the side divided by the sampling, rounded up) for the
-        // sampling `decode` asserted, and no plane overlaps another.
+        // (tj3YUVPlaneWidth and -Height: luma's sides rounded up to the sampling, chroma's those
+        // divided by it) for the sampling `decode` asserted, and no plane overlaps another.
         unsafe {
             raw::tj3DecompressToYUVPlanes8(
                 self.handle.0,
@@ -343,8 +343,11 @@ impl Compressor {
             picture.plane(index)[first..].as_ptr()
         });
         let strides = picture.planes.map(|plane| plane.full.0 as c_int);
-        // SAFETY: as in `encode_packed`, for each plane; a 4:2:0 picture's chroma planes have the
-        // halved, rounded up sides the library expects.
+        let luma = picture.planes[0];
+        assert!(luma.x + luma.width.next_multiple_of(2) <= luma.full.0);
+        assert!(luma.y + luma.height.next_multiple_of(2) <= luma.full.1);
+        // SAFETY: as in `encode_packed`, for each plane; the library reads luma up to the next even
+        // side, which is there (`Layout::Yuv`), and chroma planes of half those sides.
         unsafe {
             raw::tj3CompressFromYUVPlanes8(
                 self.0.0,

@@ -39,7 +39,7 @@ struct Step {
 }
 
 impl Shuffles {
-    /// None when the processor lacks AVX2. (Or for a kernel that `plane::takes` refuses: the
+    /// None when the processor lacks AVX2. (Or for a kernel that `plane::takes_across` refuses: the
     /// portable code does any.)
     pub fn new(kernel: &Kernel, width: usize) -> Option<Self> {
         if !is_x86_feature_detected!("avx2") || width < LOAD {

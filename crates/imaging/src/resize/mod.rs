@@ -6,7 +6,9 @@ mod avx2;
 mod kernel;
 mod plane;
 
-use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::images::{
+    TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef,
+};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
@@ -22,11 +24,25 @@ use self::plane::{PlanePlan, Rows};
 /// The resizer's own scratch above this is freed after its image, as in the pool.
 const KEEP_BYTES: usize = 64 << 20;
 
+/// Plans kept: the images of a folder share a few sizes, and each size has two (luma and chroma).
+const KEEP_PLANS: usize = 8;
+
 /// What resampling needs beside pixels, reused from image to image.
 #[derive(Default)]
 pub struct Scratch {
     resizer: Resizer,
     rows: Rows,
+    /// The latest plans, the last one used at the end.
+    plans: Vec<(PlaneTask, PlanePlan)>,
+}
+
+/// All that a plan for a plane depends on.
+#[derive(Clone, Copy, PartialEq)]
+struct PlaneTask {
+    from: (u32, u32),
+    window: Window,
+    to: (u32, u32),
+    filter: Filter,
 }
 
 /// Resamples `window` of `from` to `size`. Planes come out as 4:2:0, whatever they were: that is
@@ -59,6 +75,7 @@ pub fn resize(
         3 => resize_plane::<U8x3>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
         _ => resize_plane::<U8x4>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
     }
+    to.pad();
     if scratch.resizer.size_of_internal_buffers() > KEEP_BYTES {
         scratch.resizer.reset_internal_buffers();
     }
@@ -74,38 +91,69 @@ fn resize_planes(
     filter: Filter,
     scratch: &mut Scratch,
 ) -> Result<(), ImageError> {
-    let mut ready: Option<PlanePlan> = None;
     for (index, window) in windows.into_iter().enumerate().take(from.planes().len()) {
-        // The third plane is as the second.
-        if index < 2 {
-            ready = plane_plan(from.planes[index], to.planes[index], window, filter);
-        }
-        match &ready {
-            Some(plan) => {
-                let plane = from.planes[index];
-                let stride = plane.full.0 as usize;
-                let first = plane.y as usize * stride + plane.x as usize;
-                let length = (plane.height as usize - 1) * stride + plane.width as usize;
-                let source = &from.plane(index)[first..first + length];
-                let layout = (stride, plane.width as usize);
-                plan.run(source, layout, to.plane_mut(index), &mut scratch.rows);
-            }
-            None => resize_plane::<U8>(from, to, index, window, filter, &mut scratch.resizer)?,
+        let (plane, target) = (from.planes[index], to.planes[index]);
+        let task = PlaneTask {
+            from: (plane.width, plane.height),
+            window: inside(window, plane),
+            to: (target.width, target.height),
+            filter,
+        };
+        if scratch.prepare(task) {
+            let stride = plane.full.0 as usize;
+            let first = plane.y as usize * stride + plane.x as usize;
+            let length = (plane.height as usize - 1) * stride + plane.width as usize;
+            let source = &from.plane(index)[first..first + length];
+            let layout = (stride, plane.width as usize);
+            scratch.run(source, layout, to.plane_mut(index), target.full.0 as usize);
+        } else {
+            resize_plane::<U8>(from, to, index, window, filter, &mut scratch.resizer)?;
         }
     }
     Ok(())
 }
 
-/// The plan for our own loops; none where the other resizer is to do it. Which of the two does it
-/// depends on the sizes alone, never on the machine: the results differ in the last bit.
-fn plane_plan(from: Plane, to: Plane, window: Window, filter: Filter) -> Option<PlanePlan> {
-    let window = inside(window, from);
-    let across = Kernel::new(from.width, window.x, window.width, to.width, filter)?;
-    if !plane::takes(&across, from.width) {
-        return None;
+impl Scratch {
+    /// Puts the plan for a task at the end of the list; false where the other resizer is to do it.
+    /// Which of the two does it depends on the sizes alone, never on the machine: the results
+    /// differ in the last bit.
+    fn prepare(&mut self, task: PlaneTask) -> bool {
+        let plan = match self.plans.iter().position(|(known, _)| *known == task) {
+            Some(index) => Some(self.plans.remove(index)),
+            None => PlanePlan::for_task(task).map(|plan| (task, plan)),
+        };
+        let found = plan.is_some();
+        self.plans.extend(plan);
+        if self.plans.len() > KEEP_PLANS {
+            self.plans.remove(0);
+        }
+        found
     }
-    let down = Kernel::new(from.height, window.y, window.height, to.height, filter)?;
-    Some(PlanePlan::new(across, down, from.width as usize))
+
+    fn run(
+        &mut self,
+        source: &[u8],
+        layout: (usize, usize),
+        target: &mut [u8],
+        target_stride: usize,
+    ) {
+        if let Some((_, plan)) = self.plans.last() {
+            plan.run(source, layout, target, target_stride, &mut self.rows);
+        }
+    }
+}
+
+impl PlanePlan {
+    /// The plan for our own loops, if the task is one for them.
+    fn for_task(task: PlaneTask) -> Option<Self> {
+        let PlaneTask { from, window, to, filter } = task;
+        let across = Kernel::new(from.0, window.x, window.width, to.0, filter)?;
+        if !plane::takes_across(&across, from.0) {
+            return None;
+        }
+        let down = Kernel::new(from.1, window.y, window.height, to.1, filter)?;
+        plane::takes_down(&down).then(|| Self::new(across, down, from.0 as usize))
+    }
 }
 
 fn resize_plane<P: PixelTrait>(
@@ -121,9 +169,11 @@ fn resize_plane<P: PixelTrait>(
         .map_err(ImageError::codec)?;
     let source = TypedCroppedImage::new(source, plane.x, plane.y, plane.width, plane.height)
         .map_err(ImageError::codec)?;
-    let (width, height) = to.planes[index].full;
-    let mut target = TypedImage::<P>::from_buffer(width, height, to.plane_mut(index))
+    let Plane { full, width, height, .. } = to.planes[index];
+    let target = TypedImage::<P>::from_buffer(full.0, full.1, to.plane_mut(index))
         .map_err(ImageError::codec)?;
+    let mut target =
+        TypedCroppedImageMut::new(target, 0, 0, width, height).map_err(ImageError::codec)?;
     let window = inside(window, plane);
     let options = ResizeOptions::new().resize_alg(algorithm(filter)).crop(
         window.x,

@@ -25,11 +25,19 @@ pub const STEP: usize = 16;
 /// target samples may reach over.
 pub const LOAD: usize = 16;
 
+/// Most rows under one target row, which bounds the rows kept between the directions.
+const MAX_ROWS: usize = 64;
+
 /// Whether a kernel across is one for these loops: it shrinks by no more than about three, and a
 /// row fills a load.
-pub fn takes(across: &Kernel, width: u32) -> bool {
+pub fn takes_across(across: &Kernel, width: u32) -> bool {
     let reach = |starts: &[u32]| (starts[starts.len() - 1] - starts[0]) as usize + across.taps;
     width as usize >= LOAD && across.starts.chunks(4).all(|four| reach(four) <= LOAD)
+}
+
+/// Whether a kernel down is one for these loops.
+pub fn takes_down(down: &Kernel) -> bool {
+    down.taps <= MAX_ROWS
 }
 
 /// How to resample a plane of one size to another; the same for both planes of chroma.
@@ -65,16 +73,18 @@ impl PlanePlan {
     }
 
     /// Resamples `source`, a plane's view as `stride` samples a row from its first sample on,
-    /// `width` of them the picture's, into the tight rows of `target`.
+    /// `width` of them the picture's, into the rows of `target`, `target_stride` samples apart.
     pub fn run(
         &self,
         source: &[u8],
         (source_stride, width): (usize, usize),
         target: &mut [u8],
+        target_stride: usize,
         rows: &mut Rows,
     ) {
         let stride = self.stride();
-        let ring = self.down.taps + 1;
+        // A power of two, so that finding a row's place takes no division.
+        let ring = self.down.taps.next_power_of_two();
         // Stale samples in the padding are summed but never kept.
         if rows.0.len() < ring * stride {
             rows.0 = vec![0; ring * stride];
@@ -82,12 +92,13 @@ impl PlanePlan {
         let mut done = 0;
         let wide = self.across.starts.len();
         let last = source.len().saturating_sub(width) / source_stride;
-        for (y, target) in target.chunks_exact_mut(wide).enumerate() {
+        for y in 0..self.down.starts.len() {
+            let target = &mut target[y * target_stride..][..wide];
             let start = self.down.starts[y] as usize;
             let end = (start + self.down.taps).min(last + 1);
             for row in done.max(start)..end {
                 let from = &source[row * source_stride..][..width];
-                self.across(from, &mut rows.0[row % ring * stride..][..stride]);
+                self.across(from, &mut rows.0[(row & (ring - 1)) * stride..][..stride]);
             }
             done = done.max(end);
             self.down(y, &rows.0, (ring, stride), last, target);
@@ -112,7 +123,7 @@ impl PlanePlan {
     ) {
         let start = self.down.starts[y] as usize;
         // A run that is cut by the lower edge ends in zero weights: any row will do for those.
-        let row = |tap: usize| &rows[(start + tap).min(last) % ring * stride..][..stride];
+        let row = |tap: usize| &rows[((start + tap).min(last) & (ring - 1)) * stride..][..stride];
         let weights = self.down.run(y);
         #[cfg(target_arch = "x86_64")]
         if self.shuffles.is_some() {
@@ -185,9 +196,15 @@ mod tests {
                     let mut slow = fast.clone();
                     let layout = (from.0 as usize, from.0 as usize);
                     let mut plan = plan(from, to, filter);
-                    plan.run(&source, layout, &mut fast, &mut Rows(vec![7; 1 << 16]));
+                    plan.run(
+                        &source,
+                        layout,
+                        &mut fast,
+                        to.0 as usize,
+                        &mut Rows(vec![7; 1 << 16]),
+                    );
                     plan.shuffles = None;
-                    plan.run(&source, layout, &mut slow, &mut Rows::default());
+                    plan.run(&source, layout, &mut slow, to.0 as usize, &mut Rows::default());
                     assert_eq!(fast, slow, "{from:?} to {to:?} by {filter:?}");
                 }
             }
@@ -201,7 +218,7 @@ mod tests {
                 let mut target = vec![9; 77 * 50];
                 let source = vec![value; 40 * 30];
                 let plan = plan((40, 30), (77, 50), filter);
-                plan.run(&source, (40, 40), &mut target, &mut Rows::default());
+                plan.run(&source, (40, 40), &mut target, 77, &mut Rows::default());
                 assert!(target.iter().all(|&sample| sample == value));
             }
         }
