@@ -1,1 +1,83 @@
-fn main() {}
+//! The binary `gristmill`: reads the command line, runs one verb, ends with its exit code.
+//!
+//! The work is elsewhere: `gristmill-server` serves, `gristmill-worker` works, and this crate is
+//! how a person reaches both.
+
+mod args;
+mod aside;
+mod client;
+mod cmd;
+mod error;
+mod interrupt;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{Cli, Context, Verb};
+use error::{Error, Result};
+use output::Output;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(cli, &matches) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::say(error.to_string());
+            ExitCode::from(error.exit)
+        }
+    }
+}
+
+fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
+    let settings = Settings::load(cli.global.config.as_deref())?;
+    let color = cli.global.color.as_deref().or_else(|| settings.text("color")).unwrap_or("auto");
+    let output = Output::new(cli.global.json, color)?;
+    let context = Context { settings, output };
+    match cli.verb {
+        Verb::Images(args) => {
+            let given = matches.subcommand_matches("images").unwrap_or(matches);
+            let recipe = cmd::images::recipe::from_matches(given)?;
+            many_threads(cmd::images::run(&context, &args, recipe))
+        }
+        Verb::Serve(args) => many_threads(cmd::serve::run(&context, &args)),
+        Verb::Work(args) => many_threads(cmd::work::run(&context, &args)),
+        Verb::Submit(args) => one_thread(cmd::submit::run(&context, &args)),
+        Verb::Jobs(args) => one_thread(cmd::jobs::run(&context, &args)),
+        Verb::Job(args) => one_thread(cmd::job::run(&context, &args)),
+        Verb::Batch(args) => one_thread(cmd::batch::run(&context, &args)),
+        Verb::Logs(args) => one_thread(cmd::logs::run(&context, &args)),
+        Verb::Cancel(args) => one_thread(cmd::cancel::run(&context, &args)),
+        Verb::Retry(args) => one_thread(cmd::retry::run(&context, &args)),
+        Verb::Explain(args) => one_thread(cmd::explain::run(&context, &args)),
+        Verb::Workers(args) => one_thread(cmd::workers::run(&context, &args)),
+        Verb::Doctor(args) => one_thread(cmd::doctor::run(&context, &args)),
+        Verb::Config(verb) => cmd::config::run(&context, &verb),
+        Verb::Completions(args) => cmd::completions::run(&context, &args),
+        Verb::Bench(verb) => many_threads(cmd::bench::run(&context, &verb)),
+    }
+}
+
+/// A client waits for one thing at a time: one thread starts faster and costs less.
+fn one_thread(verb: impl Future<Output = Result<u8>>) -> Result<u8> {
+    drive(&mut tokio::runtime::Builder::new_current_thread(), verb)
+}
+
+fn many_threads(verb: impl Future<Output = Result<u8>>) -> Result<u8> {
+    drive(&mut tokio::runtime::Builder::new_multi_thread(), verb)
+}
+
+fn drive(
+    runtime: &mut tokio::runtime::Builder,
+    verb: impl Future<Output = Result<u8>>,
+) -> Result<u8> {
+    let runtime = runtime
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal(format!("cannot start: {}", error::cause(&error))))?;
+    runtime.block_on(verb)
+}

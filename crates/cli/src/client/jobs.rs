@@ -1,0 +1,50 @@
+//! Jobs: look, cancel, retry, explain, read what they printed.
+
+use futures::{Stream, TryStreamExt};
+use gristmill_model::JobId;
+use gristmill_model::api::{Attempt, Explanation, Job, Page};
+use reqwest::Method;
+
+use super::Client;
+use crate::error::Result;
+
+impl Client {
+    pub async fn job(&self, job: JobId) -> Result<Job> {
+        self.get(&format!("v1/jobs/{job}")).await
+    }
+
+    pub async fn jobs(&self, filter: &str, limit: usize) -> Result<Vec<Job>> {
+        self.pages("v1/jobs", filter, limit, |job: &Job| job.id.to_string()).await
+    }
+
+    pub async fn attempts(&self, job: JobId) -> Result<Vec<Attempt>> {
+        let page: Page<Attempt> = self.get(&format!("v1/jobs/{job}/attempts")).await?;
+        Ok(page.items)
+    }
+
+    pub async fn explain(&self, job: JobId) -> Result<Explanation> {
+        self.get(&format!("v1/jobs/{job}/explain")).await
+    }
+
+    pub async fn cancel_job(&self, job: JobId) -> Result<Job> {
+        self.post(&format!("v1/jobs/{job}/cancel"), &serde_json::json!({})).await
+    }
+
+    pub async fn retry_job(&self, job: JobId) -> Result<Job> {
+        self.post(&format!("v1/jobs/{job}/retry"), &serde_json::json!({})).await
+    }
+
+    /// What a job printed; with `follow` until it ends.
+    pub async fn logs(
+        &self,
+        job: JobId,
+        query: &[(&str, String)],
+    ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
+        let request =
+            self.request(Method::GET, &super::with_query(&format!("v1/jobs/{job}/logs"), query));
+        let answer = self.send(request).await?;
+        let client = self.clone();
+        let bytes = answer.bytes_stream().map_ok(|bytes| bytes.to_vec());
+        Ok(bytes.map_err(move |error| client.unreachable(&error)))
+    }
+}

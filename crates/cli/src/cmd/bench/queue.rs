@@ -1,0 +1,84 @@
+//! `gristmill bench queue`: submit, drain and round trip, as durable as ever.
+//!
+//! The server is a `gristmill serve` of this binary on a data folder of its own, workers are
+//! processes of their own, and everything goes through real sockets. The disk's own rate of syncs
+//! stands beside the figures, for nothing acknowledged can be faster than it.
+
+mod disk;
+mod measure;
+mod stage;
+pub mod worker;
+
+use std::path::PathBuf;
+
+use gristmill_model::problem::exit;
+use serde::Serialize;
+
+use crate::args::Context;
+use crate::error::Result;
+use crate::interrupt::Interrupt;
+use crate::output::{Table, say};
+use stage::Stage;
+
+/// Measure the queue: submit, drain and round trip
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// No-op jobs of the bulk submission and the drain
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    jobs: u32,
+    /// Submissions of one job each, over 64 connections
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    singles: u32,
+    /// Jobs that spawn `true`
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    processes: u32,
+    /// Round trips of one job on an idle server
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    trips: u32,
+    /// Where the data folder lies: the disk that is measured [default: the temporary folder]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figure {
+    pub figure: &'static str,
+    pub value: f64,
+    pub unit: &'static str,
+    pub count: u64,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+    let interrupt = Interrupt::listen("")?;
+    let Some(figures) = interrupt.unless(figures(args)).await else {
+        return Ok(exit::INTERRUPTED);
+    };
+    let figures = figures?;
+    if context.output.json {
+        figures.iter().try_for_each(|figure| context.output.json(figure))?;
+        return Ok(exit::OK);
+    }
+    let mut table = Table::new(["figure", "value", "unit", "count"]);
+    for Figure { figure, value, unit, count } in figures {
+        let digits = if value < 100.0 { 2 } else { 0 };
+        table.row([figure.into(), format!("{value:.digits$}"), unit.into(), count.to_string()]);
+    }
+    table.print(context.output)?;
+    Ok(exit::OK)
+}
+
+async fn figures(args: &Args) -> Result<Vec<Figure>> {
+    let stage = Stage::set(args.dir.as_deref()).await?;
+    let mut figures = vec![disk::syncs(stage.folder())?];
+    say("Measuring bulk submission and drain …");
+    figures.push(measure::bulk(&stage, args.jobs).await?);
+    figures.push(measure::drain(&stage, args.jobs).await?);
+    say("Measuring single submissions …");
+    figures.push(measure::singles(&stage, args.singles).await?);
+    say("Measuring round trips …");
+    figures.extend(measure::trips(&stage, args.trips).await?);
+    say("Measuring processes …");
+    figures.push(measure::processes(&stage, args.processes).await?);
+    Ok(figures)
+}

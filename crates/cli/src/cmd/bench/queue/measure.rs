@@ -1,0 +1,153 @@
+//! The measurements, one function each.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use gristmill_model::api::{BatchRequest, JobRequest};
+use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, StageSpec};
+use gristmill_model::resources::Resources;
+use gristmill_model::retry::RetryPolicy;
+use gristmill_model::{BatchId, limits};
+use reqwest::Body;
+
+use super::Figure;
+use super::stage::Stage;
+use crate::error::{Error, Result};
+
+/// Clients that submit one job each.
+const CLIENTS: usize = 64;
+/// No measurement takes longer.
+const BOUND: Duration = Duration::from_secs(300);
+/// The no-op worker's handler: nobody reads its recipe.
+const NO_OP: fn() -> Handler = || Handler::Images(ImagesSpec { recipe: "{}".into() });
+
+/// Distinct jobs in one NDJSON submission; they wait, for no worker is there.
+pub async fn bulk(stage: &Stage, jobs: u32) -> Result<Figure> {
+    let head = serde_json::to_string(&batch(NO_OP(), Vec::new())).map_err(unwritable)?;
+    let lines = stream::iter(0..jobs.div_ceil(1_000)).map(move |piece| {
+        let of = piece * 1_000..((piece + 1) * 1_000).min(jobs);
+        let text: String = of.map(|n| format!("{{\"input\":\"input {n}\"}}\n")).collect();
+        Ok::<_, std::io::Error>(text)
+    });
+    let body = stream::iter([Ok(format!("{head}\n"))]).chain(lines);
+    let started = Instant::now();
+    let accepted = stage.client.submit_lines(Body::wrap_stream(body), None).await?;
+    Ok(rate("submit in bulk", accepted.jobs, started))
+}
+
+/// A worker comes and takes all that waits: lease, report and durable completion.
+pub async fn drain(stage: &Stage, jobs: u32) -> Result<Figure> {
+    let started = Instant::now();
+    let worker = stage.no_op_worker().await?;
+    finished(stage, BatchId(1), started).await?;
+    let figure = rate("drain: lease + complete", jobs.into(), started);
+    stage.dismiss(worker).await?;
+    Ok(figure)
+}
+
+/// One job a request, over many connections at once.
+pub async fn singles(stage: &Stage, count: u32) -> Result<Figure> {
+    let request = batch(NO_OP(), vec![job("one")]);
+    let started = Instant::now();
+    stream::iter(0..count)
+        .map(|_| stage.client.submit(&request, None))
+        .buffer_unordered(CLIENTS)
+        .try_for_each(|_| std::future::ready(Ok(())))
+        .await?;
+    Ok(rate("submit one by one, 64 clients", count.into(), started))
+}
+
+/// From submission to the result, one job at a time.
+pub async fn trips(stage: &Stage, count: u32) -> Result<[Figure; 2]> {
+    let worker = stage.no_op_worker().await?;
+    let request = batch(NO_OP(), vec![job("one")]);
+    // What the earlier measurements left is drained first, or it would be measured.
+    settle(stage).await?;
+    let mut took = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        let started = Instant::now();
+        let accepted = stage.client.submit(&request, None).await?;
+        finished(stage, accepted.batch, started).await?;
+        took.push(started.elapsed());
+    }
+    stage.dismiss(worker).await?;
+    took.sort();
+    let at = |percent: usize| {
+        let place = (took.len() * percent / 100).min(took.len() - 1);
+        took[place].as_secs_f64() * 1e3
+    };
+    let figure = |figure, value| Figure { figure, value, unit: "ms", count: count.into() };
+    Ok([figure("round trip, idle: p50", at(50)), figure("round trip, idle: p99", at(99))])
+}
+
+/// A process for each job.
+pub async fn processes(stage: &Stage, count: u32) -> Result<Figure> {
+    let argv = vec!["true".to_owned()];
+    let command = Handler::Command(CommandSpec { argv, shell: false, env: Default::default() });
+    let worker = stage.process_worker().await?;
+    let started = Instant::now();
+    let mut batches = Vec::new();
+    for piece in 0..(count as usize).div_ceil(limits::JOBS_PER_COMMAND) {
+        let left = count as usize - piece * limits::JOBS_PER_COMMAND;
+        let jobs = vec![job(""); left.min(limits::JOBS_PER_COMMAND)];
+        batches.push(stage.client.submit(&batch(command.clone(), jobs), None).await?.batch);
+    }
+    for batch in batches {
+        finished(stage, batch, started).await?;
+    }
+    let figure = rate("processes: spawn `true`", count.into(), started);
+    stage.dismiss(worker).await?;
+    Ok(figure)
+}
+
+async fn finished(stage: &Stage, batch: BatchId, started: Instant) -> Result<()> {
+    while !stage.client.wait_for_batch(batch, Duration::from_secs(20)).await?.finished {
+        if started.elapsed() > BOUND {
+            return Err(Error::internal(format!("{batch} did not finish within {BOUND:?}")));
+        }
+    }
+    Ok(())
+}
+
+async fn settle(stage: &Stage) -> Result<()> {
+    let started = Instant::now();
+    while stage.client.health().await?.jobs.values().any(|count| *count > 0) {
+        if started.elapsed() > BOUND {
+            return Err(Error::internal("the queue did not empty"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
+    let stage = StageSpec {
+        name: "bench".into(),
+        handler,
+        resources: Resources::default(),
+        retry: RetryPolicy::never(),
+        timeout: None,
+    };
+    BatchRequest {
+        pipeline: None,
+        stages: Some(vec![stage]),
+        name: None,
+        priority: 0,
+        labels: Default::default(),
+        jobs,
+        open: false,
+    }
+}
+
+fn job(input: &str) -> JobRequest {
+    JobRequest { input: Some(input.into()), ..JobRequest::default() }
+}
+
+fn rate(figure: &'static str, count: u64, started: Instant) -> Figure {
+    let value = count as f64 / started.elapsed().as_secs_f64();
+    Figure { figure, value, unit: "jobs/s", count }
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::internal(format!("cannot write JSON: {error}"))
+}

@@ -1,0 +1,80 @@
+//! A worker that answers each attempt at once, over the real link: what is left is the engine, the
+//! log and the wire. It runs in a process of its own.
+
+use futures::{SinkExt, StreamExt};
+use gristmill_model::attempt::{Outcome, Success, Usage};
+use gristmill_model::limits;
+use gristmill_model::payload::Payload;
+use gristmill_model::problem::exit;
+use gristmill_model::resources::Capacity;
+use gristmill_model::wire::{Assignment, Ended, FromWorker, Hello, PROTOCOL, ToWorker};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::error::{Error, Result};
+
+/// CPUs that it pretends to have, so that leases are never what is waited for.
+const CPUS: u32 = 1_024;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The server
+    server: String,
+}
+
+pub async fn run(args: &Args) -> Result<u8> {
+    let url = format!("{}/v1/link", args.server.replacen("http", "ws", 1));
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::new(exit::UNREACHABLE, format!("the link to {} broke: {error}", args.server))
+    };
+    let (link, _) = tokio_tungstenite::connect_async_with_config(url.as_str(), None, true)
+        .await
+        .map_err(|e| failed(&e))?;
+    let (mut says, mut hears) = link.split();
+    says.send(frame(&hello())?).await.map_err(|e| failed(&e))?;
+    while let Some(message) = hears.next().await {
+        let Message::Binary(bytes) = message.map_err(|e| failed(&e))? else { continue };
+        let heard: ToWorker = rmp_serde::from_slice(&bytes)
+            .map_err(|error| Error::internal(format!("an unreadable frame: {error}")))?;
+        match heard {
+            ToWorker::Run(assignments) => {
+                for some in assignments.chunks(limits::REPORTS_PER_FRAME) {
+                    let ended = FromWorker::Ended(some.iter().map(done).collect());
+                    says.feed(frame(&ended)?).await.map_err(|e| failed(&e))?;
+                }
+                says.flush().await.map_err(|e| failed(&e))?;
+            }
+            ToWorker::Refused { detail, .. } => return Err(Error::internal(detail)),
+            _ => {}
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn hello() -> FromWorker {
+    FromWorker::Hello(Hello {
+        protocol: PROTOCOL,
+        version: env!("CARGO_PKG_VERSION").into(),
+        instance: u64::from(std::process::id()) << 32 | 1,
+        name: "no-op".into(),
+        handlers: vec!["images".into()],
+        capacity: Capacity::of_cpus(CPUS),
+        prefetch: limits::PREFETCH,
+        shared_disk: true,
+        holds: Vec::new(),
+    })
+}
+
+fn done(assignment: &Assignment) -> Ended {
+    let success = Success { output: Payload::empty(), artifacts: Vec::new(), warnings: Vec::new() };
+    Ended {
+        attempt: assignment.attempt,
+        outcome: Outcome::Succeeded(success),
+        usage: Usage::default(),
+    }
+}
+
+fn frame(said: &FromWorker) -> Result<Message> {
+    rmp_serde::to_vec(said)
+        .map(|bytes| Message::Binary(bytes.into()))
+        .map_err(|error| Error::internal(format!("cannot write a frame: {error}")))
+}

@@ -1,0 +1,57 @@
+//! A submission as it travels: NDJSON, the batch first, then its jobs as they are read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::{Stream, StreamExt, stream};
+use gristmill_model::api::BatchRequest;
+use serde::Serialize;
+
+use super::inputs::Inputs;
+use super::jobs::Plan;
+use crate::error::{Error, Result};
+
+/// Files looked at or sent at once.
+const AHEAD: usize = 8;
+/// Jobs that travel in one piece of the body.
+const PER_PIECE: usize = 256;
+
+/// The first thing that went wrong while the body was made.
+#[derive(Clone, Default)]
+pub struct Failed(Arc<Mutex<Option<Error>>>);
+
+impl Failed {
+    pub fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, error: &Error) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+    }
+}
+
+/// The body, piece by piece. An error cuts it off, so the server takes nothing in.
+pub fn stream(
+    head: &BatchRequest,
+    plan: Plan,
+    inputs: Inputs,
+    failed: Failed,
+) -> Result<impl Stream<Item = Result<Vec<u8>>> + Send + 'static> {
+    let first = line(head)?;
+    let plan = Arc::new(plan);
+    let jobs = stream::iter((0..).zip(inputs)).map(move |(index, input)| {
+        let plan = Arc::clone(&plan);
+        async move { line(&plan.job(index, input?).await?) }
+    });
+    let pieces = jobs.buffered(AHEAD).ready_chunks(PER_PIECE).map(move |lines| {
+        let piece: Result<Vec<Vec<u8>>> = lines.into_iter().collect();
+        piece.inspect_err(|error| failed.set(error)).map(|lines| lines.concat())
+    });
+    Ok(stream::iter([Ok(first)]).chain(pieces))
+}
+
+fn line(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)
+        .map_err(|error| Error::internal(format!("cannot write JSON: {error}")))?;
+    line.push(b'\n');
+    Ok(line)
+}

@@ -1,0 +1,55 @@
+//! `gristmill workers`: who works for the server.
+
+use gristmill_model::api::WorkerState;
+use gristmill_model::problem::exit;
+
+use crate::args::{Connection, Context};
+use crate::error::Result;
+use crate::output::{Table, ago, say};
+
+/// List the workers
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    connection: Connection,
+    /// Also those that are gone
+    #[arg(long)]
+    all: bool,
+}
+
+/// Far more workers than a table on a screen is good for.
+const MOST: usize = gristmill_model::limits::WORKERS;
+
+pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+    let mut workers = args.connection.client(&context.settings)?.workers(MOST).await?;
+    workers.retain(|worker| args.all || worker.state != WorkerState::Gone);
+    if context.output.json {
+        workers.iter().try_for_each(|worker| context.output.json(worker))?;
+        return Ok(exit::OK);
+    }
+    if workers.is_empty() {
+        say("No workers. Start one with `gristmill work`.");
+        return Ok(exit::OK);
+    }
+    let headings = [
+        "id", "name", "state", "cpus", "handlers", "running", "waiting", "done", "failed", "joined",
+    ];
+    let mut table = Table::new(headings);
+    for worker in workers {
+        let state = serde_json::to_value(worker.state).unwrap_or_default();
+        table.row([
+            worker.id.to_string(),
+            worker.name,
+            state.as_str().unwrap_or_default().to_owned(),
+            format!("{}", f64::from(worker.capacity.cpus) / 1_000.0),
+            worker.handlers.join(","),
+            worker.running.to_string(),
+            worker.waiting.to_string(),
+            worker.succeeded.to_string(),
+            worker.failed.to_string(),
+            ago(worker.joined_at),
+        ]);
+    }
+    table.print(context.output)?;
+    Ok(exit::OK)
+}
