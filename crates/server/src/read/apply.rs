@@ -1,0 +1,279 @@
+//! Events to rows: what each event means for the read tables, one function for each that means
+//! much. Nothing is judged here; the engine has.
+
+use gristmill_model::attempt::{Failure, Success, Usage};
+use gristmill_model::event::{Event, Record, Then};
+use gristmill_model::job::{JobSpec, JobState};
+use gristmill_model::{AttemptId, BatchId, JobId, Time, WorkerId};
+use rusqlite::{Connection, Result, params};
+
+use super::column::to_json;
+use super::rows::{Ended, Leased, Rows, end_of_batch};
+
+/// Applies a chunk of the log and notes its end. The caller's transaction makes it one step.
+///
+/// # Errors
+/// The tables cannot be written, or an event names what they do not have.
+pub(crate) fn chunk(tables: &Connection, records: &[(u64, Record)]) -> Result<()> {
+    let mut chunk = Chunk { tables, rows: Rows::default() };
+    records.iter().try_for_each(|(_, record)| chunk.apply(record))?;
+    chunk.rows.store(tables)?;
+    if let Some((last, _)) = records.last() {
+        tables.execute("UPDATE position SET seq = ?1", [last.cast_signed()])?;
+    }
+    Ok(())
+}
+
+struct Chunk<'c> {
+    tables: &'c Connection,
+    rows: Rows,
+}
+
+impl Chunk<'_> {
+    fn apply(&mut self, record: &Record) -> Result<()> {
+        let at = record.at;
+        match &record.event {
+            Event::PipelineDefined { .. } => self.define(&record.event, at),
+            Event::BatchOpened { .. } => self.open_batch(&record.event, at),
+            Event::JobsAdded { batch, first, jobs } => self.add_jobs(*batch, *first, jobs, at),
+            Event::BatchClosed { batch } => self.close_batch(*batch, at),
+            Event::AttemptLeased { attempt, job, stage, number, worker } => {
+                let leased =
+                    Leased { job: *job, stage: *stage, number: *number, worker: *worker, at };
+                self.lease(*attempt, leased)
+            }
+            Event::AttemptSucceeded { attempt, job, worker, success, usage, then } => {
+                self.succeed(*attempt, *worker, success, usage, at)?;
+                self.settle(*job, *then, at)
+            }
+            Event::AttemptFailed { attempt, job, worker, failure, usage, then } => {
+                self.fail((*attempt, *job), *worker, failure, usage, at)?;
+                self.settle(*job, *then, at)
+            }
+            Event::BackoffElapsed { job } | Event::JobRetried { job, .. } => {
+                self.move_all(&[*job], JobState::Queued, at)
+            }
+            Event::CancelRequested { jobs, .. } => self.move_all(jobs, JobState::Cancelling, at),
+            Event::JobsCancelled { jobs, .. } => self.move_all(jobs, JobState::Cancelled, at),
+            Event::WorkerJoined { .. } => self.join(&record.event, at),
+            Event::WorkerDraining { worker } => self.worker_is(*worker, "draining", None),
+            Event::WorkerLeft { worker, .. } => self.worker_is(*worker, "gone", Some(at)),
+            // Of the server itself the tables tell nothing, and pulse is not in the log.
+            Event::ServerStarted { .. }
+            | Event::WorkerConnected { .. }
+            | Event::WorkerDisconnected { .. }
+            | Event::LeaseRenewed { .. }
+            | Event::PrefetchSet { .. }
+            | Event::ProgressMade { .. } => Ok(()),
+        }
+    }
+
+    fn define(&mut self, event: &Event, at: Time) -> Result<()> {
+        let Event::PipelineDefined { pipeline, project, version, spec } = event else {
+            return Ok(());
+        };
+        let (id, project) = (pipeline.0.cast_signed(), project.0.cast_signed());
+        self.tables
+            .prepare_cached("INSERT INTO pipelines VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                id,
+                project,
+                spec.name,
+                version,
+                to_json(spec)?,
+                at.0.cast_signed()
+            ])?;
+        Ok(())
+    }
+
+    fn open_batch(&mut self, event: &Event, at: Time) -> Result<()> {
+        let Event::BatchOpened { batch, project, pipeline, actor, name, priority, labels, .. } =
+            event
+        else {
+            return Ok(());
+        };
+        self.tables
+            .prepare_cached(
+                "INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, TRUE, ?8, NULL)",
+            )?
+            .execute(params![
+                batch.0.cast_signed(),
+                project.0.cast_signed(),
+                pipeline.0.cast_signed(),
+                actor.to_string(),
+                name,
+                priority,
+                to_json(labels)?,
+                at.0.cast_signed()
+            ])?;
+        Ok(())
+    }
+
+    fn close_batch(&mut self, batch: BatchId, at: Time) -> Result<()> {
+        let (place, _) = end_of_batch(self.tables, batch)?;
+        let empty = (place == 0).then_some(at.0.cast_signed());
+        self.tables
+            .prepare_cached(
+                "UPDATE batches SET open = FALSE, settled_at = coalesce(settled_at, ?2)
+                 WHERE id = ?1",
+            )?
+            .execute(params![batch.0.cast_signed(), empty])?;
+        Ok(())
+    }
+
+    fn add_jobs(&mut self, batch: BatchId, first: JobId, jobs: &[JobSpec], at: Time) -> Result<()> {
+        let (place, end) = end_of_batch(self.tables, batch)?;
+        let (id, count) = (batch.0.cast_signed(), jobs.len() as i64);
+        if end == Some(first) {
+            self.tables
+                .prepare_cached(
+                    "UPDATE runs SET jobs = jobs + ?2 WHERE batch = ?1
+                     AND place = (SELECT max(place) FROM runs WHERE batch = ?1)",
+                )?
+                .execute([id, count])?;
+        } else if count > 0 {
+            self.tables.prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4)")?.execute([
+                id,
+                place.cast_signed(),
+                first.0.cast_signed(),
+                count,
+            ])?;
+        }
+        let (project, priority): (i64, i32) = self
+            .tables
+            .prepare_cached("SELECT project, priority FROM batches WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for (index, spec) in (0..).zip(jobs) {
+            let job = JobId(first.0 + index);
+            self.add_spec(job, spec, priority, at)?;
+            if let Some(key) = &spec.key {
+                self.tables
+                    .prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3)")?
+                    .execute(params![key, project, job.0.cast_signed()])?;
+            }
+            self.rows.add_job(job, batch, place + index);
+        }
+        Ok(())
+    }
+
+    fn add_spec(&self, job: JobId, spec: &JobSpec, priority: i32, at: Time) -> Result<()> {
+        let labels = (!spec.labels.is_empty()).then(|| to_json(&spec.labels)).transpose()?;
+        self.tables
+            .prepare_cached("INSERT INTO specs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![
+                job.0.cast_signed(),
+                spec.priority.unwrap_or(priority),
+                labels,
+                spec.key,
+                to_json(&spec.input)?,
+                spec.output,
+                at.0.cast_signed()
+            ])?;
+        Ok(())
+    }
+
+    fn lease(&mut self, attempt: AttemptId, leased: Leased) -> Result<()> {
+        let (job, stage, at) = (leased.job, leased.stage, leased.at);
+        self.rows.move_to(self.tables, job, JobState::Running, at)?;
+        let row = self.rows.job(self.tables, job)?;
+        row.stage = stage;
+        row.attempts += 1;
+        row.attempt = Some(attempt);
+        row.started_at.get_or_insert(at);
+        self.rows.lease(attempt, leased);
+        Ok(())
+    }
+
+    fn succeed(
+        &mut self,
+        attempt: AttemptId,
+        worker: WorkerId,
+        success: &Success,
+        usage: &Usage,
+        at: Time,
+    ) -> Result<()> {
+        let Success { output, artifacts, warnings } = success;
+        let ended = Ended {
+            state: "succeeded",
+            output: Some(to_json(output)?),
+            artifacts: (!artifacts.is_empty()).then(|| to_json(artifacts)).transpose()?,
+            warnings: (!warnings.is_empty()).then(|| to_json(warnings)).transpose()?,
+            failure: None,
+            usage: to_json(usage)?,
+            at,
+        };
+        self.rows.end(attempt, worker, true, ended);
+        Ok(())
+    }
+
+    fn fail(
+        &mut self,
+        (attempt, job): (AttemptId, JobId),
+        worker: WorkerId,
+        failure: &Failure,
+        usage: &Usage,
+        at: Time,
+    ) -> Result<()> {
+        let told = to_json(failure)?;
+        self.rows.job(self.tables, job)?.failure = Some(told.clone());
+        let ended = Ended {
+            state: failure.kind.as_str(),
+            output: None,
+            artifacts: None,
+            warnings: None,
+            failure: Some(told),
+            usage: to_json(usage)?,
+            at,
+        };
+        self.rows.end(attempt, worker, false, ended);
+        Ok(())
+    }
+
+    /// What becomes of a job whose attempt has ended.
+    fn settle(&mut self, job: JobId, then: Then, at: Time) -> Result<()> {
+        let state = match then {
+            Then::NextStage => {
+                self.rows.job(self.tables, job)?.stage += 1;
+                JobState::Queued
+            }
+            Then::Succeed => JobState::Succeeded,
+            Then::Retry { .. } => JobState::Retrying,
+            Then::Requeue => JobState::Queued,
+            Then::Fail => JobState::Failed,
+            Then::Cancel => JobState::Cancelled,
+        };
+        self.rows.move_to(self.tables, job, state, at)
+    }
+
+    fn move_all(&mut self, jobs: &[JobId], state: JobState, at: Time) -> Result<()> {
+        jobs.iter().try_for_each(|job| self.rows.move_to(self.tables, *job, state, at))
+    }
+
+    fn join(&mut self, event: &Event, at: Time) -> Result<()> {
+        let Event::WorkerJoined { worker, name, handlers, capacity, shared_disk, .. } = event
+        else {
+            return Ok(());
+        };
+        self.tables
+            .prepare_cached(
+                "INSERT INTO workers VALUES (?1, ?2, 'ready', ?3, ?4, ?5, 0, 0, ?6, NULL)",
+            )?
+            .execute(params![
+                worker.0.cast_signed(),
+                name,
+                to_json(handlers)?,
+                to_json(capacity)?,
+                shared_disk,
+                at.0.cast_signed()
+            ])?;
+        Ok(())
+    }
+
+    fn worker_is(&mut self, worker: WorkerId, state: &str, left: Option<Time>) -> Result<()> {
+        let left = left.map(|at| at.0.cast_signed());
+        self.tables
+            .prepare_cached("UPDATE workers SET state = ?2, left_at = ?3 WHERE id = ?1")?
+            .execute(params![worker.0.cast_signed(), state, left])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Jobs: by id, by key, by filter, and a batch's results in the order of submission.
+
+use std::collections::BTreeMap;
+
+use gristmill_model::api::{self, Page};
+use gristmill_model::filter::Filter;
+use gristmill_model::{BatchId, JobId, ProjectId, limits};
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Result, Row, params_from_iter};
+
+use super::column::{json, number, some_json, some_time, time, word};
+use super::filter::Conditions;
+use super::{ReadError, Tables, page};
+
+/// The name of the stage where a job stands.
+pub(super) const STAGE: &str = "p.spec ->> ('$.stages[' || j.stage || '].name')";
+
+/// Everything that a job shows. The order of the tables is meant: jobs first, by an index or by
+/// id, and for each the few rows that belong to it.
+const SELECT: &str = "SELECT j.*, s.priority, s.labels, s.key, s.input, s.output AS output_path,
+        s.created_at, b.labels AS batch_labels, p.name AS pipeline,
+        p.spec ->> ('$.stages[' || j.stage || '].name') AS stage_name,
+        a.output AS result, a.artifacts, a.warnings
+    FROM jobs j
+    CROSS JOIN specs s ON s.job = j.id
+    CROSS JOIN batches b ON b.id = j.batch
+    CROSS JOIN pipelines p ON p.id = b.pipeline
+    LEFT JOIN attempts a ON a.id = j.attempt
+    WHERE ";
+
+/// Which page of the jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPage {
+    /// Which jobs.
+    pub filter: Filter,
+    /// Those that come after this one, in the page's order.
+    pub after: Option<JobId>,
+    /// How many; cut to `limits::PAGE`.
+    pub limit: usize,
+    /// The newest first, instead of the oldest.
+    pub newest_first: bool,
+}
+
+impl Tables<'_> {
+    /// A job by its id.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn job(&self, id: JobId) -> Result<Option<api::Job>, ReadError> {
+        let mut conditions = Conditions::default();
+        conditions.add("j.id = ?", [integer(id.0)]);
+        Ok(self.select_jobs(conditions, false, 1)?.pop())
+    }
+
+    /// A job by its idempotency key.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn job_by_key(&self, project: ProjectId, key: &str) -> Result<Option<api::Job>, ReadError> {
+        let mut conditions = Conditions::default();
+        conditions.add(
+            "j.id = (SELECT job FROM keys WHERE key = ? AND project = ?)",
+            [Value::Text(key.to_owned()), integer(project.0)],
+        );
+        Ok(self.select_jobs(conditions, false, 1)?.pop())
+    }
+
+    /// A page of the jobs that a filter finds.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn jobs(&self, page: &JobPage) -> Result<Page<api::Job>, ReadError> {
+        let mut conditions = Conditions::of(&page.filter);
+        if let Some(after) = page.after {
+            let sql = if page.newest_first { "j.id < ?" } else { "j.id > ?" };
+            conditions.add(sql, [integer(after.0)]);
+        }
+        self.page_of_jobs(conditions, page.newest_first, page.limit)
+    }
+
+    /// A page of a batch's jobs in the order of submission, from the place `from` on (the first
+    /// job's is 0).
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn results(
+        &self,
+        batch: BatchId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Page<api::Job>, ReadError> {
+        let start = self
+            .connection
+            .prepare_cached(
+                "SELECT first + (?2 - place) FROM runs WHERE batch = ?1
+                 AND place <= ?2 AND place + jobs > ?2 ORDER BY place DESC LIMIT 1",
+            )?
+            .query_row([batch.0, from.min(i64::MAX as u64)].map(u64::cast_signed), |row| {
+                row.get::<_, i64>(0)
+            })
+            .optional()?;
+        let Some(start) = start else { return Ok(Page { items: Vec::new(), has_more: false }) };
+        let mut conditions = Conditions::default();
+        conditions.add("j.batch = ? AND j.id >= ?", [integer(batch.0), Value::Integer(start)]);
+        self.page_of_jobs(conditions, false, limit)
+    }
+
+    fn page_of_jobs(
+        &self,
+        conditions: Conditions,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Page<api::Job>, ReadError> {
+        let limit = limit.min(limits::PAGE);
+        let items = self.select_jobs(conditions, newest_first, limit + 1)?;
+        Ok(page(items, limit))
+    }
+
+    fn select_jobs(
+        &self,
+        conditions: Conditions,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<api::Job>> {
+        let (conditions, values) = conditions.finish();
+        let order = if newest_first { "DESC" } else { "ASC" };
+        let sql = format!("{SELECT} {conditions} ORDER BY j.id {order} LIMIT {limit}");
+        let mut select = self.connection.prepare_cached(&sql)?;
+        select.query_map(params_from_iter(values), job_of)?.collect()
+    }
+}
+
+fn job_of(row: &Row<'_>) -> Result<api::Job> {
+    let state = word(row, "state")?;
+    let succeeded = state == gristmill_model::job::JobState::Succeeded;
+    let mut labels: BTreeMap<String, String> = some_json(row, "batch_labels")?;
+    labels.extend(json::<BTreeMap<_, _>>(row, "labels")?.unwrap_or_default());
+    Ok(api::Job {
+        id: JobId(number(row, "id")?),
+        batch: BatchId(number(row, "batch")?),
+        index: number(row, "place")?,
+        pipeline: row.get("pipeline")?,
+        state,
+        stage: row.get("stage_name")?,
+        priority: row.get("priority")?,
+        labels,
+        key: row.get("key")?,
+        input: some_json(row, "input")?,
+        output_path: row.get("output_path")?,
+        // The last attempt's output is the job's only where that was the last stage.
+        result: if succeeded { json(row, "result")? } else { None },
+        artifacts: json(row, "artifacts")?.unwrap_or_default(),
+        warnings: json(row, "warnings")?.unwrap_or_default(),
+        failure: json(row, "failure")?,
+        attempts: row.get("attempts")?,
+        created_at: some_time(row, "created_at")?,
+        started_at: time(row, "started_at")?,
+        finished_at: time(row, "finished_at")?,
+    })
+}
+
+fn integer(id: u64) -> Value {
+    Value::Integer(id.cast_signed())
+}

@@ -1,0 +1,138 @@
+//! The read tables, and when they are made anew: there are no migrations, only the log.
+//!
+//! Values that people search are columns; everything else is JSON, so that any SQLite tool can look
+//! inside. Times are microseconds, states are the words of the API. What is said once (a job's
+//! input) lies apart from what moves (its state), for SQLite writes whole rows.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::ReadError;
+
+/// Raise it with every change to [`TABLES`] or to what is written there.
+const VERSION: u32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE position (seq INTEGER NOT NULL) STRICT;
+INSERT INTO position VALUES (0);
+
+CREATE TABLE pipelines (
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL, name TEXT NOT NULL,
+    version INTEGER NOT NULL, spec TEXT NOT NULL, created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX pipelines_by_name ON pipelines (project, name, version);
+
+CREATE TABLE batches (
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL, pipeline INTEGER NOT NULL,
+    actor TEXT NOT NULL, name TEXT, priority INTEGER NOT NULL, labels TEXT NOT NULL,
+    open INTEGER NOT NULL, created_at INTEGER NOT NULL,
+    -- when a job last became final; without jobs, when it was closed
+    settled_at INTEGER
+) STRICT;
+-- how many of a batch's jobs stand where
+CREATE TABLE counts (
+    batch INTEGER NOT NULL, state TEXT NOT NULL, jobs INTEGER NOT NULL,
+    PRIMARY KEY (batch, state)
+) STRICT, WITHOUT ROWID;
+-- the jobs of a batch as runs of ids: `jobs` of them from `first` on, at `place` in the batch
+CREATE TABLE runs (
+    batch INTEGER NOT NULL, place INTEGER NOT NULL, first INTEGER NOT NULL, jobs INTEGER NOT NULL,
+    PRIMARY KEY (batch, place)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, place INTEGER NOT NULL, state TEXT NOT NULL,
+    stage INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    -- the last attempt, and the last failure
+    attempt INTEGER, failure TEXT, started_at INTEGER, finished_at INTEGER
+) STRICT;
+CREATE INDEX jobs_by_state ON jobs (state);
+CREATE INDEX jobs_by_batch ON jobs (batch);
+-- what was submitted
+CREATE TABLE specs (
+    job INTEGER PRIMARY KEY, priority INTEGER NOT NULL, labels TEXT, key TEXT,
+    input TEXT NOT NULL, output TEXT, created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE keys (
+    key TEXT NOT NULL, project INTEGER NOT NULL, job INTEGER NOT NULL,
+    PRIMARY KEY (key, project)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY, job INTEGER NOT NULL, stage INTEGER NOT NULL, number INTEGER NOT NULL,
+    worker INTEGER NOT NULL, state TEXT NOT NULL, output TEXT, artifacts TEXT, warnings TEXT,
+    failure TEXT, usage TEXT, leased_at INTEGER NOT NULL, ended_at INTEGER
+) STRICT;
+CREATE INDEX attempts_by_job ON attempts (job);
+
+CREATE TABLE workers (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, handlers TEXT NOT NULL,
+    capacity TEXT NOT NULL, shared_disk INTEGER NOT NULL, succeeded INTEGER NOT NULL,
+    failed INTEGER NOT NULL, joined_at INTEGER NOT NULL, left_at INTEGER
+) STRICT;
+";
+
+/// The WAL is copied into the tables when it has grown to this many pages: seldom, for that is
+/// when the disk is made to sync, and the log wants the disk.
+const CHECKPOINT_PAGES: u32 = 16_384;
+/// Pages of 4 KiB held in memory, so that indexes are not read again and again.
+const CACHE_PAGES: u32 = 4_096;
+/// Statements kept ready: more than the follower has.
+const STATEMENTS: usize = 64;
+
+/// Opens the tables for writing, and makes them anew where they are missing, of another version or
+/// ahead of a log that ends at `last`. Returns how far they have come.
+///
+/// # Errors
+/// The file cannot be used.
+pub(crate) fn open(path: &Path, last: u64) -> Result<(Connection, u64), ReadError> {
+    if let Ok((connection, seq)) = open_current(path)
+        && seq <= last
+    {
+        return Ok((connection, seq));
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        absent_is_fine(fs::remove_file(name))?;
+    }
+    let connection = Connection::open(path)?;
+    set_up(&connection)?;
+    connection
+        .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+    Ok((connection, 0))
+}
+
+fn open_current(path: &Path) -> Result<(Connection, u64), ReadError> {
+    // Looked at first: opening would make the file.
+    fs::metadata(path)?;
+    let connection = Connection::open(path)?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != VERSION {
+        return Err(io::Error::other(format!("version {version}")).into());
+    }
+    set_up(&connection)?;
+    let seq: i64 = connection.query_row("SELECT seq FROM position", [], |row| row.get(0))?;
+    Ok((connection, seq.cast_unsigned()))
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    // A power cut may take the newest transactions, and the position with them: the log has all.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", CACHE_PAGES)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
