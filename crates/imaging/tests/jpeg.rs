@@ -81,12 +81,12 @@ fn samplings_and_scans_of_all_kinds_are_read() {
         Subsamp::Sub1x4,
     ];
     for sampling in samplings {
-        for progressive in [false, true] {
-            let input = Jpeg { sampling, progressive, ..Jpeg::default() }.encode(&picture);
-            let out = done(&input, &[resize(200, 100)], Format::Jpeg);
+        for (progressive, arithmetic) in [(false, false), (true, false), (false, true)] {
+            let input = Jpeg { sampling, progressive, arithmetic, ..Jpeg::default() };
+            let out = done(&input.encode(&picture), &[resize(200, 100)], Format::Jpeg);
             let exact = imageops::resize(&picture, 200, 100, imageops::FilterType::Triangle);
             let ratio = psnr(&open(&out.bytes), &exact.into());
-            assert!(ratio > 35.0, "{sampling:?} progressive {progressive}: {ratio} dB");
+            assert!(ratio > 35.0, "{sampling:?} {progressive} {arithmetic}: {ratio} dB");
         }
     }
 }

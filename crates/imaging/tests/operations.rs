@@ -1,5 +1,7 @@
 //! Each operation on pictures small enough to write the expected pixels down.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
+
 mod support;
 
 use gristmill_imaging::{Crop, Filter, Fit, Flip, Format, Operation, Rotation, Size, Threshold};

@@ -1,8 +1,8 @@
 //! A thin safe face on libjpeg-turbo's TurboJPEG interface (`turbojpeg.h`, version 3).
 //!
 //! The `turbojpeg` crate's own face turns every warning into an error and so loses photos that any
-//! viewer shows; this one tells the two apart, and reads the header once instead of twice. All of
-//! the crate's `unsafe` is in this file.
+//! viewer shows; this one tells the two apart, and reads the header once instead of twice. The
+//! crate's `unsafe` is in this file and in `resize::avx2`.
 
 use std::ffi::{CStr, c_int};
 

@@ -189,8 +189,8 @@ fn narrow(low: __m256i, high: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn load_16(from: &[u8]) -> __m128i {
-    let bytes: &[u8; LOAD] = from[..LOAD].as_array().expect("sliced to this length");
-    // SAFETY: the array is as long as the load, which asks for no alignment.
+    let bytes = &from[..LOAD];
+    // SAFETY: the slice is as long as the load, which asks for no alignment.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 

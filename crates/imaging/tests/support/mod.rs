@@ -1,5 +1,6 @@
 //! Pictures made for tests, and measures of what came of them.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
 use std::io::Cursor;
 
@@ -57,11 +58,12 @@ pub struct Jpeg {
     pub quality: i32,
     pub sampling: Subsamp,
     pub progressive: bool,
+    pub arithmetic: bool,
 }
 
 impl Default for Jpeg {
     fn default() -> Self {
-        Self { quality: 95, sampling: Subsamp::Sub2x2, progressive: false }
+        Self { quality: 95, sampling: Subsamp::Sub2x2, progressive: false, arithmetic: false }
     }
 }
 
@@ -82,6 +84,7 @@ impl Jpeg {
         compressor.set_quality(self.quality).unwrap();
         compressor.set_subsamp(self.sampling).unwrap();
         compressor.set_progressive(self.progressive).unwrap();
+        compressor.set_arithmetic(self.arithmetic).unwrap();
         let pitch = width * format.size();
         compressor.compress_to_vec(Image { pixels, width, pitch, height, format }).unwrap()
     }
