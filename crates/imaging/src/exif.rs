@@ -4,11 +4,10 @@
 //! of it. Anything malformed means "upright": a broken tag is no reason to refuse a photo.
 
 use crate::orientation::Orientation;
+use crate::tiff::Block;
 
-/// Tag 0x0112 of the first directory.
+/// The tag's number, in the first directory.
 const ORIENTATION: u16 = 0x0112;
-/// Entries looked at in the directory; real ones have a few dozen.
-const MAX_ENTRIES: u16 = 512;
 
 /// The orientation an EXIF block declares. `exif` begins at the TIFF header, after `Exif\0\0`.
 pub fn orientation(exif: &[u8]) -> Orientation {
@@ -16,34 +15,9 @@ pub fn orientation(exif: &[u8]) -> Orientation {
 }
 
 fn declared(exif: &[u8]) -> Option<u16> {
-    let block = Block { bytes: exif, big_endian: exif.get(..2)? == b"MM" };
-    if !block.big_endian && exif.get(..2)? != b"II" || block.u16(2)? != 42 {
-        return None;
-    }
-    let directory = usize::try_from(block.u32(4)?).ok()?;
-    let entries = block.u16(directory)?.min(MAX_ENTRIES);
-    (0..usize::from(entries))
-        .map(|index| directory + 2 + index * 12)
-        .find(|&entry| block.u16(entry) == Some(ORIENTATION))
-        // A SHORT is kept in the upper half of the value field, in the block's byte order.
-        .and_then(|entry| block.u16(entry + 8))
-}
-
-struct Block<'a> {
-    bytes: &'a [u8],
-    big_endian: bool,
-}
-
-impl Block<'_> {
-    fn u16(&self, at: usize) -> Option<u16> {
-        let pair: [u8; 2] = self.bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if self.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
-    }
-
-    fn u32(&self, at: usize) -> Option<u32> {
-        let four: [u8; 4] = self.bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(if self.big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) })
-    }
+    let block = Block::new(exif)?;
+    let entry = block.entries().find(|entry| entry.tag == ORIENTATION)?;
+    u16::try_from(block.number(entry)?).ok()
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 //!
 //! Only the declared size is read, from the places the formats' specifications fix: PNG's IHDR
 //! (W3C PNG 11.2.1), GIF's screen descriptor (GIF89a 18), WebP's first chunk (RFC 9649), BMP's
-//! info header, JPEG's frame header (ITU-T T.81 B.2.2, in `jpeg::markers`). TIFF keeps its size in
-//! a directory anywhere in the file; there the decoder's own header, read under the same limits,
-//! is checked (in `raster`).
+//! info header, JPEG's frame header (ITU-T T.81 B.2.2, in `jpeg::markers`), TIFF's first directory
+//! (in `tiff`). What the decoder then makes of the same header is checked again (in `raster`).
 
 use crate::error::ImageError;
 use crate::format::Format;
 use crate::jpeg::Markers;
 use crate::limits::Limits;
+use crate::tiff;
 
 /// The format of the input, once its size is known to be within the limits.
 ///
@@ -22,17 +22,15 @@ pub fn inspect(input: &[u8], limits: &Limits) -> Result<Format, ImageError> {
     limits.check_input(input.len())?;
     let format = Format::from_content(input)
         .ok_or_else(|| ImageError::UnknownFormat { begins: first_bytes(input) })?;
-    let declared = match format {
-        Format::Jpeg => Some(Markers::read(input)?.size),
-        Format::Png => Some(declared(input, format, png)?),
-        Format::WebP => Some(declared(input, format, webp)?),
-        Format::Gif => Some(declared(input, format, gif)?),
-        Format::Bmp => Some(declared(input, format, bmp)?),
-        Format::Tiff => None,
+    let (width, height) = match format {
+        Format::Jpeg => Markers::read(input)?.size,
+        Format::Png => declared(input, format, png)?,
+        Format::WebP => declared(input, format, webp)?,
+        Format::Gif => declared(input, format, gif)?,
+        Format::Bmp => declared(input, format, bmp)?,
+        Format::Tiff => tiff::declared_size(input, limits.max_alloc_bytes)?,
     };
-    if let Some((width, height)) = declared {
-        check(width, height, limits)?;
-    }
+    check(width, height, limits)?;
     Ok(format)
 }
 

@@ -44,6 +44,7 @@ mod process;
 mod raster;
 mod recipe;
 mod resize;
+mod tiff;
 mod tone;
 
 pub use error::ImageError;

@@ -13,7 +13,7 @@ pub struct Limits {
     /// Longest input in bytes.
     pub max_input_bytes: u64,
     /// Most memory in bytes held at one time for pixels, decoder tables and output. What codecs
-    /// hold for a few rows comes on top (a few MiB; a TIFF's directory at most 32).
+    /// hold for a few rows comes on top (a few MiB).
     pub max_alloc_bytes: u64,
 }
 
