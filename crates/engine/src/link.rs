@@ -30,15 +30,16 @@ pub fn commands(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
             let progress = Progress { done, total, message };
             vec![Command::Progress { worker, attempt, progress }]
         }
-        FromWorker::Ended(ended) => ended
-            .into_iter()
-            .map(|e| Command::Report {
+        FromWorker::Ended(ended) => {
+            // Reports that are refused as stale are a sign of life too.
+            let reports = ended.into_iter().map(|e| Command::Report {
                 worker,
                 attempt: e.attempt,
                 outcome: e.outcome,
                 usage: e.usage,
-            })
-            .collect(),
+            });
+            std::iter::once(Command::Heartbeat { worker }).chain(reports).collect()
+        }
         FromWorker::Draining => vec![Command::Drain(worker)],
         FromWorker::Goodbye => vec![Command::Leave(worker)],
     }

@@ -80,7 +80,8 @@ impl State {
         &self.stage_of(job).resources
     }
 
-    /// After a restart: every worker has a grace to come back, every attempt to be in time.
+    /// After a restart: every worker has a grace to come back, every attempt its whole time anew.
+    /// How long the server was away nobody knows: the wall clock may have jumped meanwhile.
     pub(super) fn begin_pulse(&mut self, at: Time) {
         self.pulse.clear();
         let until = at + self.timing.restart_grace;
@@ -88,10 +89,10 @@ impl State {
         let running: Vec<_> = self
             .attempts
             .iter()
+            .filter(|(_, attempt)| attempt.running_since.is_some())
             .filter_map(|(id, attempt)| {
                 let timeout = self.stage_of(attempt.job).timeout?;
-                let due = attempt.running_since? + timeout;
-                Some((*id, due.max(until) + self.timing.timeout_grace))
+                Some((*id, until + timeout + self.timing.timeout_grace))
             })
             .collect();
         running.into_iter().for_each(|(id, due)| self.pulse.expect_by(id, due));

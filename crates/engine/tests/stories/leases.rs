@@ -1,10 +1,12 @@
 //! Leases: dead workers, zombies, reconnects, timeouts.
 
-use gristmill_model::attempt::{FailureKind, Outcome};
+use gristmill_engine::link;
+use gristmill_model::attempt::{FailureKind, Outcome, Usage};
 use gristmill_model::command::Command;
 use gristmill_model::event::Then;
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Code;
+use gristmill_model::wire::{Ended, FromWorker};
 use gristmill_model::{AttemptId, Span};
 
 use crate::world::{World, failure, pipeline, success};
@@ -171,4 +173,41 @@ fn a_clock_that_goes_back_changes_nothing() {
     world.ask(Command::Heartbeat { worker }).unwrap();
     assert_eq!(world.state(job), JobState::Running);
     assert!(world.log.is_sorted_by_key(|record| record.at), "time in the log never goes back");
+}
+
+#[test]
+fn a_clock_set_forward_over_a_restart_makes_no_attempt_overdue() {
+    let mut world = World::new();
+    let mut spec = pipeline(&["a"]);
+    spec.stages[0].timeout = Some(Span::seconds(600));
+    let job = world.submit(spec, &["x"]).first;
+    world.greet(1, 1, &[]);
+    let attempt = world.attempt_of(job);
+    world.now = world.now + Span::seconds(86_400);
+    world.restart();
+    let (worker, stale) = world.greet(1, 1, &[attempt]);
+    assert_eq!(stale, []);
+    for _ in 0..60 {
+        world.pass(Span::seconds(10));
+        world.ask(Command::Heartbeat { worker }).unwrap();
+    }
+    assert_eq!(world.attempt_of(job), attempt, "it has not run for its timeout yet");
+    for _ in 0..4 {
+        world.pass(Span::seconds(10));
+        let _ = world.ask(Command::Heartbeat { worker });
+    }
+    assert_eq!(world.last_failure().0.code, "overdue", "in the end it is");
+}
+
+#[test]
+fn a_stale_report_is_a_sign_of_life_too() {
+    let mut world = World::new();
+    let worker = world.worker(1);
+    world.pass(Span::seconds(10));
+    let late = Ended { attempt: AttemptId(99), outcome: success("late"), usage: Usage::default() };
+    for command in link::commands(worker, FromWorker::Ended(vec![late])) {
+        let _ = world.ask(command);
+    }
+    world.pass(Span::seconds(10));
+    assert!(world.engine.state().worker(worker).is_some(), "it spoke ten seconds ago");
 }
