@@ -41,6 +41,10 @@ impl Conditions {
         let values: Vec<Value> =
             term.values.iter().map(|value| parameter(&term.field, value)).collect();
         let sql = match term.op {
+            // Found by their own table instead of by looking at every job.
+            Op::Is if term.field == Field::Key => {
+                format!("j.id IN (SELECT job FROM keys WHERE {})", among("key", values.len()))
+            }
             Op::Is => among(subject, values.len()),
             // A job without a key does not have this one: nothing is not unknown here.
             Op::IsNot => format!("({}) IS NOT TRUE", among(subject, values.len())),
