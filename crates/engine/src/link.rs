@@ -40,7 +40,7 @@ pub fn commands(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
             });
             std::iter::once(Command::Heartbeat { worker }).chain(reports).collect()
         }
-        FromWorker::Draining => vec![Command::Drain(worker)],
+        FromWorker::Draining => vec![Command::Heartbeat { worker }, Command::Drain(worker)],
         FromWorker::Goodbye => vec![Command::Leave(worker)],
     }
 }

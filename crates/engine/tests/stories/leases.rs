@@ -200,14 +200,16 @@ fn a_clock_set_forward_over_a_restart_makes_no_attempt_overdue() {
 }
 
 #[test]
-fn a_stale_report_is_a_sign_of_life_too() {
-    let mut world = World::new();
-    let worker = world.worker(1);
-    world.pass(Span::seconds(10));
+fn whatever_a_worker_says_is_a_sign_of_life() {
     let late = Ended { attempt: AttemptId(99), outcome: success("late"), usage: Usage::default() };
-    for command in link::commands(worker, FromWorker::Ended(vec![late])) {
-        let _ = world.ask(command);
+    for frame in [FromWorker::Ended(vec![late]), FromWorker::Draining] {
+        let mut world = World::new();
+        let worker = world.worker(1);
+        world.pass(Span::seconds(10));
+        for command in link::commands(worker, frame) {
+            let _ = world.ask(command);
+        }
+        world.pass(Span::seconds(10));
+        assert!(world.engine.state().worker(worker).is_some(), "it spoke ten seconds ago");
     }
-    world.pass(Span::seconds(10));
-    assert!(world.engine.state().worker(worker).is_some(), "it spoke ten seconds ago");
 }
