@@ -72,8 +72,6 @@ pub enum Fit {
 pub enum Filter {
     /// The nearest source pixel.
     Nearest,
-    /// Average of the covered area.
-    Box,
     /// Triangle of radius 1.
     #[default]
     Bilinear,

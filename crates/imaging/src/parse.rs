@@ -104,22 +104,17 @@ impl Fit {
 }
 
 impl Filter {
-    /// Reads `nearest`, `box`, `bilinear`, `catmull-rom` (or `catmull_rom`) or `lanczos3`.
+    /// Reads `nearest`, `bilinear`, `catmull-rom` (or `catmull_rom`) or `lanczos3`.
     ///
     /// # Errors
     /// Names the text and the forms expected.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         match text {
             "nearest" => Ok(Self::Nearest),
-            "box" => Ok(Self::Box),
             "bilinear" => Ok(Self::Bilinear),
             "catmull-rom" | "catmull_rom" => Ok(Self::CatmullRom),
             "lanczos3" => Ok(Self::Lanczos3),
-            _ => Err(ParseError::new(
-                "filter",
-                text,
-                "nearest, box, bilinear, catmull-rom or lanczos3",
-            )),
+            _ => Err(ParseError::new("filter", text, "nearest, bilinear, catmull-rom or lanczos3")),
         }
     }
 }

@@ -36,11 +36,6 @@ impl Layout {
         }
     }
 
-    /// Whether one sample of each pixel is its opacity.
-    pub fn has_alpha(self) -> bool {
-        matches!(self, Self::GrayAlpha | Self::Rgba)
-    }
-
     /// The sizes of the planes of a picture of this size; unused planes are empty.
     pub fn plane_sizes(self, width: u32, height: u32) -> [(u32, u32); 3] {
         match self {
@@ -68,6 +63,13 @@ pub struct Plane {
     pub width: u32,
     /// Height of the view in pixels.
     pub height: u32,
+}
+
+impl Plane {
+    /// A plane that fills its buffer.
+    pub fn tight(width: u32, height: u32) -> Self {
+        Self { start: 0, full: (width, height), x: 0, y: 0, width, height }
+    }
 }
 
 /// A picture in a buffer from the pool.

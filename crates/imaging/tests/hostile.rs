@@ -179,7 +179,6 @@ fn operation() -> impl Strategy<Value = Operation> {
     let fit = prop_oneof![Just(Fit::Exact), Just(Fit::Contain), Just(Fit::Cover)];
     let filter = prop_oneof![
         Just(Filter::Nearest),
-        Just(Filter::Box),
         Just(Filter::Bilinear),
         Just(Filter::CatmullRom),
         Just(Filter::Lanczos3)

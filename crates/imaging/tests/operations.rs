@@ -58,10 +58,9 @@ fn resizing_by_each_filter() {
     let two: &[&[u8]] = &[&[0, 100]];
     assert_eq!(gray(two, &[to(4, 1, Filter::Nearest)]), [[0, 0, 100, 100]]);
     assert_eq!(gray(two, &[to(4, 1, Filter::Bilinear)]), [[0, 25, 75, 100]]);
-    assert_eq!(gray(two, &[to(4, 1, Filter::Box)]), [[0, 0, 100, 100]]);
-    assert_eq!(gray(two, &[to(1, 1, Filter::Box)]), [[50]]);
+    assert_eq!(gray(two, &[to(1, 1, Filter::Bilinear)]), [[50]]);
     let row: Vec<u8> = (0..40).map(|x| x * 6).collect();
-    for filter in [Filter::Box, Filter::Bilinear, Filter::CatmullRom, Filter::Lanczos3] {
+    for filter in [Filter::Bilinear, Filter::CatmullRom, Filter::Lanczos3] {
         // A slope stays a slope, away from its ends.
         let half = gray(&[&row, &row], &[to(20, 2, filter)]);
         for (x, &value) in half[0].iter().enumerate().skip(3).take(14) {

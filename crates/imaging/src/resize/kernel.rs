@@ -26,7 +26,6 @@ impl Kernel {
     pub fn new(whole: u32, start: f64, length: f64, target: u32, filter: Filter) -> Option<Self> {
         let (radius, shape): (f64, fn(f64) -> f64) = match filter {
             Filter::Nearest => return None,
-            Filter::Box => (0.5, square),
             Filter::Bilinear => (1.0, triangle),
             Filter::CatmullRom => (2.0, catmull_rom),
             Filter::Lanczos3 => (3.0, lanczos3),
@@ -85,10 +84,6 @@ fn push_fixed(weights: &mut Vec<i16>, run: &[f64], room: usize) {
     weights.resize(begin + room, 0);
 }
 
-fn square(x: f64) -> f64 {
-    if x.abs() <= 0.5 { 1.0 } else { 0.0 }
-}
-
 fn triangle(x: f64) -> f64 {
     (1.0 - x.abs()).max(0.0)
 }
@@ -117,8 +112,7 @@ fn lanczos3(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const FILTERS: [Filter; 4] =
-        [Filter::Box, Filter::Bilinear, Filter::CatmullRom, Filter::Lanczos3];
+    const FILTERS: [Filter; 3] = [Filter::Bilinear, Filter::CatmullRom, Filter::Lanczos3];
 
     #[test]
     fn every_run_sums_to_one_and_lies_inside() {

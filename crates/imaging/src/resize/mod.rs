@@ -4,13 +4,11 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod kernel;
+mod packed;
 mod plane;
 
-use fast_image_resize::images::{
-    TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef,
-};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{PixelTrait, Resizer};
 
 use crate::error::ImageError;
 use crate::operation::Filter;
@@ -20,9 +18,6 @@ use crate::pool::Pool;
 
 use self::kernel::Kernel;
 use self::plane::{PlanePlan, Rows};
-
-/// The resizer's own scratch above this is freed after its image, as in the pool.
-const KEEP_BYTES: usize = 64 << 20;
 
 /// Plans kept: the images of a folder share a few sizes, and each size has two (luma and chroma).
 const KEEP_PLANS: usize = 8;
@@ -63,34 +58,62 @@ pub fn resize(
         packed => (packed, 1.0, 1.0),
     };
     let mut to = Picture::new(layout, size.0, size.1, pool)?;
-    // What is held between the two directions (at most 16 bits a sample), and the premultiplied
-    // copy of a picture with alpha.
-    let between = from.width().max(size.0) as usize * size.1 as usize * 2;
-    let premultiplied = if layout.has_alpha() { from.pixels.len() } else { 0 };
-    pool.check(between.saturating_mul(layout.channels()).saturating_add(premultiplied))?;
     let chroma = window.divided(h, v);
-    match layout.channels() {
-        1 => resize_planes(&from, &mut to, [window, chroma, chroma], filter, scratch)?,
-        2 => resize_plane::<U8x2>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
-        3 => resize_plane::<U8x3>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
-        _ => resize_plane::<U8x4>(&from, &mut to, 0, window, filter, &mut scratch.resizer)?,
-    }
-    to.pad();
-    if scratch.resizer.size_of_internal_buffers() > KEEP_BYTES {
-        scratch.resizer.reset_internal_buffers();
-    }
+    let windows = [window, chroma, chroma];
+    let resizer = &mut scratch.resizer;
+    let from = match layout.channels() {
+        1 => resize_planes(from, &mut to, windows, filter, scratch, pool)?,
+        2 => resize_alpha::<U8x2>(from, &mut to, window, filter, resizer, pool)?,
+        3 => resize_packed::<U8x3>(from, &mut to, 0, window, filter, resizer, pool)?,
+        _ => resize_alpha::<U8x4>(from, &mut to, window, filter, resizer, pool)?,
+    };
     pool.give(from.pixels);
     Ok(to)
 }
 
+fn resize_alpha<P: PixelTrait>(
+    from: Picture,
+    to: &mut Picture,
+    window: Window,
+    filter: Filter,
+    resizer: &mut Resizer,
+    pool: &mut Pool,
+) -> Result<Picture, ImageError> {
+    if filter == Filter::Nearest {
+        return resize_packed::<P>(from, to, 0, window, filter, resizer, pool);
+    }
+    let from = packed::premultiplied::<P>(from, pool)?;
+    let from = resize_packed::<P>(from, to, 0, window, filter, resizer, pool)?;
+    packed::divide_alpha::<P>(to)?;
+    Ok(from)
+}
+
+fn resize_packed<P: PixelTrait>(
+    from: Picture,
+    to: &mut Picture,
+    index: usize,
+    window: Window,
+    filter: Filter,
+    resizer: &mut Resizer,
+    pool: &mut Pool,
+) -> Result<Picture, ImageError> {
+    let source = (from.plane(index), from.planes[index]);
+    let window = inside(window, from.planes[index]);
+    let plane = to.planes[index];
+    let target = (to.plane_mut(index), plane);
+    packed::resize_plane::<P>(source, target, window, filter, resizer, pool)?;
+    Ok(from)
+}
+
 /// Resamples the planes of a gray picture or of luma and chroma, each with its window.
 fn resize_planes(
-    from: &Picture,
+    mut from: Picture,
     to: &mut Picture,
     windows: [Window; 3],
     filter: Filter,
     scratch: &mut Scratch,
-) -> Result<(), ImageError> {
+    pool: &mut Pool,
+) -> Result<Picture, ImageError> {
     for (index, window) in windows.into_iter().enumerate().take(from.planes().len()) {
         let (plane, target) = (from.planes[index], to.planes[index]);
         let task = PlaneTask {
@@ -107,10 +130,12 @@ fn resize_planes(
             let layout = (stride, plane.width as usize);
             scratch.run(source, layout, to.plane_mut(index), target.full.0 as usize);
         } else {
-            resize_plane::<U8>(from, to, index, window, filter, &mut scratch.resizer)?;
+            let resizer = &mut scratch.resizer;
+            from = resize_packed::<U8>(from, to, index, window, filter, resizer, pool)?;
         }
     }
-    Ok(())
+    to.pad();
+    Ok(from)
 }
 
 impl Scratch {
@@ -156,48 +181,10 @@ impl PlanePlan {
     }
 }
 
-fn resize_plane<P: PixelTrait>(
-    from: &Picture,
-    to: &mut Picture,
-    index: usize,
-    window: Window,
-    filter: Filter,
-    resizer: &mut Resizer,
-) -> Result<(), ImageError> {
-    let plane = from.planes[index];
-    let source = TypedImageRef::<P>::from_buffer(plane.full.0, plane.full.1, from.plane(index))
-        .map_err(ImageError::codec)?;
-    let source = TypedCroppedImage::new(source, plane.x, plane.y, plane.width, plane.height)
-        .map_err(ImageError::codec)?;
-    let Plane { full, width, height, .. } = to.planes[index];
-    let target = TypedImage::<P>::from_buffer(full.0, full.1, to.plane_mut(index))
-        .map_err(ImageError::codec)?;
-    let mut target =
-        TypedCroppedImageMut::new(target, 0, 0, width, height).map_err(ImageError::codec)?;
-    let window = inside(window, plane);
-    let options = ResizeOptions::new().resize_alg(algorithm(filter)).crop(
-        window.x,
-        window.y,
-        window.width,
-        window.height,
-    );
-    resizer.resize_typed(&source, &mut target, &options).map_err(ImageError::codec)
-}
-
 /// A window within its plane: turning and dividing it may have rounded it over the edge.
 fn inside(window: Window, plane: Plane) -> Window {
     let (x, y) = (window.x.max(0.0), window.y.max(0.0));
     let width = window.width.min(f64::from(plane.width) - x);
     let height = window.height.min(f64::from(plane.height) - y);
     Window { x, y, width, height }
-}
-
-fn algorithm(filter: Filter) -> ResizeAlg {
-    match filter {
-        Filter::Nearest => ResizeAlg::Nearest,
-        Filter::Box => ResizeAlg::Convolution(FilterType::Box),
-        Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-        Filter::CatmullRom => ResizeAlg::Convolution(FilterType::CatmullRom),
-        Filter::Lanczos3 => ResizeAlg::Convolution(FilterType::Lanczos3),
-    }
 }
