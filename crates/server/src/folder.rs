@@ -1,7 +1,7 @@
 //! The data folder: where everything of a server lies, and the lock by which it has one owner.
 //!
 //! The lock is the kernel's (flock): it goes with the process, however that ends. What the file
-//! `lock` says is for people. The folder knows names only; what is in the files is their own affair.
+//! `lock` says is for people. The folder knows names only; what is in the files is not its affair.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};

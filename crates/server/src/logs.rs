@@ -134,7 +134,7 @@ impl Logs {
     }
 
     /// Follows an attempt's output from a position on. First follow, then ask whether the attempt
-    /// still runs, and if it does not call [`Follow::finish`]: an ending between is then not missed.
+    /// still runs, and if it does not call [`Follow::finish`]: so no ending is missed.
     #[must_use]
     pub fn follow(&self, job: JobId, attempt: AttemptId, after: u64) -> Follow {
         let wakes =

@@ -2,7 +2,7 @@
 //!
 //! Torn writes, a full disk and half-written pages are SQLite's business. Nothing is ever updated
 //! or deleted. `application_id` says that the file is ours and `user_version` carries the format
-//! of its events, so any tool that people have can look, and an older gristmill refuses a newer log.
+//! of its events: any tool that people have can look, and an older gristmill refuses a newer log.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

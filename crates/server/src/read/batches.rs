@@ -71,7 +71,7 @@ impl Tables<'_> {
             jobs: counts.values().sum(),
             counts,
             created_at: some_time(row, "created_at")?,
-            // The moment stays in the table when a job is retried by hand; the batch's end does not.
+            // The moment stays in the table when a job is retried by hand; it is then no end.
             finished_at: if finished { time(row, "settled_at")? } else { None },
         })
     }
