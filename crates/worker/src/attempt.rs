@@ -1,10 +1,12 @@
 //! An attempt's life: prepare, run, publish, report. Each step is a function on the [`Bench`],
 //! which holds what the attempt has at hand and is cleared when it ends.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::FutureExt;
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::Handler;
@@ -35,11 +37,13 @@ pub(crate) async fn live(shop: Arc<Workshop>, assignment: Assignment, stop: Canc
     let inputs = shop.inputs.clone();
     let folder = WorkFolder::new(&shop.scratch, attempt);
     let mut bench = Bench { shop, assignment, stop, folder, usage: Usage::default() };
-    let outcome = match bench.work().await {
+    // A bug in a handler must not leave the attempt without an answer.
+    let done = AssertUnwindSafe(bench.work()).catch_unwind().await;
+    let outcome = match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(success) => Outcome::Succeeded(success),
         Err(failure) => Outcome::Failed(within_bounds(failure)),
     };
-    bench.folder.remove().await;
+    bench.folder.remove(command::ARTIFACTS).await;
     let usage = Usage { wall: Span::from_std(began.elapsed()), ..bench.usage };
     // Without a listener the worker is leaving, and what it held is given back.
     let _ = inputs.send(Input::Ended(Ended { attempt, outcome, usage })).await;

@@ -32,8 +32,16 @@ impl WorkFolder {
         Ok(folder)
     }
 
-    /// Removes it with all that is in it. Large trees are removed beside the worker's loop.
-    pub(crate) async fn remove(&self) {
+    /// The place of something inside it.
+    pub(crate) fn place_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Removes it with all that is in it. `empty` names a folder inside that often is all there
+    /// is; then no other thread is asked for help.
+    pub(crate) async fn remove(&self, empty: &str) {
+        // Where it is not there, or not empty, the next step finds out.
+        let _ = fs::remove_dir(self.path.join(empty));
         match fs::remove_dir(&self.path) {
             Ok(()) => return,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -43,7 +51,8 @@ impl WorkFolder {
         let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(path)).await;
         match removed {
             Ok(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(folder = %self.path.display(), %error, "cannot remove a working folder");
+                let folder = self.path.display();
+                tracing::warn!(%folder, %error, "cannot remove a working folder");
             }
             _ => {}
         }
@@ -89,10 +98,10 @@ mod tests {
     async fn a_folder_is_made_when_needed_and_removed_with_its_contents() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = WorkFolder::new(scratch.path(), AttemptId(3));
-        folder.remove().await;
+        folder.remove("input").await;
         fs::write(folder.sub_folder("input").unwrap().join("x"), "x").unwrap();
         assert!(scratch.path().join("a3/input/x").exists());
-        folder.remove().await;
+        folder.remove("input").await;
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     }
 }

@@ -12,6 +12,7 @@ use gristmill_model::AttemptId;
 pub(crate) struct Aside {
     part: PathBuf,
     destination: PathBuf,
+    placed: bool,
 }
 
 impl Aside {
@@ -20,7 +21,8 @@ impl Aside {
         let mut name = OsString::from(".");
         name.push(destination.file_name().unwrap_or_default());
         name.push(format!(".gristmill-{attempt}.part"));
-        Aside { part: destination.with_file_name(name), destination: destination.to_owned() }
+        let part = destination.with_file_name(name);
+        Aside { part, destination: destination.to_owned(), placed: false }
     }
 
     /// Writes the whole file. Folders that are missing are made.
@@ -39,8 +41,10 @@ impl Aside {
     }
 
     /// Puts the file in its place.
-    pub(crate) fn place(self) -> io::Result<()> {
-        fs::rename(&self.part, &self.destination)
+    pub(crate) fn place(mut self) -> io::Result<()> {
+        fs::rename(&self.part, &self.destination)?;
+        self.placed = true;
+        Ok(())
     }
 
     fn create(&self) -> io::Result<File> {
@@ -63,8 +67,10 @@ impl Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        // After `place` there is nothing to remove; before it, removing is all that can be done.
-        let _ = fs::remove_file(&self.part);
+        if !self.placed {
+            // It may never have been made, and more than this cannot be done about it.
+            let _ = fs::remove_file(&self.part);
+        }
     }
 }
 

@@ -25,6 +25,9 @@ pub(crate) use environment::Environment;
 use spawn::{Launch, Running};
 use tree::Tree;
 
+/// The folder inside an attempt's own in which a program leaves what is to be collected.
+pub(crate) const ARTIFACTS: &str = "artifacts";
+
 /// Runs a program.
 pub(crate) async fn run(
     bench: &mut Bench,
@@ -44,7 +47,7 @@ pub(crate) async fn run(
         None => Product::Payload(Payload::Text(captured.text.clone())),
     };
     let mut warnings = captured.warnings();
-    let artifacts = artifacts::collect(&bench.folder.sub_folder("artifacts")?, &mut warnings)?;
+    let artifacts = artifacts::collect(&bench.folder.place_of(ARTIFACTS), &mut warnings)?;
     Ok(Made { product, artifacts, warnings })
 }
 
@@ -63,19 +66,18 @@ fn prepare(
     input: &Given,
     output: Option<&str>,
 ) -> Result<Launch, Failure> {
-    let folder = bench.folder.path()?.to_owned();
-    let artifacts = bench.folder.sub_folder("artifacts")?;
+    let artifacts = bench.folder.sub_folder(ARTIFACTS)?;
     let output = match output {
         Some(name) => bench.folder.sub_folder("output")?.join(name),
         None => PathBuf::new(),
     };
     let environment = bench.shop.environment.of(&bench.assignment, spec, &artifacts);
     let argv = words::fill(spec, &bench.assignment, input, &output)?;
-    Launch::new(argv, environment, folder)
+    Launch::new(argv, environment, bench.folder.path()?.to_owned())
 }
 
 fn product_file(bench: &Bench, name: String) -> Result<Product, Failure> {
-    let path = bench.folder.sub_folder("output")?.join(&name);
+    let path = bench.folder.place_of("output").join(&name);
     match std::fs::symlink_metadata(&path) {
         Ok(file) if file.is_file() => Ok(Product::File { path, name }),
         _ => {
