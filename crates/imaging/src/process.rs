@@ -18,7 +18,7 @@ use crate::tone;
 /// Codecs and buffers that one thread reuses from image to image.
 ///
 /// What it did before never shows in a result; after an error it is as good as new. It keeps at
-/// most about 300 MiB (three pixel buffers and the resizer's scratch of at most 64 MiB each).
+/// most about 250 MiB: three pixel buffers of at most 64 MiB each, and what resizing needs.
 #[derive(Default)]
 pub struct Workspace {
     decompressor: Option<Decompressor>,

@@ -62,15 +62,22 @@ pub fn resize(
     let windows = [window, chroma, chroma];
     let resizer = &mut scratch.resizer;
     let from = match layout.channels() {
-        1 => resize_planes(from, &mut to, windows, filter, scratch, pool)?,
+        1 => {
+            resize_planes(&from, &mut to, windows, filter, scratch, pool)?;
+            from
+        }
         2 => resize_alpha::<U8x2>(from, &mut to, window, filter, resizer, pool)?,
-        3 => resize_packed::<U8x3>(from, &mut to, 0, window, filter, resizer, pool)?,
+        3 => {
+            resize_packed::<U8x3>(&from, &mut to, 0, window, filter, resizer, pool)?;
+            from
+        }
         _ => resize_alpha::<U8x4>(from, &mut to, window, filter, resizer, pool)?,
     };
     pool.give(from.pixels);
     Ok(to)
 }
 
+/// Gives the source back, premultiplied.
 fn resize_alpha<P: PixelTrait>(
     from: Picture,
     to: &mut Picture,
@@ -80,40 +87,40 @@ fn resize_alpha<P: PixelTrait>(
     pool: &mut Pool,
 ) -> Result<Picture, ImageError> {
     if filter == Filter::Nearest {
-        return resize_packed::<P>(from, to, 0, window, filter, resizer, pool);
+        resize_packed::<P>(&from, to, 0, window, filter, resizer, pool)?;
+        return Ok(from);
     }
     let from = packed::premultiplied::<P>(from, pool)?;
-    let from = resize_packed::<P>(from, to, 0, window, filter, resizer, pool)?;
+    resize_packed::<P>(&from, to, 0, window, filter, resizer, pool)?;
     packed::divide_alpha::<P>(to)?;
     Ok(from)
 }
 
 fn resize_packed<P: PixelTrait>(
-    from: Picture,
+    from: &Picture,
     to: &mut Picture,
     index: usize,
     window: Window,
     filter: Filter,
     resizer: &mut Resizer,
     pool: &mut Pool,
-) -> Result<Picture, ImageError> {
+) -> Result<(), ImageError> {
     let source = (from.plane(index), from.planes[index]);
     let window = inside(window, from.planes[index]);
     let plane = to.planes[index];
     let target = (to.plane_mut(index), plane);
-    packed::resize_plane::<P>(source, target, window, filter, resizer, pool)?;
-    Ok(from)
+    packed::resize_plane::<P>(source, target, window, filter, resizer, pool)
 }
 
 /// Resamples the planes of a gray picture or of luma and chroma, each with its window.
 fn resize_planes(
-    mut from: Picture,
+    from: &Picture,
     to: &mut Picture,
     windows: [Window; 3],
     filter: Filter,
     scratch: &mut Scratch,
     pool: &mut Pool,
-) -> Result<Picture, ImageError> {
+) -> Result<(), ImageError> {
     for (index, window) in windows.into_iter().enumerate().take(from.planes().len()) {
         let (plane, target) = (from.planes[index], to.planes[index]);
         let task = PlaneTask {
@@ -131,11 +138,11 @@ fn resize_planes(
             scratch.run(source, layout, to.plane_mut(index), target.full.0 as usize);
         } else {
             let resizer = &mut scratch.resizer;
-            from = resize_packed::<U8>(from, to, index, window, filter, resizer, pool)?;
+            resize_packed::<U8>(from, to, index, window, filter, resizer, pool)?;
         }
     }
     to.pad();
-    Ok(from)
+    Ok(())
 }
 
 impl Scratch {
