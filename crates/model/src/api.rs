@@ -70,6 +70,48 @@ pub struct JobRequest {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Body of `POST /v1/jobs`: one job, with what is done to it. It becomes a batch of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SingleRequest {
+    /// Name of a pipeline that is defined; or give `stages`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// Stages of a pipeline of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Vec<StageSpec>>,
+    /// A text, or any other JSON value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub input: Option<serde_json::Value>,
+    /// A file: a path on a disk shared with the worker, or a blob that was uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Artifact>,
+    /// Where the output file goes, on a disk shared with the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Higher goes first; 0 is ordinary.
+    #[serde(default)]
+    pub priority: i32,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Body of `POST /v1/batches/ID/jobs`; a list of jobs alone will do too.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppendRequest {
+    /// The jobs.
+    pub jobs: Vec<JobRequest>,
+    /// Whether these are the last.
+    #[serde(default)]
+    pub close: bool,
+}
+
 /// Answer to a submission: 202, or 200 where the idempotency key was known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Accepted {

@@ -63,6 +63,10 @@ pub const QUESTION: Span = Span::seconds(10);
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
 /// Frames that wait to be written to one worker.
 pub const FRAMES_PER_WORKER: usize = 1_024;
+/// Frames that a session takes in, or writes, in one go.
+pub const FRAMES_PER_TURN: usize = 64;
+/// Bytes of assignments, give or take one, that share a frame.
+pub const RUN_FRAME_BYTES: usize = 1024 * 1024;
 /// Reports of attempts that share one frame.
 pub const REPORTS_PER_FRAME: usize = 128;
 /// Attempts at one worker: running, waiting, or ended and not settled. Far above what prefetch
@@ -132,8 +136,19 @@ pub const REPLAYED_EVENTS: usize = 10_000;
 pub const FEED: usize = 4_096;
 /// Longest `?wait=`.
 pub const WAIT: Span = Span::seconds(60);
-/// HTTP connections at once.
+/// HTTP connections at once; further ones wait in turn.
 pub const CONNECTIONS: usize = 4_096;
+/// A connection may take this long to send the head of a request, and be idle this long between
+/// two of them.
+pub const HEAD_WAIT: Span = Span::seconds(60);
+/// A request's body may stand still this long.
+pub const BODY_STALL: Span = Span::seconds(30);
+/// Bytes of JSON bodies in memory at once, over all requests; further ones wait in turn.
+pub const BODIES_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of a bulk submission, give or take a line, that become one command.
+pub const BULK_PIECE_BYTES: usize = 4 * 1024 * 1024;
+/// A server that stops gives open requests this long to end.
+pub const SHUTDOWN: Span = Span::seconds(5);
 /// Terms of a filter.
 pub const FILTER_TERMS: usize = 32;
 

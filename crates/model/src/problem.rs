@@ -25,6 +25,8 @@ pub enum Code {
     Forbidden,
     /// No such route.
     NoSuchRoute,
+    /// The route is there, but not for this method.
+    MethodNotAllowed,
     /// No such job.
     NoSuchJob,
     /// No such batch.
@@ -97,7 +99,7 @@ pub mod exit {
 
 impl Code {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Code; 25] = [
+    pub const ALL: [Code; 26] = [
         Code::InvalidRequest,
         Code::InvalidFilter,
         Code::InvalidPipeline,
@@ -105,6 +107,7 @@ impl Code {
         Code::Unauthorized,
         Code::Forbidden,
         Code::NoSuchRoute,
+        Code::MethodNotAllowed,
         Code::NoSuchJob,
         Code::NoSuchBatch,
         Code::NoSuchAttempt,
@@ -152,6 +155,9 @@ impl Code {
             ),
             Code::Forbidden => (403, UNAUTHORIZED, "not allowed", "ask whoever runs the server"),
             Code::NoSuchRoute => (404, NOT_FOUND, "no such route", "see /v1/openapi.json"),
+            Code::MethodNotAllowed => {
+                (405, NOT_FOUND, "the route has no such method", "see /v1/openapi.json")
+            }
             Code::NoSuchJob => (404, NOT_FOUND, "no such job", "list them with `gristmill jobs`"),
             Code::NoSuchBatch => {
                 (404, NOT_FOUND, "no such batch", "list them with `gristmill batch`")
