@@ -1,0 +1,302 @@
+//! The core loop: one thread, the only owner of the engine and of the log.
+//!
+//! A round takes what has arrived, lets the engine judge it, fire what is due and place what waits,
+//! writes all events in one append, and only then speaks: answers, frames, feed. So a lone command
+//! is committed at once, and a flood that gathers while an append runs shares the next one. Between
+//! rounds the loop sleeps until something arrives or the engine's next deadline; it never polls.
+//!
+//! When an append fails, nothing more is acknowledged or written: it is not known what a restart
+//! will find. The process is told and is expected to end.
+
+mod clock;
+mod inbox;
+mod links;
+mod recovery;
+mod round;
+mod waiters;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use gristmill_engine::{Engine, link};
+use gristmill_model::access::Actor;
+use gristmill_model::command::{Command, Greeting, Reply, Request};
+use gristmill_model::event::{Event, Record};
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::wire::{FromWorker, ToWorker, Welcome};
+use gristmill_model::{Span, Time, WorkerId, limits};
+use tokio::sync::{mpsc, watch};
+
+use crate::feed::Publisher;
+use crate::log::Log;
+use clock::Clock;
+pub(crate) use inbox::{Answer, Connection, Message};
+pub use inbox::{Goal, Snapshot, Standing};
+use links::Links;
+pub use recovery::RecoveryError;
+pub(crate) use recovery::recover;
+use round::{Pending, Round};
+use waiters::Waiters;
+
+/// In debug builds the engine's invariants are checked after each round while it is this small.
+const CHECKED_JOBS: usize = 200;
+
+/// Everything that the loop's thread owns.
+pub(crate) struct Core {
+    engine: Engine,
+    log: Box<dyn Log>,
+    started: Instant,
+    clock: Clock,
+    inbox: mpsc::Receiver<Message>,
+    /// Taken from the inbox and left for the next round.
+    arrived: VecDeque<Message>,
+    links: Links,
+    waiters: Waiters,
+    publisher: Publisher,
+    failed: watch::Sender<Option<Rejection>>,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// There may be more to do at once.
+    Again,
+    /// Wait for news.
+    Wait,
+    /// It was told to stop.
+    Stop,
+}
+
+impl Core {
+    /// A loop over an engine that has recovered.
+    pub(crate) fn new(
+        engine: Engine,
+        log: Box<dyn Log>,
+        wall: Time,
+        inbox: mpsc::Receiver<Message>,
+        publisher: Publisher,
+        failed: watch::Sender<Option<Rejection>>,
+    ) -> Core {
+        let clock = Clock::new(wall, engine.state().now());
+        Core {
+            engine,
+            log,
+            started: Instant::now(),
+            clock,
+            inbox,
+            arrived: VecDeque::new(),
+            links: Links::default(),
+            waiters: Waiters::new(),
+            publisher,
+            failed,
+        }
+    }
+
+    /// Runs until it is told to stop, or until everybody who could speak to it is gone.
+    pub(crate) fn run(mut self) {
+        let mut next = Next::Again;
+        loop {
+            let deadline = match next {
+                Next::Stop => return,
+                Next::Again => Some(self.engine.state().now()),
+                Next::Wait => self.engine.next_deadline(),
+            };
+            let Some(now) = self.wait(deadline) else { return };
+            next = match self.round(now) {
+                Ok(next) => next,
+                Err(rejection) => return self.refuse_everything(rejection),
+            };
+        }
+    }
+
+    /// Sleeps until something arrives or the deadline has come; returns the time, or nothing when
+    /// nothing can arrive any more.
+    fn wait(&mut self, deadline: Option<Time>) -> Option<Time> {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut taken = Vec::new();
+        loop {
+            let now = self.clock.woke(self.elapsed(), deadline);
+            let room = limits::COMMANDS_PER_COMMIT.saturating_sub(self.arrived.len()).max(1);
+            match self.inbox.poll_recv_many(&mut context, &mut taken, room) {
+                Poll::Ready(0) => return None,
+                Poll::Ready(_) => {
+                    self.arrived.extend(taken);
+                    return Some(now);
+                }
+                Poll::Pending if !self.arrived.is_empty() => return Some(now),
+                Poll::Pending => match deadline {
+                    Some(deadline) if deadline <= now => return Some(now),
+                    Some(deadline) => thread::park_timeout(deadline.since(now).to_std()),
+                    None => thread::park(),
+                },
+            }
+        }
+    }
+
+    fn elapsed(&self) -> Span {
+        Span::from_std(self.started.elapsed())
+    }
+
+    /// One round. An error is the store's: nothing of the round was told to anybody.
+    fn round(&mut self, now: Time) -> Result<Next, Rejection> {
+        let mut round = Round::default();
+        let mut stop = false;
+        while round.commands < limits::COMMANDS_PER_COMMIT
+            && !stop
+            && let Some(message) = self.arrived.pop_front()
+        {
+            stop = self.take(now, message, &mut round);
+        }
+        self.engine.tick(now, &mut round.records);
+        let more = self.engine.place(now, &mut round.records);
+        for (worker, frame) in link::frames(&self.engine, &round.records) {
+            round.outgoing(worker).add(frame);
+        }
+        let seq = match self.log.append(&round.records) {
+            Ok(seq) => seq,
+            Err(error) => {
+                let rejection = Rejection::new(Code::StoreUnavailable, error.to_string());
+                round.refuse(&rejection);
+                return Err(rejection);
+            }
+        };
+        self.release(seq, round);
+        if cfg!(debug_assertions) && self.engine.state().live_jobs() < CHECKED_JOBS {
+            self.engine.check();
+        }
+        Ok(match (stop, more || !self.arrived.is_empty()) {
+            (true, _) => Next::Stop,
+            (false, true) => Next::Again,
+            (false, false) => Next::Wait,
+        })
+    }
+
+    /// Takes in one message; `true` when it says to stop.
+    fn take(&mut self, now: Time, message: Message, round: &mut Round) -> bool {
+        round.commands += 1;
+        match message {
+            Message::Request { request, answer } => {
+                let judged = self.engine.handle(now, request, &mut round.records);
+                round.pending.push(Pending::Reply(answer, judged));
+            }
+            Message::Greet { greeting, frames, answer } => {
+                self.greet(now, greeting, frames, answer, round);
+            }
+            Message::Heard { connection, frames } => {
+                if self.links.is_current(connection) {
+                    frames.into_iter().for_each(|f| self.hear(now, connection.worker, f, round));
+                }
+            }
+            Message::Disconnect(connection) => {
+                if self.links.is_current(connection) {
+                    self.links.close(connection.worker);
+                    // A worker that has left is not missed.
+                    let _ = self.ask(now, Command::Disconnect(connection.worker), round);
+                }
+            }
+            Message::Explain { job, answer } => {
+                let explained = self.engine.explain(now, job);
+                round.pending.push(Pending::Explained(answer, Box::new(explained)));
+            }
+            Message::Wait { goal, answer } => round.pending.push(Pending::Wait(goal, answer)),
+            Message::Snapshot(answer) => round.pending.push(Pending::Snapshot(answer)),
+            Message::Stop => return true,
+        }
+        false
+    }
+
+    fn greet(
+        &mut self,
+        now: Time,
+        greeting: Greeting,
+        frames: mpsc::Sender<ToWorker>,
+        answer: Answer<Connection>,
+        round: &mut Round,
+    ) {
+        match self.ask(now, Command::Greet(greeting), round) {
+            Ok(Reply::Welcome { worker, stale }) => {
+                let connection = self.links.open(worker, frames);
+                let timing = self.engine.state().timing();
+                let (heartbeat, lease) = (timing.heartbeat, timing.lease);
+                round.outgoing(worker).welcome(Welcome { worker, heartbeat, lease, stale });
+                round.pending.push(Pending::Greeted(answer, Ok(connection)));
+            }
+            Ok(other) => unreachable!("a greeting is answered with a welcome, not {other:?}"),
+            Err(rejection) => round.pending.push(Pending::Greeted(answer, Err(rejection))),
+        }
+    }
+
+    /// A frame of a worker. A report is settled whether it was believed or stale: either way the
+    /// worker must forget it.
+    fn hear(&mut self, now: Time, worker: WorkerId, frame: FromWorker, round: &mut Round) {
+        for command in link::commands(worker, frame) {
+            round.commands += 1;
+            let reported = match &command {
+                Command::Report { attempt, .. } => Some(*attempt),
+                _ => None,
+            };
+            let judged = self.ask(now, command, round);
+            if let Some(attempt) = reported {
+                let stale = Code::StaleAttempt;
+                if judged.is_ok() || judged.is_err_and(|rejection| rejection.code == stale) {
+                    round.outgoing(worker).settle(attempt);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Time, command: Command, round: &mut Round) -> Result<Reply, Rejection> {
+        let request = Request { actor: Actor::Worker, command };
+        self.engine.handle(now, request, &mut round.records)
+    }
+
+    /// The round is durable: now everybody hears of it.
+    fn release(&mut self, seq: u64, round: Round) {
+        self.publisher.publish(seq, &round.records);
+        for (worker, outgoing) in round.outgoing {
+            self.links.send(worker, outgoing);
+        }
+        for Record { event, .. } in &round.records {
+            if let Event::WorkerLeft { worker, .. } = event {
+                self.links.close(*worker);
+            }
+            if !self.waiters.is_empty() {
+                let batch = self.publisher.batch_of(event);
+                self.waiters.wake(self.engine.state(), event, batch);
+            }
+        }
+        for pending in round.pending {
+            if let Some(unheard) = pending.answer(self.engine.state(), &mut self.waiters) {
+                self.arrived.push_back(Message::Disconnect(unheard));
+            }
+        }
+    }
+
+    /// After a failure of the store: whatever is asked, now or later, is refused.
+    fn refuse_everything(mut self, rejection: Rejection) {
+        tracing::error!(error = rejection.detail, "the store failed: nothing more is acknowledged");
+        self.links.close_all();
+        self.failed.send_replace(Some(rejection.clone()));
+        self.waiters.take_all().for_each(|answer| drop(answer.send(Err(rejection.clone()))));
+        let mut arrived = std::mem::take(&mut self.arrived);
+        while let Some(message) = arrived.pop_front().or_else(|| self.inbox.blocking_recv()) {
+            if matches!(message, Message::Stop) {
+                return;
+            }
+            message.refuse(&rejection);
+        }
+    }
+}
+
+/// Wakes the loop's thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

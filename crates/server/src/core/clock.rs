@@ -1,0 +1,78 @@
+//! The server's time: the wall clock where it started, and the monotonic clock from there on.
+//!
+//! It never runs backwards, not behind the log either, so a wall clock that is set changes nothing.
+//! And it never leaps: what the process slept through (stopped by Ctrl-Z, a disk that hung) is made
+//! up for slowly, so that no lease runs out merely because nobody was there to hear its worker.
+
+use gristmill_model::{Span, Time};
+
+/// A wait that lasts this much longer than it was meant to is a stall.
+const STALL: Span = Span::seconds(1);
+/// The clock makes up for a stall by running this fraction faster.
+const MAKE_UP: u64 = 8;
+
+/// Turns the monotonic clock into engine time.
+#[derive(Debug)]
+pub(super) struct Clock {
+    time: Time,
+    seen: Span,
+    behind: Span,
+}
+
+impl Clock {
+    /// A clock that shows the wall's time now, or the log's last where that is later.
+    pub(super) fn new(wall: Time, last: Time) -> Clock {
+        Clock { time: wall.max(last), seen: Span::ZERO, behind: Span::ZERO }
+    }
+
+    /// The time after a wait: `elapsed` since the clock was made, where the wait was to end at
+    /// `deadline` at the latest.
+    pub(super) fn woke(&mut self, elapsed: Span, deadline: Option<Time>) -> Time {
+        let passed = Span(elapsed.0.saturating_sub(self.seen.0));
+        self.seen = elapsed;
+        let made_up = self.behind.0.min(passed.0 / MAKE_UP);
+        self.behind.0 -= made_up;
+        let reached = self.time + Span(passed.0 + made_up);
+        let expected = deadline.map_or(reached, |deadline| deadline.max(self.time));
+        self.time = if reached > expected + STALL {
+            self.behind.0 += reached.since(expected).0;
+            expected
+        } else {
+            reached
+        };
+        self.time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    #[test]
+    fn it_starts_no_earlier_than_the_log_ends_and_follows_the_monotonic_clock() {
+        let mut clock = Clock::new(Time(5), Time(9));
+        assert_eq!(clock.woke(Span(3), None), Time(12));
+        assert_eq!(clock.woke(Span(3), None), Time(12));
+        assert_eq!(clock.woke(Span(1), None), Time(12), "never backwards");
+    }
+
+    #[test]
+    fn a_stall_does_not_pass_the_deadline_and_is_made_up_for() {
+        let mut clock = Clock::new(Time(0), Time(0));
+        let deadline = Some(Time(15 * SECOND));
+        assert_eq!(clock.woke(Span::seconds(60), deadline), Time(15 * SECOND));
+        let later = clock.woke(Span::seconds(68), None);
+        assert_eq!(later, Time(24 * SECOND), "eight seconds passed, and one was made up");
+        let late = clock.woke(Span::seconds(68 + 8 * 44), None);
+        assert_eq!(late, Time((68 + 8 * 44) * SECOND), "all is made up");
+    }
+
+    #[test]
+    fn waking_a_little_late_is_no_stall() {
+        let mut clock = Clock::new(Time(0), Time(0));
+        let woke = clock.woke(Span::millis(1_500), Some(Time(SECOND)));
+        assert_eq!(woke, Time(SECOND * 3 / 2));
+    }
+}

@@ -1,0 +1,99 @@
+//! Those who wait for a job or a batch to be final: `?wait=`, `--wait`. They are woken by the round
+//! that makes it so, and nobody polls.
+
+use std::collections::BTreeMap;
+
+use gristmill_engine::State;
+use gristmill_model::event::{Event, Then};
+use gristmill_model::{BatchId, JobId};
+
+use super::inbox::{Answer, Goal};
+
+/// Those who went away are looked for when there are this many, and at every doubling.
+const SWEEP: usize = 1_024;
+
+/// Everybody who waits.
+pub(super) struct Waiters {
+    waiting: BTreeMap<Goal, Vec<Answer<()>>>,
+    count: usize,
+    sweep_at: usize,
+}
+
+impl Waiters {
+    pub(super) fn new() -> Waiters {
+        Waiters { waiting: BTreeMap::new(), count: 0, sweep_at: SWEEP }
+    }
+
+    /// Lets somebody wait. Call it when the records of the round have been applied.
+    pub(super) fn add(&mut self, goal: Goal, answer: Answer<()>) {
+        self.waiting.entry(goal).or_default().push(answer);
+        self.count += 1;
+        if self.count >= self.sweep_at {
+            self.sweep();
+        }
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Wakes those whose goal an event may have reached. `batch` is the batch of the event's jobs.
+    pub(super) fn wake(&mut self, state: &State, event: &Event, batch: Option<BatchId>) {
+        match event {
+            Event::AttemptSucceeded { job, then, .. } | Event::AttemptFailed { job, then, .. } => {
+                if matches!(then, Then::Succeed | Then::Fail | Then::Cancel) {
+                    self.settle(state, Goal::Job(*job));
+                }
+            }
+            Event::JobsCancelled { jobs, .. } => {
+                jobs.iter().for_each(|job| self.settle(state, Goal::Job(*job)));
+            }
+            Event::BatchClosed { .. } => {}
+            _ => return,
+        }
+        if let Some(batch) = batch {
+            self.settle(state, Goal::Batch(batch));
+        }
+    }
+
+    /// Answers those who wait for a goal if it is reached.
+    pub(super) fn settle(&mut self, state: &State, goal: Goal) {
+        if !self.waiting.contains_key(&goal) || !is_reached(state, goal) {
+            return;
+        }
+        for answer in self.waiting.remove(&goal).into_iter().flatten() {
+            self.count -= 1;
+            // Whoever went away needs no answer.
+            let _ = answer.send(Ok(()));
+        }
+    }
+
+    /// Everybody, to be told something else.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Answer<()>> + use<> {
+        self.count = 0;
+        std::mem::take(&mut self.waiting).into_values().flatten()
+    }
+
+    fn sweep(&mut self) {
+        self.waiting.retain(|_, answers| {
+            answers.retain(|answer| !answer.is_closed());
+            !answers.is_empty()
+        });
+        self.count = self.waiting.values().map(Vec::len).sum();
+        self.sweep_at = SWEEP.max(self.count * 2);
+    }
+}
+
+/// What does not exist is not waited for: whoever asks then finds that out.
+fn is_reached(state: &State, goal: Goal) -> bool {
+    match goal {
+        Goal::Job(job) => is_final(state, job),
+        Goal::Batch(batch) => state.batch(batch).is_none_or(|batch| batch.is_finished()),
+    }
+}
+
+/// A job that has succeeded is no longer in the state.
+fn is_final(state: &State, job: JobId) -> bool {
+    state.job(job).is_none_or(|job| job.state.is_final())
+}

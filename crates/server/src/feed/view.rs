@@ -1,0 +1,155 @@
+//! An event as people see it: what it is about, and what became of the job.
+//!
+//! Lists that an event carries for the engine's sake, such as all jobs of a submission, are told by
+//! their number: whoever wants them lists them.
+
+use gristmill_model::api::FeedEvent;
+use gristmill_model::event::{Event, Record, Then};
+use gristmill_model::job::JobState;
+use gristmill_model::{BatchId, JobId, WorkerId, limits};
+use serde_json::{Value, json};
+
+use super::Runs;
+
+/// The event as the feed shows it.
+pub(super) fn of(seq: u64, record: &Record, batch: Option<BatchId>) -> FeedEvent {
+    let event = &record.event;
+    FeedEvent {
+        seq,
+        at: record.at,
+        event: event.name().into(),
+        job: job_of(event),
+        batch,
+        worker: worker_of(event),
+        state: state_after(event),
+        data: data(event),
+    }
+}
+
+/// The batch that an event is about, its own or that of its jobs.
+pub(super) fn batch_of(event: &Event, runs: &Runs) -> Option<BatchId> {
+    match event {
+        Event::BatchOpened { batch, .. }
+        | Event::JobsAdded { batch, .. }
+        | Event::BatchClosed { batch } => Some(*batch),
+        Event::CancelRequested { jobs, .. } | Event::JobsCancelled { jobs, .. } => {
+            // An event never speaks of jobs of two batches.
+            runs.batch_of(*jobs.first()?)
+        }
+        _ => runs.batch_of(job_of(event)?),
+    }
+}
+
+/// The one job that an event is about.
+fn job_of(event: &Event) -> Option<JobId> {
+    match event {
+        Event::AttemptLeased { job, .. }
+        | Event::AttemptSucceeded { job, .. }
+        | Event::AttemptFailed { job, .. }
+        | Event::BackoffElapsed { job }
+        | Event::JobRetried { job, .. }
+        | Event::ProgressMade { job, .. } => Some(*job),
+        Event::CancelRequested { jobs, .. } | Event::JobsCancelled { jobs, .. } => {
+            if let [job] = jobs[..] { Some(job) } else { None }
+        }
+        Event::JobsAdded { first, jobs, .. } => (jobs.len() == 1).then_some(*first),
+        _ => None,
+    }
+}
+
+/// Whether an event is about a job, alone or among others.
+pub(super) fn names_job(event: &Event, job: JobId) -> bool {
+    match event {
+        Event::CancelRequested { jobs, .. } | Event::JobsCancelled { jobs, .. } => {
+            jobs.contains(&job)
+        }
+        Event::JobsAdded { first, jobs, .. } => {
+            (first.0..first.0 + jobs.len() as u64).contains(&job.0)
+        }
+        _ => job_of(event) == Some(job),
+    }
+}
+
+/// The worker that an event is about.
+pub(super) fn worker_of(event: &Event) -> Option<WorkerId> {
+    match event {
+        Event::AttemptLeased { worker, .. }
+        | Event::AttemptSucceeded { worker, .. }
+        | Event::AttemptFailed { worker, .. }
+        | Event::WorkerJoined { worker, .. }
+        | Event::WorkerDraining { worker }
+        | Event::WorkerLeft { worker, .. }
+        | Event::WorkerConnected { worker, .. }
+        | Event::WorkerDisconnected { worker, .. }
+        | Event::LeaseRenewed { worker, .. }
+        | Event::PrefetchSet { worker, .. } => Some(*worker),
+        _ => None,
+    }
+}
+
+fn state_after(event: &Event) -> Option<JobState> {
+    match event {
+        Event::JobsAdded { .. } | Event::BackoffElapsed { .. } | Event::JobRetried { .. } => {
+            Some(JobState::Queued)
+        }
+        Event::AttemptLeased { .. } => Some(JobState::Running),
+        Event::CancelRequested { .. } => Some(JobState::Cancelling),
+        Event::JobsCancelled { .. } => Some(JobState::Cancelled),
+        Event::AttemptSucceeded { then, .. } | Event::AttemptFailed { then, .. } => {
+            Some(match then {
+                Then::NextStage | Then::Requeue => JobState::Queued,
+                Then::Succeed => JobState::Succeeded,
+                Then::Retry { .. } => JobState::Retrying,
+                Then::Fail => JobState::Failed,
+                Then::Cancel => JobState::Cancelled,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn data(event: &Event) -> Value {
+    match event {
+        Event::JobsAdded { batch, first, jobs } => {
+            json!({ "batch": batch, "first": first, "count": jobs.len() })
+        }
+        Event::CancelRequested { jobs, actor } | Event::JobsCancelled { jobs, actor } => {
+            let shown = &jobs[..jobs.len().min(limits::PAGE)];
+            json!({ "jobs": shown, "count": jobs.len(), "actor": actor })
+        }
+        event => match serde_json::to_value(event) {
+            // The variant's name is told by `event` already.
+            Ok(Value::Object(tagged)) => tagged.into_iter().next().map_or(Value::Null, |(_, v)| v),
+            _ => Value::Null,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gristmill_model::Time;
+    use gristmill_model::access::Actor;
+    use gristmill_model::job::JobSpec;
+    use gristmill_model::payload::Payload;
+
+    use super::*;
+
+    #[test]
+    fn a_bulk_of_jobs_is_told_by_its_number() {
+        let jobs = vec![JobSpec::of(Payload::empty()); 3];
+        let event = Event::JobsAdded { batch: BatchId(1), first: JobId(4), jobs };
+        assert!(names_job(&event, JobId(6)) && !names_job(&event, JobId(7)));
+        let shown = of(9, &Record { at: Time(1), event }, Some(BatchId(1)));
+        assert_eq!(shown.data, json!({ "batch": "b1", "first": "j4", "count": 3 }));
+        assert_eq!((shown.job, shown.state), (None, Some(JobState::Queued)));
+    }
+
+    #[test]
+    fn what_an_event_says_stands_without_its_tag() {
+        let event = Event::JobRetried { job: JobId(4), actor: Actor::Local };
+        let shown = of(9, &Record { at: Time(1), event }, None);
+        assert_eq!(shown.event, "job_retried");
+        assert_eq!(shown.data, json!({ "job": "j4", "actor": "local" }));
+        assert_eq!((shown.job, shown.state), (Some(JobId(4)), Some(JobState::Queued)));
+    }
+}

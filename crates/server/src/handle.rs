@@ -1,0 +1,169 @@
+//! A handle on a running server: what HTTP, sessions and local mode ask of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gristmill_model::access::Actor;
+use gristmill_model::api::Explanation;
+use gristmill_model::command::{Command, Reply, Request};
+use gristmill_model::limits::{self, Timing};
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::wire::{FromWorker, ToWorker};
+use gristmill_model::{JobId, Span};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::blobs::Blobs;
+use crate::core::{Goal, Message, Snapshot};
+use crate::feed::Feed;
+use crate::logs::Logs;
+use crate::read::Read;
+use crate::session;
+
+/// Speaks to a running server; a clone speaks to the same one.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// All that handles share.
+pub(crate) struct Shared {
+    /// The core loop's.
+    pub(crate) inbox: mpsc::Sender<Message>,
+    /// Why the server has failed, once it has.
+    pub(crate) failed: watch::Receiver<Option<Rejection>>,
+    pub(crate) feed: Feed,
+    pub(crate) read: Read,
+    pub(crate) blobs: Blobs,
+    pub(crate) logs: Logs,
+    pub(crate) timing: Timing,
+    pub(crate) started: Instant,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Shared) -> Handle {
+        Handle { shared: Arc::new(shared) }
+    }
+
+    /// Asks for something; the answer comes when what it rests on is durable.
+    ///
+    /// # Errors
+    /// Why it is refused; nothing has changed then.
+    pub async fn request(&self, actor: Actor, command: Command) -> Result<Reply, Rejection> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request { actor, command };
+        self.ask(Message::Request { request, answer }, answered).await
+    }
+
+    /// Why a job is where it is.
+    ///
+    /// # Errors
+    /// `no_such_job`, or the server cannot answer.
+    pub async fn explain(&self, job: JobId) -> Result<Explanation, Rejection> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Message::Explain { job, answer }, answered).await
+    }
+
+    /// How things stand right now.
+    ///
+    /// # Errors
+    /// The server cannot answer.
+    pub async fn snapshot(&self) -> Result<Snapshot, Rejection> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Message::Snapshot(answer), answered).await
+    }
+
+    /// Waits until a job or a batch is final, at most `limits::WAIT`; says whether it is. What does
+    /// not exist is not waited for.
+    ///
+    /// # Errors
+    /// The server cannot answer.
+    pub async fn wait(&self, goal: Goal, span: Span) -> Result<bool, Rejection> {
+        let (answer, answered) = oneshot::channel();
+        let patience = span.min(limits::WAIT).to_std();
+        match timeout(patience, self.ask(Message::Wait { goal, answer }, answered)).await {
+            Ok(reached) => reached.map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Connects a worker of this process. Needs a tokio runtime to run in.
+    #[must_use]
+    pub fn connect_worker(&self) -> (mpsc::Sender<FromWorker>, mpsc::Receiver<ToWorker>) {
+        let (says, said) = mpsc::channel(limits::FRAMES_PER_WORKER);
+        let (tell, hears) = mpsc::channel(limits::FRAMES_PER_WORKER);
+        let said = ReceiverStream::new(said);
+        // The worker reads its queue itself; when it stops speaking the session ends.
+        tokio::spawn(session::serve(self.clone(), said, tell, std::future::pending()));
+        (says, hears)
+    }
+
+    /// Waits until the server has failed and acknowledges nothing any more: whoever runs it should
+    /// end the process. The code says with which exit code.
+    pub async fn failed(&self) -> Rejection {
+        let mut failed = self.shared.failed.clone();
+        match failed.wait_for(Option::is_some).await.map(|why| why.clone()) {
+            Ok(Some(why)) => why,
+            // The server was stopped, and will not fail any more.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// What happens, for those who listen.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.shared.feed
+    }
+
+    /// Where questions about what was and is are asked.
+    #[must_use]
+    pub fn read(&self) -> &Read {
+        &self.shared.read
+    }
+
+    /// Bytes by digest.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.shared.blobs
+    }
+
+    /// Captured output.
+    #[must_use]
+    pub fn logs(&self) -> &Logs {
+        &self.shared.logs
+    }
+
+    /// How long the server has been running.
+    #[must_use]
+    pub fn uptime(&self) -> Span {
+        Span::from_std(self.shared.started.elapsed())
+    }
+
+    /// The spans by which dead workers are noticed.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.shared.timing
+    }
+
+    /// Tells the core loop something that has no answer. That it is gone is no error.
+    pub(crate) async fn send(&self, message: Message) {
+        let _ = self.shared.inbox.send(message).await;
+    }
+
+    /// Tells the core loop something and waits for its answer.
+    pub(crate) async fn ask<T>(
+        &self,
+        message: Message,
+        answered: oneshot::Receiver<Result<T, Rejection>>,
+    ) -> Result<T, Rejection> {
+        self.send(message).await;
+        answered.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Why the core loop does not answer.
+    fn gone(&self) -> Rejection {
+        let failed = self.shared.failed.borrow().clone();
+        failed.unwrap_or_else(|| Rejection::new(Code::ShuttingDown, "the server is stopping"))
+    }
+}

@@ -1,0 +1,274 @@
+//! Batches: submit, add to, look, wait, fetch results, cancel, retry.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use gristmill_model::access::Actor;
+use gristmill_model::api::{
+    Accepted, Affected, AppendRequest, Batch, BatchRequest, JobRequest, KnownJob, Links, Page,
+    Problem,
+};
+use gristmill_model::command::{Command, Reply, Submitted};
+use gristmill_model::filter::{Field, Filter};
+use gristmill_model::job::JobState;
+use gristmill_model::problem::Code;
+use gristmill_model::{BatchId, JobId, Span, limits};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::Api;
+use super::auth::Caller;
+use super::body::{self, Whole, json};
+use super::bulk::{self, Source};
+use super::intake;
+use super::jobs::lines_of_jobs;
+use super::lines::Lines;
+use super::parts::{self, PageQuery, Path, Query, Wait};
+use super::problem::{Answer, Refusal};
+use crate::core::Goal;
+use crate::read::JobPage;
+
+/// Lists batches, the newest first.
+#[utoipa::path(get, path = "/v1/batches", tag = "batches", params(PageQuery),
+    responses((status = 200, body = Page<Batch>), (status = "4XX", body = Problem)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(page): Query<PageQuery>,
+) -> Answer<Json<Page<Batch>>> {
+    let (limit, after) = (page.limit()?, page.after()?);
+    Ok(Json(api.ask(move |tables| tables.batches(after, limit)).await?))
+}
+
+/// Submits jobs as one batch.
+///
+/// As `application/x-ndjson` the first line is the batch without its jobs, and each further line is
+/// a job. Up to 10,000 jobs are taken in all or nothing. Of more the first may run while the rest is
+/// on its way; a bad line cancels them, closes the batch and is named in the answer. With an
+/// `Idempotency-Key` the same submission sent again makes nothing twice, and one that broke off goes
+/// on where it was.
+#[utoipa::path(post, path = "/v1/batches", tag = "batches", params(Wait,
+        ("idempotency-key" = Option<String>, Header, description = "Makes the batch once")),
+    request_body(content((BatchRequest = "application/json"),
+                         (JobRequest = "application/x-ndjson"))),
+    responses((status = 202, body = Accepted), (status = 200, body = Batch,
+        description = "With `wait`: the batch. Without: as 202, the key was known"),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub(super) async fn submit(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Query(wait): Query<Wait>,
+    request: Request,
+) -> Answer<Response> {
+    let submitted = if body::is_lines(request.headers()) {
+        submit_lines(&api, actor, request).await?
+    } else {
+        submit_whole(&api, actor, request).await?
+    };
+    match wait.wait {
+        Some(span) => {
+            wait_for(&api, Goal::Batch(submitted.batch), span).await?;
+            Ok(Json(find(&api, submitted.batch).await?).into_response())
+        }
+        None => Ok(accepted(submitted)),
+    }
+}
+
+async fn submit_whole(api: &Api, actor: Actor, request: Request) -> Answer<Submitted> {
+    let headers = request.headers().clone();
+    let body = Whole::from_request(request, api).await?;
+    let key = parts::key(&headers, &[body.bytes()])?;
+    let (head, jobs) = intake::batch(body.json()?, key)?;
+    let mut source = Source::list(jobs)?;
+    let first = source.piece().await?;
+    bulk::submit(api, actor, head, first, source).await
+}
+
+/// In a task of its own, which goes on when the client hangs up and then cancels what is half made.
+async fn submit_lines(api: &Api, actor: Actor, request: Request) -> Answer<Submitted> {
+    let (api, headers) = (api.clone(), request.headers().clone());
+    let task = tokio::spawn(async move {
+        let mut lines = Lines::of(request.into_body());
+        let Some((number, head)) = lines.next().await? else {
+            return Err(Refusal::new(Code::InvalidRequest, "no line came: expected a batch first"));
+        };
+        let request: BatchRequest = json(&head)
+            .map_err(|why| Refusal::new(Code::InvalidRequest, format!("line {number}: {why}")))?;
+        if !request.jobs.is_empty() {
+            let why = format!("line {number}: expected no jobs here, but one in each further line");
+            return Err(Refusal::new(Code::InvalidRequest, why));
+        }
+        let mut source = Source::Lines(lines);
+        let first = source.piece().await?;
+        let mut fingerprinted: Vec<&[u8]> = vec![&head];
+        fingerprinted.extend(first.raw.iter().map(|line| &line[..]));
+        let key = parts::key(&headers, &fingerprinted)?;
+        let (head, _) = intake::batch(request, key)?;
+        bulk::submit(&api, actor, head, first, source).await
+    });
+    task.await.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "a submission panicked")))
+}
+
+/// `?close=`
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Close {
+    /// Whether these are the last jobs.
+    #[serde(default)]
+    close: bool,
+}
+
+/// Adds jobs to an open batch.
+///
+/// As `application/x-ndjson` each line is a job; after a bad line the lines before it, in steps of
+/// 10,000, have been added.
+#[utoipa::path(post, path = "/v1/batches/{id}/jobs", tag = "batches",
+    params(("id" = String, Path, example = "b3"), Close),
+    request_body(content((AppendRequest = "application/json"),
+                         (JobRequest = "application/x-ndjson"))),
+    responses((status = 202, body = Accepted), (status = "4XX", body = Problem)))]
+pub(super) async fn append(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(batch): Path<BatchId>,
+    Query(close): Query<Close>,
+    request: Request,
+) -> Answer<Response> {
+    if body::is_lines(request.headers()) {
+        let source = Source::Lines(Lines::of(request.into_body()));
+        return Ok(accepted(bulk::append(&api, actor, batch, source, close.close).await?));
+    }
+    let body = Whole::from_request(request, &api).await?;
+    let AppendRequest { jobs, close: last } = if body.bytes().trim_ascii_start().starts_with(b"[") {
+        AppendRequest { jobs: body.json()?, close: false }
+    } else {
+        body.json()?
+    };
+    let (source, close) = (Source::list(jobs)?, close.close || last);
+    Ok(accepted(bulk::append(&api, actor, batch, source, close).await?))
+}
+
+/// Shows a batch, once it is finished or after the time to wait.
+#[utoipa::path(get, path = "/v1/batches/{id}", tag = "batches",
+    params(("id" = String, Path, example = "b3"), Wait),
+    responses((status = 200, body = Batch), (status = "4XX", body = Problem)))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    Path(batch): Path<BatchId>,
+    Query(wait): Query<Wait>,
+) -> Answer<Json<Batch>> {
+    if let Some(span) = wait.wait {
+        wait_for(&api, Goal::Batch(batch), span).await?;
+    }
+    Ok(Json(find(&api, batch).await?))
+}
+
+/// The jobs of a batch in the order of submission, one a line.
+#[utoipa::path(get, path = "/v1/batches/{id}/results", tag = "batches",
+    params(("id" = String, Path, example = "b3")),
+    responses((status = 200, content_type = "application/x-ndjson", body = gristmill_model::api::Job),
+        (status = "4XX", body = Problem)))]
+pub(super) async fn results(
+    State(api): State<Api>,
+    Path(batch): Path<BatchId>,
+) -> Answer<Response> {
+    find(&api, batch).await?;
+    let next = move |api: Api, from: u64| async move {
+        let page = api.ask(move |tables| tables.results(batch, from, limits::PAGE)).await?;
+        let next = from + page.items.len() as u64;
+        Ok((page, next))
+    };
+    Ok(lines_of_jobs(api, 0, next))
+}
+
+/// Cancels every job of a batch that is not final, and closes it.
+#[utoipa::path(post, path = "/v1/batches/{id}/cancel", tag = "batches",
+    params(("id" = String, Path, example = "b3")),
+    responses((status = 200, body = Affected), (status = "4XX", body = Problem)))]
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(batch): Path<BatchId>,
+) -> Answer<Json<Affected>> {
+    match api.handle.request(actor, Command::CancelBatch(batch)).await? {
+        Reply::Count(jobs) => Ok(Json(Affected { jobs })),
+        other => Err(Refusal::new(Code::Internal, format!("a cancel was answered: {other:?}"))),
+    }
+}
+
+/// Queues the failed and cancelled jobs of a batch again.
+#[utoipa::path(post, path = "/v1/batches/{id}/retry", tag = "batches",
+    params(("id" = String, Path, example = "b3")),
+    responses((status = 200, body = Affected), (status = "4XX", body = Problem)))]
+pub(super) async fn retry(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(batch): Path<BatchId>,
+) -> Answer<Json<Affected>> {
+    find(&api, batch).await?;
+    let mut filter = Filter::default().and(Field::Batch, batch.to_string());
+    filter = filter.and(Field::State, JobState::Failed.as_str());
+    filter.terms[1].values.push(JobState::Cancelled.as_str().into());
+    let (mut affected, mut after) = (0, None);
+    loop {
+        let page =
+            JobPage { filter: filter.clone(), after, limit: limits::PAGE, newest_first: false };
+        let page = api.ask(move |tables| tables.jobs(&page)).await?;
+        let retries = page
+            .items
+            .iter()
+            .map(|job| api.handle.request(actor.clone(), Command::RetryJob(job.id)));
+        for retried in futures::future::join_all(retries).await {
+            match retried {
+                Ok(_) => affected += 1,
+                // Somebody else was faster.
+                Err(rejection) if rejection.code == Code::WrongState => {}
+                Err(rejection) => return Err(rejection.into()),
+            }
+        }
+        after = page.items.last().map(|job| job.id);
+        if !page.has_more {
+            return Ok(Json(Affected { jobs: affected }));
+        }
+    }
+}
+
+/// Waits, at most for a while, until something is final or the server stops.
+pub(super) async fn wait_for(api: &Api, goal: Goal, span: Span) -> Answer<()> {
+    tokio::select! {
+        reached = api.handle.wait(goal, span) => reached.map(drop)?,
+        () = api.stopping.cancelled() => {}
+    }
+    Ok(())
+}
+
+pub(super) async fn find(api: &Api, id: BatchId) -> Answer<Batch> {
+    let found = api.ask(move |tables| tables.batch(id)).await?;
+    found.ok_or_else(|| Refusal::new(Code::NoSuchBatch, format!("no batch {id}")))
+}
+
+fn accepted(submitted: Submitted) -> Response {
+    let Submitted { batch, first, count, known, replayed } = submitted;
+    let status = format!("/v1/batches/{batch}");
+    let links = Links {
+        results: format!("{status}/results"),
+        cancel: format!("{status}/cancel"),
+        events: format!("{status}/events"),
+        status: status.clone(),
+    };
+    let code = if replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let known = known.into_iter().map(|(index, job): (u64, JobId)| KnownJob { index, job });
+    let accepted =
+        Accepted { batch, first_job: first, jobs: count, known: known.collect(), replayed, links };
+    (code, [(LOCATION, status)], Json(accepted)).into_response()
+}
+
+/// An answer of lines of JSON.
+pub(super) fn ndjson(body: Body) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/x-ndjson"));
+    (headers, body).into_response()
+}

@@ -1,0 +1,54 @@
+//! The OpenAPI 3.1 document, made from the handlers. It is checked in as docs/reference/openapi.json,
+//! and a test holds the two together.
+
+use std::sync::LazyLock;
+
+use axum::Json;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+/// The head of the document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "gristmill",
+        description = "Pour in jobs, get results. Errors are application/problem+json with a stable \
+                       `code`; each code is explained at `/problems/CODE`. On the loopback interface \
+                       no token is needed.",
+    ),
+    security(("token" = [])),
+    tags(
+        (name = "batches", description = "The jobs of one submission"),
+        (name = "jobs", description = "One input on its way through a pipeline's stages"),
+        (name = "attempts", description = "One try of one stage of one job on one worker"),
+        (name = "pipelines", description = "What is done to each job, stage by stage"),
+        (name = "workers", description = "Processes that run attempts"),
+        (name = "blobs", description = "Bytes named by their BLAKE3 digest"),
+        (name = "events", description = "What happens, as server-sent events"),
+        (name = "server", description = "The server itself"),
+    )
+)]
+struct Head;
+
+/// The head of the document, to which the routes are added.
+pub(super) fn head() -> utoipa::openapi::OpenApi {
+    let mut head = Head::openapi();
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("gm_…").build();
+    head.components
+        .get_or_insert_default()
+        .add_security_scheme("token", SecurityScheme::Http(token));
+    head
+}
+
+/// The OpenAPI document of this version.
+#[must_use]
+pub fn document() -> &'static utoipa::openapi::OpenApi {
+    static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> =
+        LazyLock::new(|| super::described().split_for_parts().1);
+    &DOCUMENT
+}
+
+/// `GET /v1/openapi.json`
+pub(super) async fn show() -> Json<&'static utoipa::openapi::OpenApi> {
+    Json(document())
+}

@@ -1,0 +1,156 @@
+//! A running server: opens what lies in the data folder, in the order in which one thing rests on
+//! another, and closes it in the opposite order.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use gristmill_engine::Engine;
+use gristmill_model::limits::{self, Timing};
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{Span, Time};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+
+use crate::blobs::{self, Blobs};
+use crate::core::{self, Core, Message};
+use crate::feed;
+use crate::folder::Folder;
+use crate::follower::Follower;
+use crate::handle::{Handle, Shared};
+use crate::http::{Listen, Listener};
+use crate::log::{Durability, Log, SqliteLog};
+use crate::logs::Logs;
+use crate::start_error::StartError;
+use crate::token;
+
+/// What a server needs to be told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder in which everything lies.
+    pub data: PathBuf,
+    /// What an acknowledgement waits for.
+    pub durability: Durability,
+    /// How fast dead workers are noticed.
+    pub timing: Timing,
+}
+
+/// A server that runs on a data folder; it stops when this is dropped.
+pub struct Server {
+    handle: Handle,
+    inbox: mpsc::Sender<Message>,
+    core: Option<JoinHandle<()>>,
+    follower: Option<Follower>,
+    folder: Folder,
+}
+
+impl Server {
+    /// Opens a data folder, or makes one, recovers what its log tells, and starts.
+    ///
+    /// # Errors
+    /// What cannot be used, and the way out.
+    pub fn open(config: Config) -> Result<Server, StartError> {
+        let folder = Folder::open(&config.data)?;
+        blobs::sweep(&folder.blobs()).map_err(|source| {
+            let path = folder.blobs();
+            StartError::Folder(crate::folder::FolderError::Unusable { path, source })
+        })?;
+        let log = SqliteLog::open(&folder.log(), config.durability)?;
+        Server::run(folder, Box::new(log), config.timing)
+    }
+
+    fn run(folder: Folder, mut log: Box<dyn Log>, timing: Timing) -> Result<Server, StartError> {
+        let started = Instant::now();
+        let reader = log.reader()?;
+        let mut engine = Engine::new(timing);
+        let runs = core::recover(&mut engine, &*reader)?;
+        tracing::info!(events = log.last(), jobs = engine.state().live_jobs(), "recovered");
+        let wall = wall_clock();
+        let mut records = Vec::new();
+        engine.start(wall, env!("CARGO_PKG_VERSION"), &mut records);
+        let last = log.append(&records)?;
+
+        let (publisher, feed) = feed::feed(reader, runs, last);
+        let (follower, read) =
+            Follower::start(&folder.read(), log.reader()?, publisher.committed())?;
+        feed.trace();
+        let (inbox, messages) = mpsc::channel(limits::INBOX);
+        let (fails, failed) = watch::channel(None);
+        let core = Core::new(engine, log, wall, messages, publisher, fails.clone());
+        let core = thread::Builder::new()
+            .name("core".into())
+            .spawn(move || supervise(core, &fails))
+            .map_err(StartError::Thread)?;
+        let handle = Handle::new(Shared {
+            inbox: inbox.clone(),
+            failed,
+            feed,
+            read,
+            blobs: Blobs::local(&folder.blobs())?,
+            logs: Logs::new(&folder.logs()),
+            timing,
+            started,
+        });
+        Ok(Server { handle, inbox, core: Some(core), follower: Some(follower), folder })
+    }
+
+    /// A handle, by which the server is spoken to.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Opens a port: HTTP API, worker link and status page. Needs a tokio runtime to run in.
+    ///
+    /// # Errors
+    /// The address cannot be had, or the token not be read or made.
+    pub fn listen(&mut self, listen: Listen) -> Result<Listener, StartError> {
+        let socket = std::net::TcpListener::bind(listen.bind)
+            .map_err(|source| StartError::of_address(listen.bind, source))?;
+        let (guard, shown) = if listen.is_guarded() {
+            let (hash, shown) = token::open(&self.folder.token())?;
+            (Some(hash), shown)
+        } else {
+            (None, None)
+        };
+        let listener = Listener::start(socket, listen.bind, guard, shown, self.handle())?;
+        self.folder.announce(&format!("http://{}", listener.address()))?;
+        Ok(listener)
+    }
+
+    /// Stops: what was asked before is still answered, and all is closed when this returns. It
+    /// blocks for as long as a few writes to the disk take.
+    pub fn close(self) {}
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Full or not, the core loop is reading, so there is room in a moment; or it has ended.
+        while let Err(TrySendError::Full(_)) = self.inbox.try_send(Message::Stop) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if let Some(core) = self.core.take() {
+            // A panic was told by `supervise`.
+            let _ = core.join();
+        }
+        // The core loop took the feed's sender with it, so the follower ends.
+        if let Some(follower) = self.follower.take() {
+            follower.join();
+        }
+    }
+}
+
+/// Runs the core loop. Should it panic, which is a bug, the process hears of it and nothing more is
+/// acknowledged.
+fn supervise(core: Core, fails: &watch::Sender<Option<Rejection>>) {
+    if catch_unwind(AssertUnwindSafe(|| core.run())).is_err() {
+        let detail = "the core loop panicked: its message stands above; start the server again";
+        fails.send_replace(Some(Rejection::new(Code::Internal, detail)));
+    }
+}
+
+fn wall_clock() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(Span::from_std(since).0)
+}

@@ -1,0 +1,136 @@
+//! One worker's link, whatever carries it: the WebSocket of `http::link`, or a pair of queues in this
+//! process. Frames come in, gathered as they arrive, and go to the core loop many at once; what the
+//! worker is told goes from the core loop straight into its queue.
+//!
+//! Captured output never passes the core loop. It is kept before what the worker said after it is
+//! handed on, so whoever hears that an attempt ended can read all that it printed.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use gristmill_engine::link;
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::wire::{self, FromWorker, Hello, ToWorker};
+use gristmill_model::{AttemptId, JobId, limits};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::core::{Connection, Message};
+use crate::handle::Handle;
+
+/// Serves a worker until either side has had enough. `said` is what it says; `tell` is the queue of
+/// what it is told, and `telling` carries that queue's other end to the worker and ends with it.
+pub(crate) async fn serve(
+    handle: Handle,
+    mut said: impl Stream<Item = FromWorker> + Unpin,
+    tell: mpsc::Sender<ToWorker>,
+    telling: impl Future<Output = ()>,
+) {
+    let connection = match greet(&handle, &mut said, &tell).await {
+        Ok(connection) => connection,
+        Err(Rejection { code, detail }) => {
+            tracing::warn!(code = code.as_str(), detail, "a worker is refused");
+            // A worker that is gone does not need to hear why.
+            let _ = tell.try_send(ToWorker::Refused { code, detail });
+            drop(tell);
+            let _ = timeout(limits::LAST_WORDS.to_std(), telling).await;
+            return;
+        }
+    };
+    let worker = connection.worker;
+    tracing::info!(%worker, "connected");
+    // From now on only the core loop can speak to the worker, and by ceasing to end the session.
+    drop(tell);
+    let lease = handle.timing().lease.to_std();
+    tokio::select! {
+        () = listen(&handle, connection, said, lease) => {}
+        () = telling => {}
+    }
+    tracing::info!(%worker, "disconnected");
+    handle.send(Message::Disconnect(connection)).await;
+}
+
+async fn greet(
+    handle: &Handle,
+    said: &mut (impl Stream<Item = FromWorker> + Unpin),
+    tell: &mpsc::Sender<ToWorker>,
+) -> Result<Connection, Rejection> {
+    let refuse = |detail: &str| Err(Rejection::new(Code::InvalidRequest, detail));
+    let hello = match timeout(limits::CONNECT.to_std(), said.next()).await {
+        Ok(Some(FromWorker::Hello(hello))) => hello,
+        Ok(Some(_)) => return refuse("the first frame is not `Hello`"),
+        Ok(None) => return refuse("the connection ended before a `Hello`"),
+        Err(_) => return refuse("no `Hello` came"),
+    };
+    check(&hello)?;
+    let (answer, answered) = oneshot::channel();
+    let (greeting, frames) = (link::greeting(hello), tell.clone());
+    handle.ask(Message::Greet { greeting, frames, answer }, answered).await
+}
+
+fn check(hello: &Hello) -> Result<(), Rejection> {
+    if hello.protocol == wire::PROTOCOL {
+        return Ok(());
+    }
+    let detail = format!(
+        "worker {} {} speaks version {} of the protocol, this server {} speaks {}",
+        hello.name,
+        hello.version,
+        hello.protocol,
+        env!("CARGO_PKG_VERSION"),
+        wire::PROTOCOL
+    );
+    Err(Rejection::new(Code::WrongProtocol, detail))
+}
+
+/// Hands on what a worker says until it has no more to say, or is silent for longer than its lease.
+async fn listen(
+    handle: &Handle,
+    connection: Connection,
+    said: impl Stream<Item = FromWorker> + Unpin,
+    lease: Duration,
+) {
+    let mut said = said.ready_chunks(limits::FRAMES_PER_TURN);
+    loop {
+        match timeout(lease, said.next()).await {
+            Ok(Some(frames)) => {
+                let frames = keep_output(handle, frames).await;
+                if !frames.is_empty() {
+                    handle.send(Message::Heard { connection, frames }).await;
+                }
+            }
+            Ok(None) => return,
+            Err(_) => {
+                tracing::warn!(worker = %connection.worker, "silent for longer than its lease");
+                return;
+            }
+        }
+    }
+}
+
+/// Keeps the captured output among the frames and returns the others.
+async fn keep_output(handle: &Handle, frames: Vec<FromWorker>) -> Vec<FromWorker> {
+    if !frames.iter().any(|frame| matches!(frame, FromWorker::Log { .. })) {
+        return frames;
+    }
+    let mut others = Vec::new();
+    let mut output: Vec<((JobId, AttemptId), Vec<_>)> = Vec::new();
+    for frame in frames {
+        match frame {
+            FromWorker::Log { attempt, job, stream, bytes } => {
+                match output.last_mut().filter(|(of, _)| *of == (job, attempt)) {
+                    Some((_, pieces)) => pieces.push((stream, bytes)),
+                    None => output.push(((job, attempt), vec![(stream, bytes)])),
+                }
+            }
+            other => others.push(other),
+        }
+    }
+    for ((job, attempt), pieces) in output {
+        if let Err(error) = handle.logs().append(job, attempt, pieces).await {
+            tracing::warn!(%job, %attempt, %error, "captured output is lost");
+        }
+    }
+    others
+}
