@@ -24,26 +24,30 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Silence beyond the longest wait that the server was asked for.
 const SILENCE: Duration = limits::WAIT.to_std().saturating_add(Duration::from_secs(15));
 
+/// A connection that nobody speaks over is asked this often whether it stands.
+const ALIVE: Duration = Duration::from_secs(20);
+
 /// A server, by its URL.
 #[derive(Clone)]
 pub struct Client {
     base: Url,
     token: Option<String>,
     http: reqwest::Client,
+    /// For answers that may be silent for as long as they like.
+    patient: reqwest::Client,
 }
 
 impl Client {
     pub fn new(server: &str, token: Option<&str>) -> Result<Client> {
         let base = parse(server)?;
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .tcp_nodelay(true)
-            .no_proxy()
-            .user_agent(concat!("gristmill/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::internal(format!("cannot make an HTTP client: {error}")))?;
-        Ok(Client { base, token: token.map(str::to_owned), http })
+        let build = |builder: reqwest::ClientBuilder| {
+            let built = builder.connect_timeout(CONNECT).tcp_nodelay(true).no_proxy();
+            let built = built.user_agent(concat!("gristmill/", env!("CARGO_PKG_VERSION"))).build();
+            built.map_err(|error| Error::internal(format!("cannot make an HTTP client: {error}")))
+        };
+        let http = build(reqwest::Client::builder().read_timeout(SILENCE))?;
+        let patient = build(reqwest::Client::builder().tcp_keepalive(ALIVE))?;
+        Ok(Client { base, token: token.map(str::to_owned), http, patient })
     }
 
     /// The server as it was named, without a slash at the end.
@@ -60,24 +64,23 @@ impl Client {
         self.get("healthz").await
     }
 
-    pub async fn workers(&self, limit: usize) -> Result<Vec<Worker>> {
-        self.pages("v1/workers", "", limit, |worker: &Worker| worker.id.to_string()).await
+    pub async fn workers(&self, gone_too: bool, limit: usize) -> Result<Vec<Worker>> {
+        let query = [("gone", gone_too.to_string())];
+        self.pages("v1/workers", &query, limit, |worker: &Worker| worker.id.to_string()).await
     }
 
     /// Reads pages of a listing until `limit` rows are there or no more come.
     async fn pages<T: DeserializeOwned>(
         &self,
         path: &str,
-        filter: &str,
+        given: &[(&'static str, String)],
         limit: usize,
         id: impl Fn(&T) -> String,
     ) -> Result<Vec<T>> {
         let mut rows: Vec<T> = Vec::new();
         while rows.len() < limit {
-            let mut query = vec![("limit", (limit - rows.len()).min(limits::PAGE).to_string())];
-            if !filter.is_empty() {
-                query.push(("filter", filter.to_owned()));
-            }
+            let mut query = given.to_vec();
+            query.push(("limit", (limit - rows.len()).min(limits::PAGE).to_string()));
             if let Some(last) = rows.last() {
                 query.push(("after", id(last)));
             }
@@ -108,8 +111,11 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}/{path}", self.server());
-        let request = self.http.request(method, url);
+        self.request_over(&self.http, method, path)
+    }
+
+    fn request_over(&self, http: &reqwest::Client, method: Method, path: &str) -> RequestBuilder {
+        let request = http.request(method, format!("{}/{path}", self.server()));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

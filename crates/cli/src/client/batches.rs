@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gristmill_model::api::{Accepted, Affected, Batch, BatchRequest, Job, JobRequest, Page};
+use gristmill_model::api::{Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, Page};
 use gristmill_model::{BatchId, JobId, Span, limits};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, Response};
@@ -60,11 +60,11 @@ impl Client {
     pub async fn append(
         &self,
         batch: BatchId,
-        jobs: &[JobRequest],
+        jobs: Vec<JobRequest>,
         close: bool,
     ) -> Result<Accepted> {
         let path = format!("v1/batches/{batch}/jobs");
-        self.post(&path, &serde_json::json!({ "jobs": jobs, "close": close })).await
+        self.post(&path, &AppendRequest { jobs, close }).await
     }
 
     pub async fn batch(&self, batch: BatchId) -> Result<Batch> {
@@ -78,7 +78,7 @@ impl Client {
     }
 
     pub async fn batches(&self, limit: usize) -> Result<Vec<Batch>> {
-        self.pages("v1/batches", "", limit, |batch: &Batch| batch.id.to_string()).await
+        self.pages("v1/batches", &[], limit, |batch: &Batch| batch.id.to_string()).await
     }
 
     pub async fn cancel_batch(&self, batch: BatchId) -> Result<Affected> {

@@ -14,7 +14,7 @@ impl Client {
     }
 
     pub async fn jobs(&self, filter: &str, limit: usize) -> Result<Vec<Job>> {
-        self.pages("v1/jobs", filter, limit, |job: &Job| job.id.to_string()).await
+        self.pages("v1/jobs", &[("filter", filter.to_owned())], limit, |job: &Job| job.id.to_string()).await
     }
 
     pub async fn attempts(&self, job: JobId) -> Result<Vec<Attempt>> {
@@ -40,8 +40,8 @@ impl Client {
         job: JobId,
         query: &[(&str, String)],
     ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
-        let request =
-            self.request(Method::GET, &super::with_query(&format!("v1/jobs/{job}/logs"), query));
+        let path = super::with_query(&format!("v1/jobs/{job}/logs"), query);
+        let request = self.request_over(&self.patient, Method::GET, &path);
         let answer = self.send(request).await?;
         let client = self.clone();
         let bytes = answer.bytes_stream().map_ok(|bytes| bytes.to_vec());

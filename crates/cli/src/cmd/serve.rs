@@ -1,20 +1,135 @@
 //! `gristmill serve`: the server, until a signal ends it.
+
+use std::io::IsTerminal;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use gristmill_model::limits::Timing;
+use gristmill_model::problem::exit;
+use gristmill_server::{Config, Durability, Listen, Server, StartError};
+use tracing_subscriber::EnvFilter;
+
 use crate::args::Context;
 use crate::error::{Error, Result};
-use gristmill_model::problem::exit;
-use std::path::{Path, PathBuf};
-/// Run a server
+use crate::interrupt::Interrupt;
+use crate::output::say;
+
+/// Run a server: HTTP API, worker link and status page on one port
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+On a loopback address everybody on this machine may use it. Anywhere else a token guards it; the
+token is shown once, at the first such start. Ctrl-C or SIGTERM ends it; running work goes on at the
+workers and is taken up again at the next start.")]
 pub struct Args {
-    #[arg(long)]
+    /// Where to listen [env: GRISTMILL_SERVE_BIND] [default: 127.0.0.1:7077]
+    #[arg(long, value_name = "HOST:PORT")]
     bind: Option<String>,
+    /// Ask for the token on a loopback address too, as behind a proxy
     #[arg(long)]
+    require_token: bool,
+    /// Where everything lies [env: GRISTMILL_SERVE_DATA] [default: ~/.local/share/gristmill]
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
-pub fn start_tracing() {}
-pub fn data_folder(_c: &Context, p: Option<&Path>) -> Result<PathBuf> {
-    Ok(p.unwrap_or(Path::new("/tmp/x")).to_owned())
+
+pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+    start_tracing();
+    let settled = args.bind.as_deref().or_else(|| context.settings.text("serve.bind"));
+    let bind = address(settled.unwrap_or_default())?;
+    let data = data_folder(context, args.data.as_deref())?;
+    let interrupt = Interrupt::listen("Stopping; press Ctrl-C again to stop at once.")?;
+    let config =
+        Config { data: data.clone(), durability: Durability::Full, timing: Timing::default() };
+    let mut server = Server::open(config).map_err(|error| refused(&error))?;
+    let listen = Listen { bind, require_token: args.require_token };
+    let listener = server.listen(listen).map_err(|error| refused(&error))?;
+    announce(context, listener.address(), &data, listener.new_token())?;
+    let handle = server.handle();
+    let failure = tokio::select! {
+        () = interrupt.asked() => None,
+        why = handle.failed() => Some(why),
+    };
+    listener.close().await;
+    drop(handle);
+    tokio::task::spawn_blocking(move || server.close())
+        .await
+        .map_err(|error| Error::internal(format!("the server did not close: {error}")))?;
+    match failure {
+        Some(why) => Err(why.into()),
+        None => {
+            say("Stopped.");
+            Ok(exit::OK)
+        }
+    }
 }
-pub async fn run(_context: &Context, _args: &Args) -> Result<u8> {
-    Err(Error::new(exit::INTERNAL, ""))
+
+/// One line that says where; the token beside it when it is seen for the first and only time.
+fn announce(
+    context: &Context,
+    address: SocketAddr,
+    data: &Path,
+    token: Option<&str>,
+) -> Result<()> {
+    let url = format!("http://{address}");
+    if context.output.json {
+        let mut line = serde_json::json!({ "url": url, "data": data });
+        if let Some(token) = token {
+            line["token"] = token.into();
+        }
+        return context.output.json(&line);
+    }
+    context.output.line(format!("gristmill serves {url} from {}", data.display()))?;
+    if let Some(token) = token {
+        context.output.line(format!("Token, shown this once: {token}"))?;
+    }
+    Ok(())
+}
+
+/// The folder that was settled on, or the usual one.
+pub fn data_folder(context: &Context, given: Option<&Path>) -> Result<PathBuf> {
+    let settled = given.or_else(|| context.settings.text("serve.data").map(Path::new));
+    if let Some(folder) = settled {
+        return std::path::absolute(folder).map_err(|error| Error::file("use", folder, &error));
+    }
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")))
+        .map(|folder| folder.join("gristmill"))
+        .ok_or_else(|| {
+            Error::usage("there is no home folder to keep data in").hint("name one with --data")
+        })
+}
+
+/// A bind address as people write it: a name is looked up.
+fn address(text: &str) -> Result<SocketAddr> {
+    let refuse = |why: &str| {
+        Error::usage(format!("cannot listen on `{text}`: {why}"))
+            .hint("write it like 127.0.0.1:7077, [::1]:7077 or 0.0.0.0:7077")
+    };
+    let mut found = text.to_socket_addrs().map_err(|error| refuse(&crate::error::cause(&error)))?;
+    found.next().ok_or_else(|| refuse("it has no address"))
+}
+
+/// Why a server does not start.
+pub fn refused(error: &StartError) -> Error {
+    let text = error.to_string();
+    // The server's own words end in the way out.
+    let (what, way_out) = match text.rsplit_once("; ").or_else(|| text.rsplit_once(": ")) {
+        Some((what, way_out)) => (what.to_owned(), Some(way_out.to_owned())),
+        None => (text, None),
+    };
+    Error { exit: error.exit(), message: what, hint: way_out }
+}
+
+/// What a server and a worker tell of themselves, on standard error; GRISTMILL_LOG says how much.
+pub fn start_tracing() {
+    let filter =
+        EnvFilter::try_from_env("GRISTMILL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        .init();
 }

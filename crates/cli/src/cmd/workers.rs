@@ -1,6 +1,5 @@
 //! `gristmill workers`: who works for the server.
 
-use gristmill_model::api::WorkerState;
 use gristmill_model::problem::exit;
 
 use crate::args::{Connection, Context};
@@ -21,8 +20,7 @@ pub struct Args {
 const MOST: usize = gristmill_model::limits::WORKERS;
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
-    let mut workers = args.connection.client(&context.settings)?.workers(MOST).await?;
-    workers.retain(|worker| args.all || worker.state != WorkerState::Gone);
+    let workers = args.connection.client(&context.settings)?.workers(args.all, MOST).await?;
     if context.output.json {
         workers.iter().try_for_each(|worker| context.output.json(worker))?;
         return Ok(exit::OK);

@@ -44,7 +44,7 @@ pub async fn server(client: &Client, named: bool) -> Vec<Check> {
         let found = format!("the server is {}, this is {ours}", health.version);
         checks.push(Check::bad("versions", found, "use the same gristmill on both sides"));
     }
-    if let Err(error) = client.workers(1).await {
+    if let Err(error) = client.workers(false, 1).await {
         checks.push(Check::bad("access", error.message, error.hint.unwrap_or_default()));
     }
     checks

@@ -103,7 +103,7 @@ impl Remote {
             .buffered(TRANSFERS)
             .try_collect()
             .await?;
-        let accepted = self.client.append(self.batch, &jobs, false).await?;
+        let accepted = self.client.append(self.batch, jobs, false).await?;
         let known: HashMap<u64, JobId> =
             accepted.known.iter().map(|known| (known.index, known.job)).collect();
         let mut next = accepted.first_job.0;
@@ -212,7 +212,7 @@ impl Remote {
         if interrupted {
             self.client.cancel_batch(self.batch).await?;
         } else {
-            self.client.append(self.batch, &[], true).await?;
+            self.client.append(self.batch, Vec::new(), true).await?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Counting: rows as they come in, and what they add up to.
 
+use std::path::Path;
 use std::time::Duration;
 
 use gristmill_model::payload::Payload;
@@ -62,9 +63,10 @@ impl Tally {
             }
             End::Failed(failure) => {
                 row.state = RowState::Failed;
-                let line = format!("failed: {}: {}", row.source, failure.message);
+                let message = without_path(&failure.message, &row.source);
+                let line = format!("failed: {}: {message}", row.source);
                 row.code = Some(failure.code);
-                row.message = Some(failure.message);
+                row.message = Some(message);
                 self.failed += 1;
                 Some(line)
             }
@@ -125,6 +127,12 @@ impl Tally {
             megabytes_per_second: rate(self.bytes_in as f64 / 1e6),
         }
     }
+}
+
+/// Workers name the file by its whole path; here it is named already, as the user knows it.
+fn without_path(message: &str, source: &str) -> String {
+    let told = message.split_once(": ").filter(|(path, _)| Path::new(path).ends_with(source));
+    told.map_or(message, |(_, cause)| cause).to_owned()
 }
 
 fn size_of(output: &Payload) -> Option<u64> {

@@ -1,12 +1,14 @@
 //! A submission as it travels: NDJSON, the batch first, then its jobs as they are read.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use gristmill_model::api::BatchRequest;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
-use super::inputs::Inputs;
+use super::inputs::{Input, Inputs};
 use super::jobs::Plan;
 use crate::error::{Error, Result};
 
@@ -14,6 +16,10 @@ use crate::error::{Error, Result};
 const AHEAD: usize = 8;
 /// Jobs that travel in one piece of the body.
 const PER_PIECE: usize = 256;
+
+/// Whoever writes our inputs may take their time: a blank line, which counts for nothing, tells the
+/// server this often that we are still there.
+const STILL_HERE: Duration = Duration::from_secs(10);
 
 /// The first thing that went wrong while the body was made.
 #[derive(Clone, Default)]
@@ -29,7 +35,7 @@ impl Failed {
     }
 }
 
-/// The body, piece by piece. An error cuts it off, so the server takes nothing in.
+/// The body, piece by piece. An error cuts it off, and the server cancels what it has taken in.
 pub fn stream(
     head: &BatchRequest,
     plan: Plan,
@@ -38,7 +44,7 @@ pub fn stream(
 ) -> Result<impl Stream<Item = Result<Vec<u8>>> + Send + 'static> {
     let first = line(head)?;
     let plan = Arc::new(plan);
-    let jobs = stream::iter((0..).zip(inputs)).map(move |(index, input)| {
+    let jobs = stream::iter(0..).zip(ahead(inputs)).map(move |(index, input)| {
         let plan = Arc::clone(&plan);
         async move { line(&plan.job(index, input?).await?) }
     });
@@ -46,7 +52,32 @@ pub fn stream(
         let piece: Result<Vec<Vec<u8>>> = lines.into_iter().collect();
         piece.inspect_err(|error| failed.set(error)).map(|lines| lines.concat())
     });
-    Ok(stream::iter([Ok(first)]).chain(pieces))
+    Ok(still_here(stream::iter([Ok(first)]).chain(pieces)))
+}
+
+/// Reads on a thread of its own, a little ahead: a terminal or a pipe may keep it waiting for ever.
+fn ahead(inputs: Inputs) -> impl Stream<Item = Result<Input>> + Send {
+    let (reads, read) = mpsc::channel(PER_PIECE);
+    std::thread::spawn(move || {
+        for input in inputs {
+            if reads.blocking_send(input).is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold(read, |mut read| async { Some((read.recv().await?, read)) })
+}
+
+/// The same pieces, with blank lines while none comes.
+fn still_here(
+    pieces: impl Stream<Item = Result<Vec<u8>>> + Send + 'static,
+) -> impl Stream<Item = Result<Vec<u8>>> + Send + 'static {
+    stream::unfold(Box::pin(pieces), |mut pieces| async {
+        match tokio::time::timeout(STILL_HERE, pieces.next()).await {
+            Ok(piece) => Some((piece?, pieces)),
+            Err(_) => Some((Ok(b"\n".to_vec()), pieces)),
+        }
+    })
 }
 
 fn line(value: &impl Serialize) -> Result<Vec<u8>> {
