@@ -1,0 +1,183 @@
+//! Somebody who submits work, changes their mind, and asks again when no answer comes. What is
+//! asked is drawn in [`wish`]; here it is asked until it is answered.
+
+mod wish;
+
+use std::collections::BTreeMap;
+
+use gristmill_model::command::{Command, Reply};
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{BatchId, JobId, Span};
+
+use crate::agenda::Happening;
+use crate::brief;
+use crate::faults::Fault;
+use crate::scene::Scene;
+pub use wish::Palette;
+
+/// A client of the server.
+#[derive(Debug)]
+pub struct Client {
+    index: usize,
+    name: String,
+    /// What was asked and not answered yet.
+    pending: BTreeMap<u64, Pending>,
+    asked: u64,
+    /// What was acknowledged, as far as it was heard.
+    batches: Vec<Own>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    command: Command,
+    /// Whether asking twice does no harm, so that a lost answer is asked for again.
+    again: bool,
+    /// Whether these jobs run until somebody cancels them.
+    doomed: bool,
+}
+
+/// A batch that was acknowledged to this client.
+#[derive(Debug)]
+struct Own {
+    batch: BatchId,
+    jobs: Vec<JobId>,
+    open: bool,
+    doomed: bool,
+    cancelled: bool,
+}
+
+impl Client {
+    /// A client that has not asked for anything.
+    #[must_use]
+    pub fn new(index: usize) -> Client {
+        let name = format!("client{index}");
+        Client { index, name, pending: BTreeMap::new(), asked: 0, batches: Vec::new() }
+    }
+
+    /// Does something, and plans to do something else later, until faults stop.
+    pub fn act(&mut self, scene: &mut Scene, palette: &Palette) {
+        if scene.faults.is_calm() {
+            return;
+        }
+        let (command, again, doomed) = self.wish(scene, palette);
+        self.ask(scene, command, again, doomed);
+        let act = Happening::Act { client: self.index };
+        scene.sometime(Span::millis(100), Span::seconds(25), act);
+    }
+
+    /// Faults have stopped: what would never end by itself is cancelled.
+    pub fn tidy(&mut self, scene: &mut Scene) {
+        let doomed = |own: &&mut Own| own.doomed && !own.cancelled;
+        let batches: Vec<BatchId> = self
+            .batches
+            .iter_mut()
+            .filter(doomed)
+            .map(|own| {
+                own.cancelled = true;
+                own.batch
+            })
+            .collect();
+        for batch in batches {
+            self.ask(scene, Command::CancelBatch(batch), true, false);
+        }
+    }
+
+    /// The server answered.
+    pub fn answer(&mut self, scene: &mut Scene, number: u64, answer: Result<Reply, Rejection>) {
+        // The answer to a request that was sent twice may come twice.
+        let Some(pending) = self.pending.remove(&number) else { return };
+        match answer {
+            Ok(reply) => {
+                scene.judge.answered(&pending.command, &reply);
+                self.learn(scene, &pending, &reply);
+            }
+            Err(rejection) => self.accept(scene, &pending.command, &rejection),
+        }
+        if scene.faults.is_calm() {
+            self.tidy(scene);
+        }
+    }
+
+    /// No answer came in time: ask again, or never know.
+    pub fn impatience(&mut self, scene: &mut Scene, number: u64) {
+        match self.pending.get(&number) {
+            None => {}
+            Some(pending) if pending.again => {
+                scene.tally.asked_again += 1;
+                self.send(scene, number);
+            }
+            Some(_) => {
+                self.pending.remove(&number);
+            }
+        }
+    }
+
+    /// Whether every question was answered or given up.
+    #[must_use]
+    pub fn is_content(&self) -> bool {
+        self.pending.is_empty() && self.batches.iter().all(|own| !own.doomed || own.cancelled)
+    }
+
+    fn ask(&mut self, scene: &mut Scene, command: Command, again: bool, doomed: bool) {
+        let number = self.asked;
+        self.asked += 1;
+        scene.say(&self.name, format_args!("asks #{number}: {}", brief::command(&command)));
+        self.pending.insert(number, Pending { command, again, doomed });
+        self.send(scene, number);
+    }
+
+    fn send(&mut self, scene: &mut Scene, number: u64) {
+        let Pending { command, again, .. } = &self.pending[&number];
+        let client = self.index;
+        let copies = if scene.strikes(Fault::RequestLost) {
+            0
+        } else if *again && scene.strikes(Fault::RequestDoubled) {
+            2
+        } else {
+            1
+        };
+        for _ in 0..copies {
+            let request = Happening::Request { client, number, command: command.clone() };
+            scene.sometime(Span(100), Span::millis(40), request);
+        }
+        let impatience = Happening::Impatience { client, number };
+        scene.sometime(Span::seconds(1), Span::seconds(10), impatience);
+    }
+
+    /// Remembers what was acknowledged.
+    fn learn(&mut self, scene: &mut Scene, pending: &Pending, reply: &Reply) {
+        let Reply::Batch(submitted) = reply else { return };
+        scene.tally.replays += u64::from(submitted.replayed);
+        scene.tally.known_jobs += submitted.known.len() as u64;
+        let first = submitted.first.0;
+        let jobs = (first..first + submitted.count).map(JobId);
+        match &pending.command {
+            Command::Submit(submission) => self.batches.push(Own {
+                batch: submitted.batch,
+                jobs: jobs.collect(),
+                open: submission.open,
+                doomed: pending.doomed,
+                cancelled: false,
+            }),
+            Command::Append { batch, .. } => {
+                let own = self.batches.iter_mut().find(|own| own.batch == *batch);
+                own.expect("appends go to batches of ours").jobs.extend(jobs);
+            }
+            _ => {}
+        }
+    }
+
+    /// Some refusals are to be expected of somebody who asks twice or too late; no other is.
+    fn accept(&mut self, scene: &mut Scene, command: &Command, rejection: &Rejection) {
+        scene.tally.rejections += 1;
+        let expected: &[Code] = match command {
+            Command::Append { .. } => &[Code::BatchClosed],
+            Command::CancelJob(_) | Command::RetryJob(_) => &[Code::WrongState],
+            Command::Drain(_) => &[Code::NoSuchWorker],
+            Command::Submit(_) => &[Code::NoSuchPipeline],
+            _ => &[],
+        };
+        let fair = expected.contains(&rejection.code);
+        scene.judge.require(fair, "no fair request is refused", &rejection.detail);
+    }
+}

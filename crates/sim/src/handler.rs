@@ -1,0 +1,124 @@
+//! What attempts do: each runs for a drawn time and ends with a drawn outcome. An output is a
+//! function of stage and input, so that a mistake in handing over from stage to stage shows.
+
+use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::payload::Payload;
+use gristmill_model::wire::{Assignment, Ended};
+use gristmill_model::{AttemptId, Span, Time, limits};
+
+use crate::faults::Fault;
+use crate::scene::Scene;
+
+/// Inputs that begin like this keep a handler busy until somebody ends it.
+pub const SLEEPER: &str = "sleep";
+
+/// An attempt that a worker's handler works on.
+#[derive(Debug)]
+pub struct Task {
+    /// What it works on, and what it booked.
+    pub assignment: Assignment,
+    /// Counts changes of mind about when it ends.
+    pub turn: u32,
+    since: Time,
+    fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Succeeds,
+    Fails,
+    FindsInvalid,
+    OverflowsOutput,
+    IsEnded,
+}
+
+/// The output that a stage makes of its input.
+#[must_use]
+pub fn work(stage: &str, input: &Payload) -> Payload {
+    match input {
+        Payload::Text(text) => Payload::Text(format!("{text}>{stage}")),
+        other => other.clone(),
+    }
+}
+
+impl Task {
+    /// Starts to work. Returns how long it will take, or nothing where only a stop ends it.
+    pub fn start(scene: &mut Scene, assignment: Assignment) -> (Task, Option<Span>) {
+        let sleeps = matches!(&assignment.input, Payload::Text(text) if text.starts_with(SLEEPER));
+        let hangs = sleeps || assignment.timeout.is_some() && scene.strikes(Fault::HandlerHangs);
+        let fate = draw_fate(scene);
+        let takes = draw_length(scene);
+        let task = Task { assignment, turn: 0, since: scene.now, fate };
+        (task, (!hangs).then_some(takes))
+    }
+
+    /// Told to stop; returns how long that takes.
+    pub fn stop(&mut self, scene: &mut Scene) -> Span {
+        self.turn += 1;
+        // Now and then the work is done just before the stop arrives.
+        let faster = self.fate == Fate::Succeeds && scene.dice.chance(150);
+        if !faster {
+            self.fate = Fate::IsEnded;
+        }
+        if scene.strikes(Fault::HandlerStubborn) {
+            scene.dice.span(Span::seconds(1), Span::seconds(12))
+        } else {
+            scene.dice.span(Span::millis(1), Span::millis(80))
+        }
+    }
+
+    /// Its last word.
+    #[must_use]
+    pub fn end(&self, now: Time) -> Ended {
+        let wall = now.since(self.since);
+        Ended {
+            attempt: self.attempt(),
+            outcome: self.outcome(),
+            usage: Usage { wall, cpu: Span(wall.0 / 2), peak_memory: 1 << 20 },
+        }
+    }
+
+    /// Which attempt it is.
+    #[must_use]
+    pub fn attempt(&self) -> AttemptId {
+        self.assignment.attempt
+    }
+
+    fn outcome(&self) -> Outcome {
+        let fail = |kind, code, message: &str| {
+            Outcome::Failed(Failure { exit_code: Some(1), ..Failure::new(kind, code, message) })
+        };
+        let succeed = |output| {
+            Outcome::Succeeded(Success { output, artifacts: Vec::new(), warnings: Vec::new() })
+        };
+        match self.fate {
+            Fate::Succeeds => succeed(work(&self.assignment.stage, &self.assignment.input)),
+            Fate::OverflowsOutput => succeed(Payload::Text("x".repeat(limits::INLINE_BYTES + 1))),
+            Fate::Fails => fail(FailureKind::Failed, "exit_status", "ended with status 1"),
+            Fate::FindsInvalid => fail(FailureKind::Invalid, "bad_input", "cannot be read"),
+            Fate::IsEnded => fail(FailureKind::Failed, "exit_status", "ended by a signal"),
+        }
+    }
+}
+
+fn draw_fate(scene: &mut Scene) -> Fate {
+    if scene.strikes(Fault::HandlerFails) {
+        Fate::Fails
+    } else if scene.strikes(Fault::InputInvalid) {
+        Fate::FindsInvalid
+    } else if scene.strikes(Fault::OutputHuge) {
+        Fate::OverflowsOutput
+    } else {
+        Fate::Succeeds
+    }
+}
+
+/// Mostly short work, some that outlives a lease.
+fn draw_length(scene: &mut Scene) -> Span {
+    let (least, most) = match scene.dice.between(1, 20) {
+        1..=11 => (Span::millis(1), Span::millis(80)),
+        12..=18 => (Span::millis(100), Span::seconds(4)),
+        _ => (Span::seconds(5), Span::seconds(50)),
+    };
+    scene.dice.span(least, most)
+}

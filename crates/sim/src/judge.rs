@@ -1,0 +1,214 @@
+//! Who watches that promises are kept. The judge knows only what can be seen from outside: the
+//! durable records, the frames, the answers, and when things truly happened. It keeps a model of
+//! its own, written apart from the engine's, and holds the two against each other.
+
+mod history;
+mod promises;
+mod pulse;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use gristmill_engine::State;
+use gristmill_model::command::{Command, Reply};
+use gristmill_model::event::Record;
+use gristmill_model::limits::Timing;
+use gristmill_model::resources::{Capacity, Resources};
+use gristmill_model::wire::{Assignment, FromWorker};
+use gristmill_model::{AttemptId, JobId, Time, WorkerId};
+
+use crate::network::LinkId;
+use crate::tally::Tally;
+use history::History;
+use promises::Promises;
+use pulse::Pulse;
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which promise.
+    pub property: &'static str,
+    /// By what.
+    pub detail: String,
+}
+
+/// Whether a promise was kept.
+type Verdict = Result<(), Violation>;
+
+/// Who watches.
+#[derive(Debug)]
+pub struct Judge {
+    history: History,
+    promises: Promises,
+    pulse: Pulse,
+    /// What each attempt that ever started was: an id must never mean two things.
+    started: BTreeMap<AttemptId, (JobId, String)>,
+    violation: Option<Violation>,
+}
+
+impl Violation {
+    fn new(property: &'static str, detail: impl Into<String>) -> Violation {
+        Violation { property, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.property, self.detail)
+    }
+}
+
+fn require(holds: bool, property: &'static str, detail: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(Violation::new(property, detail())) }
+}
+
+impl Judge {
+    /// A judge who has seen nothing.
+    #[must_use]
+    pub fn new(timing: Timing) -> Judge {
+        Judge {
+            history: History::default(),
+            promises: Promises::default(),
+            pulse: Pulse::new(timing),
+            started: BTreeMap::new(),
+            violation: None,
+        }
+    }
+
+    /// The first promise that was broken.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Notes a broken promise; the first one counts.
+    pub fn note(&mut self, verdict: Verdict) {
+        if let Err(violation) = verdict {
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    /// Something else that must hold.
+    pub fn require(&mut self, holds: bool, property: &'static str, detail: &str) {
+        self.note(require(holds, property, || detail.into()));
+    }
+
+    /// Records became durable.
+    pub fn durable(&mut self, records: &[Record], tally: &mut Tally) {
+        for record in records {
+            let verdict = self.history.take(record, tally);
+            self.note(verdict);
+        }
+    }
+
+    /// The engine decided something; it is not durable yet.
+    pub fn decided(&mut self, now: Time, records: &[Record]) {
+        for record in records {
+            let verdict = self.pulse.decided(now, record, &self.history);
+            self.note(verdict);
+        }
+    }
+
+    /// A state that was recovered, or all of which is durable, must hold all that was promised and
+    /// tell the same story as the log.
+    pub fn compare(&mut self, state: &State) {
+        let verdict = self.promises.are_kept(state);
+        self.note(verdict);
+        let verdict = self.history.agrees(state);
+        self.note(verdict);
+    }
+
+    /// Leases must not outlive the spans that were promised for noticing the dead.
+    pub fn leases_are_short(&mut self, now: Time, state: &State) {
+        let verdict = self.pulse.leases_are_short(now, state);
+        self.note(verdict);
+    }
+
+    /// The server started; only now it can hear anybody.
+    pub fn server_started(&mut self, now: Time) {
+        self.pulse.server_started(now);
+    }
+
+    /// The server heard a worker.
+    pub fn heard(&mut self, now: Time, link: LinkId, frame: &FromWorker) {
+        self.pulse.heard(now, link, frame);
+    }
+
+    /// The server found out that a link is broken.
+    pub fn lost(&mut self, now: Time, link: LinkId) {
+        self.pulse.lost(now, link);
+    }
+
+    /// A client's request reached the server.
+    pub fn asked(&mut self, command: &Command) {
+        if let Command::RetryJob(job) = command {
+            self.history.may_skip_pause(*job);
+        }
+    }
+
+    /// A client was answered.
+    pub fn answered(&mut self, command: &Command, reply: &Reply) {
+        let verdict = self.promises.answered(command, reply, &self.history);
+        self.note(verdict);
+    }
+
+    /// A worker starts an attempt.
+    pub fn started(&mut self, assignment: &Assignment) {
+        let &Assignment { attempt, job, .. } = assignment;
+        let what = (job, assignment.stage.clone());
+        let known = self.started.entry(attempt).or_insert_with(|| what.clone());
+        let same = *known == what;
+        self.note(require(same, "an attempt's id is never used again", || {
+            format!("{attempt} starts as {job} and was something else before")
+        }));
+        let verdict = self.history.was_leased(assignment);
+        self.note(verdict);
+    }
+
+    /// A worker's handlers book so much together.
+    pub fn runs_within<'a>(
+        &mut self,
+        name: &str,
+        capacity: &Capacity,
+        requests: impl Iterator<Item = &'a Resources>,
+    ) {
+        let (mut cpus, mut memory) = (0, 0);
+        for request in requests {
+            cpus += u64::from(request.cpus);
+            memory += request.memory;
+        }
+        let fits =
+            cpus <= u64::from(capacity.cpus) && (capacity.memory == 0 || memory <= capacity.memory);
+        self.note(require(fits, "no worker runs more than it has room for", || {
+            format!("{name} runs {cpus} thousandths of a cpu and {memory} bytes")
+        }));
+    }
+
+    /// A worker hears that reports are settled.
+    pub fn settled(&mut self, attempts: &[AttemptId]) {
+        for attempt in attempts {
+            let live = self.is_live(*attempt);
+            self.note(require(!live, "settled means durable", || {
+                format!("{attempt} was settled and is still live in the log")
+            }));
+        }
+    }
+
+    /// Whether an attempt is the live one of its job, as far as the log tells.
+    #[must_use]
+    pub fn is_live(&self, attempt: AttemptId) -> bool {
+        self.history.is_live(attempt)
+    }
+
+    /// The worker of an instance that has not left, as far as the log tells.
+    #[must_use]
+    pub fn worker_of(&self, instance: u64) -> Option<WorkerId> {
+        self.history.worker_of(instance)
+    }
+
+    /// A job that is not final.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<JobId> {
+        self.history.unfinished()
+    }
+}

@@ -1,0 +1,234 @@
+//! One turn of the core loop: handle what arrived, fire what is due, place, derive frames, append.
+//! Nothing is said here; what there is to say waits until the append is durable.
+
+use gristmill_engine::link;
+use gristmill_model::access::Actor;
+use gristmill_model::command::{Command, Reply, Request};
+use gristmill_model::event::{Event, Record};
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::wire::{FromWorker, Hello, ToWorker, Welcome};
+use gristmill_model::{Span, Time, WorkerId};
+
+use super::{Mail, Process, Release, Server, speak};
+use crate::agenda::Happening;
+use crate::brief;
+use crate::bug::Bug;
+use crate::faults::Fault;
+use crate::network::LinkId;
+use crate::scene::Scene;
+
+/// A round while it goes on.
+struct Round<'a> {
+    process: &'a mut Process,
+    scene: &'a mut Scene,
+    /// The time of the whole round.
+    now: Time,
+    records: Vec<Record>,
+    release: Release,
+}
+
+impl Server {
+    /// Handles what has arrived and what is due.
+    pub fn round(&mut self, scene: &mut Scene, life: u64) {
+        let Some(process) = self.process.as_mut().filter(|_| self.life == life) else { return };
+        if process.round_at != Some(scene.now) {
+            return;
+        }
+        process.round_at = None;
+        if process.appends.len() >= self.depth {
+            return;
+        }
+        scene.tally.rounds += 1;
+        let now = process.clock.read(scene.now);
+        let (records, release) = (Vec::new(), Release::default());
+        let mut round = Round { process, scene, now, records, release };
+        let more = round.run();
+        let Round { records, release, .. } = round;
+        self.watch(scene, now, &records);
+        if scene.strikes(Fault::CrashBeforeAppend) {
+            scene.tally.crashes += 1;
+            return self.die(scene);
+        }
+        self.append(scene, records, release);
+        if self.process.is_some() {
+            self.plan_round(scene, more);
+        }
+    }
+
+    /// Writes a round's durable events as one group, or lets it speak if there are none.
+    fn append(&mut self, scene: &mut Scene, mut records: Vec<Record>, mut release: Release) {
+        records.retain(|record| record.event.is_durable());
+        speak_too_early(scene, &mut release);
+        let process = self.process.as_mut().expect("it runs");
+        if records.is_empty() {
+            match process.appends.is_empty() {
+                true => speak(scene, release),
+                false => process.appends.push_back(release),
+            }
+            return;
+        }
+        self.disk.append(&records);
+        release.writes = true;
+        process.appends.push_back(release);
+        if process.appends.len() == 1 {
+            self.sync_later(scene);
+        }
+        if scene.strikes(Fault::CrashUnsynced) {
+            self.crash(scene, self.life);
+        }
+    }
+
+    /// Lets the judge look at what was decided, and now and then at everything.
+    fn watch(&mut self, scene: &mut Scene, now: Time, records: &[Record]) {
+        scene.judge.decided(scene.now, records);
+        for record in records.iter().filter(|record| record.event.is_durable()) {
+            scene.say("engine", format_args!("{}", brief::event(&record.event)));
+        }
+        let engine = &self.process.as_ref().expect("it runs").engine;
+        scene.judge.leases_are_short(now, engine.state());
+        if scene.dice.chance(150) {
+            engine.check();
+            if let Some((job, _)) = engine.state().jobs().last() {
+                let explained = engine.explain(now, job);
+                let known = explained.is_ok();
+                scene.judge.require(known, "every job can be explained", &job.to_string());
+            }
+        }
+    }
+}
+
+/// Two planted bugs: to speak before the append.
+fn speak_too_early(scene: &mut Scene, release: &mut Release) {
+    if scene.has(Bug::ReplyBeforeAppend) {
+        let answers = std::mem::take(&mut release.answers);
+        speak(scene, Release { answers, ..Release::default() });
+    }
+    if scene.has(Bug::FramesBeforeAppend) {
+        let frames = std::mem::take(&mut release.frames);
+        speak(scene, Release { frames, ..Release::default() });
+    }
+}
+
+impl Round<'_> {
+    /// Returns whether there is more to place at once.
+    fn run(&mut self) -> bool {
+        for mail in std::mem::take(&mut self.process.inbox) {
+            match mail {
+                Mail::Frame(link, frame) => self.frame(link, frame),
+                Mail::Broken(link) => self.broken(link),
+                Mail::Request { client, number, command } => self.answer(client, number, command),
+            }
+        }
+        self.process.engine.tick(self.now, &mut self.records);
+        let more = self.process.engine.place(self.now, &mut self.records);
+        self.close_links_of_the_gone();
+        self.derive_frames();
+        more
+    }
+
+    fn ask(&mut self, actor: Actor, command: Command) -> Result<Reply, Rejection> {
+        let before = self.records.len();
+        let request = Request { actor, command };
+        let answer = self.process.engine.handle(self.now, request, &mut self.records);
+        let silent = answer.is_ok() || self.records.len() == before;
+        self.scene.judge.require(silent, "a rejection emits nothing", "it emitted something");
+        answer
+    }
+
+    fn answer(&mut self, client: usize, number: u64, mut command: Command) {
+        self.scene.say("server", format_args!("is asked: {}", brief::command(&command)));
+        if self.scene.has(Bug::DropsKeys)
+            && let Command::Submit(submission) = &mut command
+        {
+            submission.key = None;
+        }
+        let answer = self.ask(Actor::Local, command);
+        self.release.answers.push((client, number, answer));
+    }
+
+    fn frame(&mut self, link: LinkId, frame: FromWorker) {
+        if let FromWorker::Hello(hello) = frame {
+            return self.hello(link, hello);
+        }
+        let Some(worker) = self.process.sessions.worker(link) else {
+            self.scene.tally.late_frames += 1;
+            return;
+        };
+        let reported = match &frame {
+            FromWorker::Ended(ended) => ended.iter().map(|end| end.attempt).collect(),
+            _ => Vec::new(),
+        };
+        let unheard = self.scene.has(Bug::SettlesUnheard) && self.scene.dice.chance(50);
+        for command in link::commands(worker, frame).into_iter().filter(|_| !unheard) {
+            let is_report = matches!(command, Command::Report { .. });
+            let answer = self.ask(Actor::Worker, command);
+            self.scene.tally.reports_refused += u64::from(is_report && answer.is_err());
+        }
+        if !reported.is_empty() {
+            self.release.frames.push((link, ToWorker::Settled(reported)));
+        }
+    }
+
+    fn hello(&mut self, link: LinkId, hello: Hello) {
+        let known = self.scene.judge.worker_of(hello.instance).is_some();
+        match self.ask(Actor::Worker, Command::Greet(link::greeting(hello))) {
+            Ok(Reply::Welcome { worker, stale }) => {
+                self.scene.tally.reconnects += u64::from(known);
+                self.scene.tally.stale += stale.len() as u64;
+                if let Some(old) = self.process.sessions.open(worker, link) {
+                    // Whoever reads the old link hears of it in its own time; what it still reads
+                    // until then must be ignored here.
+                    let close = Happening::Replaced { link: old };
+                    self.scene.sometime(Span(0), Span::seconds(5), close);
+                }
+                let (heartbeat, lease) = (self.scene.timing.heartbeat, self.scene.timing.lease);
+                let welcome = Welcome { worker, heartbeat, lease, stale };
+                self.release.frames.push((link, ToWorker::Welcome(welcome)));
+            }
+            Ok(reply) => panic!("a greeting is not answered by {reply:?}"),
+            Err(Rejection { code, detail }) => {
+                self.release.frames.push((link, ToWorker::Refused { code, detail }));
+                self.release.closes.push(link);
+            }
+        }
+    }
+
+    /// Only the end of a worker's newest link is the end of its connection.
+    fn broken(&mut self, link: LinkId) {
+        let mut worker = self.process.sessions.close(link);
+        if self.scene.has(Bug::BelievesOldLink) {
+            worker = worker.or_else(|| self.process.sessions.former(link));
+        }
+        if let Some(worker) = worker {
+            let known = self.ask(Actor::Worker, Command::Disconnect(worker));
+            let fine = known.as_ref().map_or_else(|no| no.code == Code::NoSuchWorker, |_| true);
+            self.scene.judge.require(fine, "a disconnect is taken", "it was refused");
+        }
+    }
+
+    /// A worker that is gone must greet again before anything it says counts.
+    fn close_links_of_the_gone(&mut self) {
+        for record in &self.records {
+            let Event::WorkerLeft { worker, .. } = record.event else { continue };
+            if !self.scene.has(Bug::KeepsLost)
+                && let Some(link) = self.process.sessions.end(worker)
+            {
+                self.release.closes.push(link);
+            }
+        }
+    }
+
+    fn derive_frames(&mut self) {
+        let frames = link::frames(&self.process.engine, &self.records);
+        let silent = |frame: &ToWorker| matches!(frame, ToWorker::Stop(_));
+        let drops = self.scene.has(Bug::DropsStops);
+        let link_of = |(worker, frame): (WorkerId, ToWorker)| {
+            Some((self.process.sessions.link(worker)?, frame))
+        };
+        let kept = frames.into_iter().filter(|(_, frame)| !(drops && silent(frame)));
+        self.release.frames.extend(kept.filter_map(link_of));
+        if self.scene.has(Bug::WelcomesLast) {
+            self.release.frames.reverse();
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! One world from one seed: a server, some workers, some clients, a time of storms and a calm
+//! after it in which everything must come to its end.
+
+use gristmill_model::limits::Timing;
+use gristmill_model::resources::Capacity;
+use gristmill_model::{Span, Time};
+use gristmill_worker::core::Input;
+
+use crate::agenda::{Agenda, Happening};
+use crate::bug::Bug;
+use crate::client::{Client, Palette};
+use crate::dice::Dice;
+use crate::faults::{Fault, Faults};
+use crate::judge::Judge;
+use crate::network::{End, Network};
+use crate::scene::Scene;
+use crate::server::Server;
+use crate::tally::Tally;
+use crate::trace::Trace;
+use crate::worker::{Kind, Node};
+
+/// The calm must bring everything to its end within this time.
+const PATIENCE: Span = Span::seconds(6 * 3_600);
+
+/// Steps of one run: beyond them something goes round in circles.
+const STEPS: u64 = 400_000;
+
+/// Everything there is.
+#[derive(Debug)]
+pub struct World {
+    /// What everybody shares.
+    pub scene: Scene,
+    server: Server,
+    nodes: Vec<Node>,
+    clients: Vec<Client>,
+    palette: Palette,
+    calm_since: Option<Time>,
+    done: bool,
+}
+
+impl World {
+    /// The world of a seed. `keep` lines of its story are kept.
+    #[must_use]
+    pub fn new(seed: u64, bug: Option<Bug>, keep: usize) -> World {
+        let mut dice = Dice::new(seed);
+        let faults = Faults::draw(dice.fork());
+        let timing = draw_timing(&mut dice);
+        let kinds = draw_kinds(&mut dice);
+        let palette = Palette::draw(&mut dice, &kinds[0].capacity);
+        let server = Server::draw(&mut dice);
+        let clients = dice.below(3) + 1;
+        let scene = Scene {
+            now: Time::default(),
+            dice,
+            agenda: Agenda::default(),
+            faults,
+            network: Network::default(),
+            judge: Judge::new(timing),
+            trace: Trace::new(keep),
+            tally: Tally::default(),
+            timing,
+            bug,
+        };
+        let nodes = kinds.into_iter().enumerate().map(|(index, kind)| Node::new(index, kind));
+        let mut world = World {
+            scene,
+            server,
+            nodes: nodes.collect(),
+            clients: (0..clients).map(Client::new).collect(),
+            palette,
+            calm_since: None,
+            done: false,
+        };
+        world.set_out();
+        world
+    }
+
+    /// Lets the world run to its end, or to the first broken promise.
+    pub fn run(&mut self) {
+        while !self.done && self.scene.judge.violation().is_none() {
+            let Some((at, happening)) = self.scene.agenda.take() else { break };
+            self.scene.now = at;
+            self.scene.tally.steps += 1;
+            self.scene.tally.reached(at);
+            self.step(happening);
+            let steps = self.scene.tally.steps;
+            self.scene.judge.require(steps < STEPS, "nothing goes round in circles", "too long");
+        }
+        let done = self.done;
+        self.scene.judge.require(done, "the world comes to its end", "nothing is left to do");
+    }
+
+    fn set_out(&mut self) {
+        let scene = &mut self.scene;
+        scene.agenda.note(Time(0), Happening::Boot);
+        for node in 0..self.nodes.len() {
+            scene.sometime(Span(0), Span::seconds(5), Happening::Rise { node });
+        }
+        for client in 0..self.clients.len() {
+            scene.sometime(Span(0), Span::seconds(5), Happening::Act { client });
+        }
+        scene.later(Span::seconds(1), Happening::Storm);
+        scene.sometime(Span::seconds(20), Span::seconds(240), Happening::Calm);
+    }
+
+    fn step(&mut self, happening: Happening) {
+        let World { scene, server, nodes, clients, palette, .. } = self;
+        match happening {
+            Happening::Frame { link, at: End::Server, bytes } => server.frame(scene, link, &bytes),
+            Happening::Frame { link, at: End::Worker, bytes } => {
+                if let Some(node) = scene.network.node_of(link) {
+                    nodes[node].frame(scene, link, &bytes);
+                }
+            }
+            Happening::Dialled { link } => {
+                if let Some(node) = scene.network.node_of(link) {
+                    nodes[node].dialled(scene, link);
+                }
+            }
+            Happening::Broken { link, at: End::Server } => server.broken(scene, link),
+            Happening::Broken { link, at: End::Worker } => {
+                if let Some(node) = scene.network.node_of(link) {
+                    nodes[node].broken(scene, link);
+                }
+            }
+            Happening::Replaced { link } => scene.close(link, End::Server),
+            Happening::Request { client, number, command } => {
+                server.request(scene, client, number, command);
+            }
+            Happening::Answer { client, number, answer } => {
+                clients[client].answer(scene, number, answer);
+            }
+            Happening::Round { life } => server.round(scene, life),
+            Happening::Synced { life } => server.synced(scene, life),
+            Happening::Boot => server.boot(scene),
+            Happening::Rise { node } => nodes[node].rise(scene),
+            Happening::Dial { node, life } => nodes[node].dial(scene, life),
+            Happening::Tick { node, life } => nodes[node].tick(scene, life),
+            Happening::Mutter { node, life, attempt } => nodes[node].mutter(scene, life, attempt),
+            Happening::Done { node, life, attempt, turn } => {
+                nodes[node].done(scene, life, attempt, turn);
+            }
+            Happening::Resume { node, life } => nodes[node].resume(scene, life),
+            Happening::Heal { node } => scene.heal(node),
+            Happening::Act { client } => clients[client].act(scene, palette),
+            Happening::Impatience { client, number } => clients[client].impatience(scene, number),
+            Happening::Storm => self.storm(),
+            Happening::Calm => self.calm(),
+            Happening::Inspect => self.inspect(),
+        }
+    }
+
+    /// Once in a while misfortune looks at everybody.
+    fn storm(&mut self) {
+        let World { scene, server, nodes, .. } = self;
+        if scene.faults.is_calm() {
+            return;
+        }
+        if scene.strikes(Fault::CrashAnytime) {
+            server.crash(scene, server.life());
+        }
+        for (index, node) in nodes.iter_mut().enumerate() {
+            if scene.strikes(Fault::LinkReset) {
+                scene.reset(index);
+            }
+            if scene.strikes(Fault::Partition) {
+                scene.set_apart(index);
+                let heal = Happening::Heal { node: index };
+                scene.sometime(Span::millis(500), Span::seconds(60), heal);
+            }
+            if scene.strikes(Fault::WorkerKilled) {
+                node.kill(scene);
+            }
+            if scene.strikes(Fault::WorkerPaused) {
+                node.pause(scene);
+            }
+            if scene.strikes(Fault::WorkerDrained) {
+                node.ask(scene, Input::Drain);
+            }
+            if scene.strikes(Fault::WorkerQuit) {
+                node.ask(scene, Input::Quit);
+            }
+        }
+        scene.sometime(Span::millis(500), Span::seconds(3), Happening::Storm);
+    }
+
+    fn calm(&mut self) {
+        self.calm_since = Some(self.scene.now);
+        self.scene.say("world", format_args!("faults stop"));
+        self.scene.faults.calm();
+        self.clients.iter_mut().for_each(|client| client.tidy(&mut self.scene));
+        self.scene.later(Span::seconds(1), Happening::Inspect);
+    }
+
+    /// After the faults everything must come to rest: jobs final, hands empty, workers welcome.
+    fn inspect(&mut self) {
+        self.done = self.at_rest();
+        if self.done {
+            return self.last_words();
+        }
+        let since = self.calm_since.expect("inspected after the calm");
+        if self.scene.now.since(since) > PATIENCE {
+            let why = self.what_sticks();
+            return self.scene.judge.require(false, "nothing sticks", &why);
+        }
+        self.scene.later(Span::seconds(2), Happening::Inspect);
+    }
+
+    fn at_rest(&self) -> bool {
+        let connected = |node: &Node| {
+            let worker = node.idle_instance().and_then(|it| self.scene.judge.worker_of(it));
+            let engine = self.server.settled_engine();
+            worker.zip(engine).is_some_and(|(id, engine)| engine.state().is_connected(id))
+        };
+        self.scene.judge.unfinished().is_none()
+            && self.clients.iter().all(Client::is_content)
+            && self.nodes.iter().all(connected)
+    }
+
+    fn what_sticks(&self) -> String {
+        match self.scene.judge.unfinished() {
+            Some(job) => format!("{job}: {}", self.server.explain(self.scene.now, job)),
+            None => {
+                let busy = self.nodes.iter().position(|node| node.idle_instance().is_none());
+                format!("every job is final; node {busy:?} is not at rest")
+            }
+        }
+    }
+
+    /// The last look: all is durable, and one more restart changes nothing.
+    fn last_words(&mut self) {
+        let engine = self.server.settled_engine().expect("it is at rest");
+        self.scene.judge.compare(engine.state());
+        self.server.crash(&mut self.scene, self.server.life());
+        self.server.boot(&mut self.scene);
+        self.scene.say("world", format_args!("is at rest"));
+    }
+}
+
+fn draw_timing(dice: &mut Dice) -> Timing {
+    match dice.below(3) {
+        0 => Timing {
+            lease: dice.span(Span::seconds(4), Span::seconds(30)),
+            heartbeat: dice.span(Span::millis(500), Span::seconds(2)),
+            disconnect_grace: dice.span(Span::millis(500), Span::seconds(10)),
+            restart_grace: dice.span(Span::seconds(2), Span::seconds(20)),
+            timeout_grace: dice.span(Span::millis(500), Span::seconds(20)),
+        },
+        _ => Timing::default(),
+    }
+}
+
+/// One to four machines. The first can run whatever is asked for.
+fn draw_kinds(dice: &mut Dice) -> Vec<Kind> {
+    let both = vec!["command".to_owned(), "images".to_owned()];
+    let count = dice.between(1, 4);
+    let mut draw = |first: bool| {
+        let cpus = u32::try_from(dice.between(if first { 2 } else { 1 }, 4)).expect("small");
+        let memory = if dice.chance(300) { 8 << 30 } else { 0 };
+        Kind {
+            handlers: if first { both.clone() } else { both[..=dice.below(2)].to_vec() },
+            capacity: Capacity { memory, ..Capacity::of_cpus(cpus) },
+            shared_disk: first || dice.chance(500),
+            prefetch: u32::try_from(dice.between(1, 64)).expect("small"),
+        }
+    };
+    (0..count).map(|index| draw(index == 0)).collect()
+}
