@@ -1,5 +1,5 @@
 //! How fast a worker is by itself: programs that do nothing, and images beside the same work done
-//! by bare threads. `cargo run --release -p gristmill-worker --example pace [FOLDER OF IMAGES]`
+//! by bare threads. `cargo run --release -p gristmill-worker --example pace [FOLDER [MILLICPUS]]`
 //!
 //! The server's side is a loop that keeps the worker's backlog full and settles what it reports.
 
@@ -45,13 +45,15 @@ async fn main() -> Result<()> {
     );
 
     let Some(folder) = std::env::args().nth(1) else { return Ok(()) };
+    // What one image books: with half a CPU the next one lies ready while a thread is busy.
+    let cpus = std::env::args().nth(2).map_or(Ok(1_000), |milli| milli.parse())?;
     let sources: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| entry.ok()?.path().canonicalize().ok())
         .collect();
     let (mut bare, mut worker) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         bare = bare.min(by_threads(home.path(), &sources)?);
-        let work = images(home.path(), &sources);
+        let work = images(home.path(), &sources, cpus);
         worker = worker.min(through_worker(home.path(), work).await?);
     }
     let (bare, worker) = (each(bare, IMAGES), each(worker, IMAGES));
@@ -75,14 +77,15 @@ fn assignment(n: usize, handler: Handler) -> Assignment {
     }
 }
 
-fn images(home: &Path, sources: &[PathBuf]) -> Vec<Assignment> {
+fn images(home: &Path, sources: &[PathBuf], cpus: u32) -> Vec<Assignment> {
     let image = |n: usize| {
         let path = sources[n % sources.len()].to_string_lossy().into_owned();
         let input =
             Payload::File(Artifact { name: "in".into(), size: 0, place: Place::Path(path) });
         let output = Some(home.join(format!("out/{n}.jpg")).to_string_lossy().into_owned());
         let handler = Handler::Images(ImagesSpec { recipe: RECIPE.into() });
-        Assignment { input, output, ..assignment(n, handler) }
+        let resources = Resources { cpus, ..Resources::default() };
+        Assignment { input, output, resources, ..assignment(n, handler) }
     };
     (0..IMAGES).map(image).collect()
 }

@@ -145,10 +145,10 @@ async fn output_is_passed_on_while_the_program_runs() {
 async fn an_output_file_is_moved_to_its_place() {
     let mut mill = Mill::start().await;
     let wanted = mill.shared("deep/er/flour.txt");
-    let output = Some(wanted.to_string_lossy().into_owned());
-    let assignment = Assignment { output: output.clone(), ..shell("echo flour > {output}") };
-    let success = mill.succeeds(assignment).await;
-    let place = Place::Path(output.unwrap());
+    let path = wanted.to_string_lossy().into_owned();
+    let output = Some(path.clone());
+    let success = mill.succeeds(Assignment { output, ..shell("echo flour > {output}") }).await;
+    let place = Place::Path(path);
     let artifact = Artifact { name: "flour.txt".into(), size: 6, place };
     assert_eq!(success.output, Payload::File(artifact));
     assert_eq!(fs::read_to_string(&wanted).unwrap(), "flour\n");
