@@ -93,10 +93,6 @@ fn batches_count_their_jobs(state: &State) {
 }
 
 fn the_pulse_covers_every_worker(state: &State) {
-    // During recovery the pulse does not beat yet.
-    if state.pulse().links().is_empty() {
-        return;
-    }
     for (id, _) in state.workers() {
         assert!(state.pulse().link(id).is_some(), "{id} has a lease");
     }

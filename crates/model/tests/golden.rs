@@ -5,6 +5,8 @@
 //! `UPDATE_GOLDEN=1` writes the files anew; do that only together with the rule of change that
 //! stands on top of the contract's file.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;

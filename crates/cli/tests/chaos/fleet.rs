@@ -106,7 +106,11 @@ impl Fleet {
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
-            assert!(Instant::now() < deadline, "the server does not answer");
+            assert!(
+                Instant::now() < deadline,
+                "the server does not answer; it said:\n{}",
+                std::fs::read_to_string(self.folder.path().join("server.err")).unwrap_or_default()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

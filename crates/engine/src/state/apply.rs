@@ -46,6 +46,8 @@ impl State {
             Event::JobRetried { job, .. } => self.retry_by_hand(*job, at),
             Event::WorkerJoined { worker, instance, name, handlers, capacity, shared_disk } => {
                 self.join(*worker, *instance, name, handlers, capacity, *shared_disk);
+                // That its connection stands is pulse: a replay hears only that it joined.
+                self.pulse.disconnect(*worker, at + self.timing.lease);
             }
             Event::WorkerDraining { worker } => self.drain(*worker),
             Event::WorkerLeft { worker, .. } => self.leave(*worker),

@@ -61,6 +61,7 @@ impl World {
         self.log.extend(out.into_iter().filter(|record| record.event.is_durable()));
         self.engine.check();
         let replayed = self.replay();
+        replayed.check();
         assert!(replayed.state().same_as(self.engine.state()), "replay equals live");
     }
 
