@@ -2,7 +2,6 @@
 //! workers must be sent because of what happened. Server and simulator both use this, so the
 //! simulator tests the translation too.
 
-use gristmill_model::attempt::FailureKind;
 use gristmill_model::command::{Command, Greeting, Progress};
 use gristmill_model::event::{Event, Record};
 use gristmill_model::job::JobState;
@@ -10,6 +9,7 @@ use gristmill_model::wire::{Assignment, FromWorker, Hello, ToWorker};
 use gristmill_model::{AttemptId, WorkerId};
 
 use crate::Engine;
+use crate::timer::OVERDUE;
 
 /// What a worker's greeting asks.
 #[must_use]
@@ -64,10 +64,10 @@ pub fn frames(engine: &Engine, records: &[Record]) -> Vec<(WorkerId, ToWorker)> 
                     frames.push((worker, ToWorker::Stop(vec![attempt])));
                 }
             }
-            Event::AttemptFailed { attempt, worker, failure, .. } => {
-                if matches!(failure.kind, FailureKind::TimedOut | FailureKind::Lost) {
-                    frames.push((*worker, ToWorker::Stop(vec![*attempt])));
-                }
+            // What a worker reported itself, lost or never got needs no stop: a stop for what it
+            // does not hold would only make it report once more.
+            Event::AttemptFailed { attempt, worker, failure, .. } if failure.code == OVERDUE => {
+                frames.push((*worker, ToWorker::Stop(vec![*attempt])));
             }
             Event::WorkerDraining { worker } => frames.push((*worker, ToWorker::Drain)),
             Event::WorkerConnected { worker, .. } => frames.extend(reminders(engine, *worker)),

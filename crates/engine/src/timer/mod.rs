@@ -5,6 +5,8 @@ mod backoff;
 mod lease;
 mod overdue;
 
+pub(crate) use overdue::OVERDUE;
+
 use gristmill_model::{Time, limits};
 
 use crate::state::State;

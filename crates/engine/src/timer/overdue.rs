@@ -8,6 +8,9 @@ use crate::decide::report;
 use crate::state::State;
 use crate::turn::Turn;
 
+/// Code of a failure that the engine itself declares: the worker may still be running it.
+pub(crate) const OVERDUE: &str = "overdue";
+
 pub(super) fn next(state: &State) -> Option<Time> {
     state.pulse().first_overdue().map(|(due, _)| due)
 }
@@ -16,7 +19,7 @@ pub(super) fn fire(turn: &mut Turn) -> bool {
     match turn.state().pulse().first_overdue() {
         Some((due, attempt)) if due <= turn.now() => {
             let message = "its worker did not end it at its timeout";
-            let failure = Failure::new(FailureKind::TimedOut, "overdue", message);
+            let failure = Failure::new(FailureKind::TimedOut, OVERDUE, message);
             report::fail(turn, attempt, failure, Usage::default());
             true
         }

@@ -6,7 +6,7 @@ use gristmill_model::command::Command;
 use gristmill_model::event::Then;
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Code;
-use gristmill_model::wire::{Ended, FromWorker};
+use gristmill_model::wire::{Ended, FromWorker, ToWorker};
 use gristmill_model::{AttemptId, Span};
 
 use crate::world::{World, failure, pipeline, success};
@@ -212,4 +212,28 @@ fn whatever_a_worker_says_is_a_sign_of_life() {
         world.pass(Span::seconds(10));
         assert!(world.engine.state().worker(worker).is_some(), "it spoke ten seconds ago");
     }
+}
+
+#[test]
+fn a_worker_is_told_to_stop_only_what_it_may_still_run() {
+    let stops = |world: &World| {
+        let frames = link::frames(&world.engine, &world.log);
+        frames.into_iter().any(|(_, frame)| matches!(frame, ToWorker::Stop(_)))
+    };
+    let mut spec = pipeline(&["a"]);
+    spec.stages[0].timeout = Some(Span::seconds(1));
+    let mut world = World::new();
+    let job = world.submit(spec.clone(), &["x"]).first;
+    let worker = world.worker(1);
+    world.report(worker, world.attempt_of(job), failure(FailureKind::TimedOut)).unwrap();
+    assert!(!stops(&world), "it said itself that it has ended the attempt");
+
+    let mut world = World::new();
+    world.submit(spec, &["x"]);
+    let worker = world.worker(1);
+    for _ in 0..8 {
+        world.pass(Span::seconds(2));
+        world.ask(Command::Heartbeat { worker }).unwrap();
+    }
+    assert!(stops(&world), "it lives and has not said a word about the attempt");
 }
