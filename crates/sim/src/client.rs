@@ -6,6 +6,7 @@ mod wish;
 use std::collections::BTreeMap;
 
 use gristmill_model::command::{Command, Reply};
+use gristmill_model::job::JobSpec;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::{BatchId, JobId, Span};
 
@@ -25,6 +26,8 @@ pub struct Client {
     asked: u64,
     /// What was acknowledged, as far as it was heard.
     batches: Vec<Own>,
+    /// The last job that was appended under a key of its own.
+    keyed: Option<JobSpec>,
 }
 
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl Client {
     #[must_use]
     pub fn new(index: usize) -> Client {
         let name = format!("client{index}");
-        Client { index, name, pending: BTreeMap::new(), asked: 0, batches: Vec::new() }
+        Client { index, name, pending: BTreeMap::new(), asked: 0, batches: Vec::new(), keyed: None }
     }
 
     /// Does something, and plans to do something else later, until faults stop.

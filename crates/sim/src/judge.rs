@@ -172,15 +172,18 @@ impl Judge {
         capacity: &Capacity,
         requests: impl Iterator<Item = &'a Resources>,
     ) {
-        let (mut cpus, mut memory) = (0, 0);
+        let (mut cpus, mut memory, mut devices) = (0, 0, 0);
         for request in requests {
             cpus += u64::from(request.cpus);
             memory += request.memory;
+            devices += request.devices.iter().map(|wish| wish.count as usize).sum::<usize>();
         }
-        let fits =
-            cpus <= u64::from(capacity.cpus) && (capacity.memory == 0 || memory <= capacity.memory);
+        // The simulator knows one kind of device.
+        let fits = cpus <= u64::from(capacity.cpus)
+            && (capacity.memory == 0 || memory <= capacity.memory)
+            && devices <= capacity.devices.len();
         self.note(require(fits, "no worker runs more than it has room for", || {
-            format!("{name} runs {cpus} thousandths of a cpu and {memory} bytes")
+            format!("{name}: {cpus} thousandths of a cpu, {memory} bytes, {devices} devices")
         }));
     }
 

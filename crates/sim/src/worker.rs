@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gristmill_model::attempt::Outcome;
 use gristmill_model::resources::Capacity;
-use gristmill_model::wire::{Assignment, FromWorker, Stream, ToWorker};
+use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker};
 use gristmill_model::{AttemptId, Span, Time};
 use gristmill_worker::core::{Action, Core, Identity, Input};
 
@@ -48,6 +48,8 @@ struct Process {
     /// Inputs that wait because the process is stopped.
     stopped: Option<Vec<Input>>,
     tasks: BTreeMap<AttemptId, Task>,
+    /// What was said of each attempt that ended: it may be repeated, never changed.
+    words: BTreeMap<AttemptId, Ended>,
     tick_at: Option<Time>,
 }
 
@@ -82,6 +84,7 @@ impl Node {
             link: None,
             stopped: None,
             tasks: BTreeMap::new(),
+            words: BTreeMap::new(),
             tick_at: None,
         });
         scene.say(&self.name, format_args!("starts as instance {instance:016x}"));
@@ -255,6 +258,7 @@ impl Node {
         let Some(process) = self.process.as_mut() else { return };
         match action {
             Action::Send(frame) => {
+                process.keeps_its_word(scene, &frame);
                 if let Some(link) = process.link {
                     // Heartbeats would drown the story.
                     if frame != FromWorker::Heartbeat {
@@ -302,6 +306,17 @@ impl Node {
         if process.tick_at.is_none_or(|at| due < at) {
             process.tick_at = Some(due);
             scene.agenda.note(due, Happening::Tick { node: self.index, life: self.life });
+        }
+    }
+}
+
+impl Process {
+    fn keeps_its_word(&mut self, scene: &mut Scene, frame: &FromWorker) {
+        let FromWorker::Ended(ended) = frame else { return };
+        for end in ended {
+            let first = self.words.entry(end.attempt).or_insert_with(|| end.clone());
+            let same = first == end;
+            scene.judge.require(same, "a worker keeps its word", &end.attempt.to_string());
         }
     }
 }

@@ -2,7 +2,7 @@
 //! after it in which everything must come to its end.
 
 use gristmill_model::limits::Timing;
-use gristmill_model::resources::Capacity;
+use gristmill_model::resources::{Capacity, Device};
 use gristmill_model::{Span, Time};
 use gristmill_worker::core::Input;
 
@@ -257,9 +257,16 @@ fn draw_kinds(dice: &mut Dice) -> Vec<Kind> {
     let mut draw = |first: bool| {
         let cpus = u32::try_from(dice.between(if first { 2 } else { 1 }, 4)).expect("small");
         let memory = if dice.chance(300) { 8 << 30 } else { 0 };
+        let gpus = dice.between(u64::from(first), 2);
+        let gpu = |index| Device {
+            id: format!("GPU-{index}"),
+            kind: "gpu".into(),
+            vram: (8 << 30) * (2 - index),
+        };
+        let devices = (0..gpus).map(gpu).collect();
         Kind {
             handlers: if first { both.clone() } else { both[..=dice.below(2)].to_vec() },
-            capacity: Capacity { memory, ..Capacity::of_cpus(cpus) },
+            capacity: Capacity { memory, devices, ..Capacity::of_cpus(cpus) },
             shared_disk: first || dice.chance(500),
             prefetch: u32::try_from(dice.between(1, 64)).expect("small"),
         }

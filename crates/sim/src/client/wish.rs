@@ -7,7 +7,7 @@ use gristmill_model::command::{BatchKey, Command, PipelineRef, Submission};
 use gristmill_model::job::JobSpec;
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, PipelineSpec, StageSpec};
-use gristmill_model::resources::{Capacity, Resources};
+use gristmill_model::resources::{Capacity, DeviceRequest, Resources};
 use gristmill_model::retry::RetryPolicy;
 use gristmill_model::{ProjectId, Span, WorkerId};
 
@@ -51,10 +51,17 @@ fn draw_stage(dice: &mut Dice, index: u64, largest: &Capacity) -> StageSpec {
     StageSpec {
         name: format!("s{index}"),
         handler,
-        resources: Resources { cpus: cpus.min(largest.cpus), memory, devices: Vec::new() },
+        resources: Resources { cpus: cpus.min(largest.cpus), memory, devices: draw_gpu(dice) },
         retry: draw_retry(dice),
         timeout: dice.chance(500).then(|| dice.span(Span::millis(500), Span::seconds(60))),
     }
+}
+
+/// Now and then a stage wants the GPU that the largest worker has for sure.
+fn draw_gpu(dice: &mut Dice) -> Vec<DeviceRequest> {
+    let vram = *dice.pick(&[0, 8 << 30, 16 << 30]);
+    let gpu = DeviceRequest { kind: "gpu".into(), count: 1, vram };
+    if dice.chance(200) { vec![gpu] } else { Vec::new() }
 }
 
 fn draw_retry(dice: &mut Dice) -> RetryPolicy {
@@ -87,7 +94,11 @@ impl Client {
         let command = match roll {
             1..=35 if own.open => {
                 own.open = scene.dice.chance(600);
-                let jobs = append(scene, self.index, number, own);
+                let mut jobs = append(scene, self.index, number, own);
+                // A job that was made under its key before, here or elsewhere, is found again.
+                let twin = self.keyed.take().filter(|_| scene.dice.chance(300));
+                self.keyed = jobs.last().cloned().filter(|_| !own.doomed);
+                jobs.extend(twin);
                 Command::Append { batch: own.batch, jobs, close: !own.open }
             }
             1..=45 => match own.jobs.is_empty() {
@@ -99,9 +110,13 @@ impl Client {
                 Command::CancelBatch(own.batch)
             }
             // Work that never ends by itself is not asked for again.
-            66..=90 if !own.doomed && !own.jobs.is_empty() => {
+            66..=85 if !own.doomed && !own.jobs.is_empty() => {
                 Command::RetryJob(*scene.dice.pick(&own.jobs))
             }
+            86..=90 => Command::DefinePipeline {
+                project: ProjectId::DEFAULT,
+                spec: scene.dice.pick(&palette.pipelines).clone(),
+            },
             _ => Command::Drain(WorkerId(scene.dice.between(1, scene.tally.joins.max(1)))),
         };
         (command, true, false)

@@ -45,7 +45,9 @@ impl Promises {
                 require(!found.open, DURABLE, || format!("{batch} is cancelled and open"))?;
                 found.jobs.iter().try_for_each(|job| cancelled(*job, history))
             }
-            (Command::RetryJob(_), Reply::Count(_)) | (Command::Drain(_), Reply::Done) => Ok(()),
+            (Command::RetryJob(_), Reply::Count(_))
+            | (Command::DefinePipeline { .. }, Reply::Pipeline(..))
+            | (Command::Drain(_), Reply::Done) => Ok(()),
             (_, reply) => Err(Violation::new(DURABLE, format!("not an answer: {reply:?}"))),
         }
     }
@@ -65,24 +67,23 @@ impl Promises {
         history: &History,
     ) -> Verdict {
         let batch = submitted.batch;
+        history.batch(batch).ok_or_else(|| unknown(batch))?;
         if let Some(key) = submission.key.as_ref().map(|key| &key.key) {
             let first = *self.by_key.entry(key.clone()).or_insert(batch);
             require(first == batch, ONCE, || format!("{key} made {first} and {batch}"))?;
             let found = history.batch_by_key(key);
             require(found == Some(batch), ONCE, || format!("{key} leads to {found:?}"))?;
         }
+        self.batches.insert(batch);
         if submitted.replayed {
-            self.batches.insert(batch);
-            return history.batch(batch).map(drop).ok_or_else(|| unknown(batch));
+            return Ok(());
         }
         self.taken_in(&submission.jobs, submitted, history)
     }
 
     /// Every job of a submission is in the log, by its place or by its key.
     fn taken_in(&mut self, jobs: &[JobSpec], submitted: &Submitted, history: &History) -> Verdict {
-        let Submitted { batch, first, count, known, .. } = submitted;
-        history.batch(*batch).ok_or_else(|| unknown(*batch))?;
-        self.batches.insert(*batch);
+        let Submitted { first, count, known, .. } = submitted;
         let complete = *count + known.len() as u64 == jobs.len() as u64;
         require(complete, DURABLE, || format!("{count} of {} jobs were taken", jobs.len()))?;
         let known: BTreeMap<u64, JobId> = known.iter().copied().collect();

@@ -88,12 +88,22 @@ impl Server {
         scene.judge.leases_are_short(now, engine.state());
         if scene.dice.chance(150) {
             engine.check();
-            if let Some((job, _)) = engine.state().jobs().last() {
-                let explained = engine.explain(now, job);
-                let known = explained.is_ok();
+            for (job, _) in engine.state().jobs().step_by(scene.dice.below(40) + 1) {
+                let known = engine.explain(now, job).is_ok();
                 scene.judge.require(known, "every job can be explained", &job.to_string());
             }
         }
+    }
+}
+
+/// The order in which the real server says what a round has for one worker.
+fn rank(frame: &ToWorker) -> u8 {
+    match frame {
+        ToWorker::Welcome(_) | ToWorker::Refused { .. } => 0,
+        ToWorker::Settled(_) => 1,
+        ToWorker::Run(_) => 2,
+        ToWorker::Stop(_) => 3,
+        ToWorker::Drain => 4,
     }
 }
 
@@ -162,7 +172,8 @@ impl Round<'_> {
         for command in link::commands(worker, frame).into_iter().filter(|_| !unheard) {
             let is_report = matches!(command, Command::Report { .. });
             let answer = self.ask(Actor::Worker, command);
-            self.scene.tally.reports_refused += u64::from(is_report && answer.is_err());
+            let refused = answer.err().filter(|_| is_report);
+            self.scene.tally.reports_refused += u64::from(refused.is_some());
         }
         if !reported.is_empty() {
             self.release.frames.push((link, ToWorker::Settled(reported)));
@@ -227,6 +238,10 @@ impl Round<'_> {
         };
         let kept = frames.into_iter().filter(|(_, frame)| !(drops && silent(frame)));
         self.release.frames.extend(kept.filter_map(link_of));
+        // A server may say the frames of a round by kind: only some orders are promised.
+        if self.scene.dice.chance(500) {
+            self.release.frames.sort_by_key(|(_, frame)| rank(frame));
+        }
         if self.scene.has(Bug::WelcomesLast) {
             self.release.frames.reverse();
         }
