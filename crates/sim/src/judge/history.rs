@@ -1,15 +1,16 @@
 //! The log, read by somebody who was not told how the engine works: what each record may follow
 //! on, and where it leaves jobs and attempts.
 
+mod compare;
+
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use gristmill_engine::State;
 use gristmill_model::attempt::{Failure, FailureKind, Success};
 use gristmill_model::event::{Event, LeaveReason, Record, Then};
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{PipelineSpec, StageSpec};
-use gristmill_model::wire::Assignment;
 use gristmill_model::{AttemptId, BatchId, JobId, PipelineId, Span, Time, WorkerId};
 
 use super::{Verdict, Violation, require};
@@ -21,7 +22,7 @@ const FENCE: &str = "only the live attempt is believed";
 const ONCE: &str = "one committed result per job and stage";
 const RIGHT: &str = "a committed output is right for its input";
 const CANCELLED: &str = "a job starts only from the queue";
-const REPLAY: &str = "engine and log tell the same story";
+const TURN: &str = "of equal jobs the older goes first, of others the one with priority";
 
 /// What the log says.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(super) struct History {
     job_keys: BTreeMap<String, JobId>,
     jobs: BTreeMap<JobId, Job>,
     unfinished: BTreeSet<JobId>,
+    /// Jobs that wait, by what they need and in the order in which they should go.
+    queue: BTreeSet<(Needs, Reverse<i32>, JobId)>,
     attempts: BTreeMap<AttemptId, Attempt>,
     live: BTreeSet<AttemptId>,
     workers: BTreeMap<WorkerId, u64>,
@@ -41,10 +44,14 @@ pub(super) struct History {
     hurried: BTreeSet<JobId>,
 }
 
+/// What a job needs of a worker: pipeline, stage, and whether a shared disk.
+type Needs = (PipelineId, u16, bool);
+
 /// A batch as the log tells of it.
 #[derive(Debug)]
 pub(super) struct Batch {
     pipeline: PipelineId,
+    priority: i32,
     pub(super) jobs: Vec<JobId>,
     pub(super) open: bool,
 }
@@ -57,6 +64,8 @@ pub(super) struct Job {
     pub(super) cancels: u32,
     pub(super) retries: u32,
     batch: BatchId,
+    priority: i32,
+    shared_disk: bool,
     input: Payload,
     stage: u16,
     number: u32,
@@ -86,9 +95,9 @@ impl History {
                 let old = self.pipelines.insert(*pipeline, spec.clone());
                 require(old.is_none(), ORDER, || format!("{pipeline} is defined twice"))
             }
-            Event::BatchOpened { batch, pipeline, key, .. } => {
+            Event::BatchOpened { batch, pipeline, key, priority, .. } => {
                 tally.batches += 1;
-                self.open(*batch, *pipeline, key.as_ref().map(|(key, _)| key))
+                self.open(*batch, *pipeline, *priority, key.as_ref().map(|(key, _)| key))
             }
             Event::JobsAdded { batch, first, jobs } => {
                 tally.jobs += jobs.len() as u64;
@@ -143,48 +152,6 @@ impl History {
         }
     }
 
-    /// The state must say what the log says, all of it and nothing else.
-    pub(super) fn agrees(&self, state: &State) -> Verdict {
-        for (id, job) in &self.jobs {
-            let is = state.job(*id);
-            let there = is.map_or(JobState::Succeeded, |job| job.state);
-            let same = state.knows_job(*id)
-                && there == job.state
-                && is.is_none_or(|is| is.attempt == job.live && is.stage == job.stage);
-            require(same, REPLAY, || format!("{id} is {} in the log, {there} there", job.state))?;
-        }
-        let known = state.batches().map(|(_, batch)| batch.total()).sum::<u64>();
-        require(known == self.jobs.len() as u64, REPLAY, || {
-            format!("the engine knows {known} jobs, the log {}", self.jobs.len())
-        })?;
-        let attempts = state.attempts().map(|(id, _)| id);
-        require(attempts.eq(self.live.iter().copied()), REPLAY, || "live attempts differ".into())?;
-        let workers = state.workers().map(|(id, _)| id);
-        require(workers.eq(self.present.iter().copied()), REPLAY, || "workers differ".into())?;
-        for (id, batch) in &self.batches {
-            let open = state.batch(*id).map(|batch| batch.open);
-            require(open == Some(batch.open), REPLAY, || format!("{id} is open: {open:?}"))?;
-        }
-        Ok(())
-    }
-
-    /// What a worker was told to start must stand in the log, word for word.
-    pub(super) fn was_leased(&self, assignment: &Assignment) -> Verdict {
-        let id = assignment.attempt;
-        let early = || format!("{id} is started and its lease is not durable");
-        let Some(attempt) = self.attempts.get(&id) else {
-            return Err(Violation::new("nothing is spoken before it is durable", early()));
-        };
-        require(attempt.job == assignment.job, FENCE, || format!("{id} is another job's"))?;
-        let job = &self.jobs[&attempt.job];
-        let stage = self.stage(job, attempt.stage);
-        let same = stage.is_some_and(|stage| stage.name == assignment.stage);
-        require(same, RIGHT, || format!("{id} starts at stage {}", assignment.stage))?;
-        // Of an attempt that is over the job may have moved on.
-        let input = job.live != Some(id) || job.input == assignment.input;
-        require(input, RIGHT, || format!("{id} works on {:?}", assignment.input))
-    }
-
     pub(super) fn is_live(&self, attempt: AttemptId) -> bool {
         self.live.contains(&attempt)
     }
@@ -224,8 +191,14 @@ impl History {
         self.hurried.insert(job);
     }
 
-    fn open(&mut self, id: BatchId, pipeline: PipelineId, key: Option<&String>) -> Verdict {
-        let batch = Batch { pipeline, jobs: Vec::new(), open: true };
+    fn open(
+        &mut self,
+        id: BatchId,
+        pipeline: PipelineId,
+        priority: i32,
+        key: Option<&String>,
+    ) -> Verdict {
+        let batch = Batch { pipeline, priority, jobs: Vec::new(), open: true };
         let old = self.batches.insert(id, batch);
         require(old.is_none(), ORDER, || format!("{id} is opened twice"))?;
         let known = self.pipelines.contains_key(&pipeline);
@@ -236,7 +209,8 @@ impl History {
     }
 
     fn add(&mut self, batch: BatchId, first: JobId, specs: &[JobSpec]) -> Verdict {
-        require(self.batch_mut(batch)?.open, ORDER, || format!("{batch} takes jobs when closed"))?;
+        let (open, priority) = (self.batch_mut(batch)?.open, self.batch_mut(batch)?.priority);
+        require(open, ORDER, || format!("{batch} takes jobs when closed"))?;
         for (id, spec) in (first.0..).map(JobId).zip(specs) {
             if let Some(key) = &spec.key {
                 let twin = self.job_keys.insert(key.clone(), id);
@@ -244,10 +218,13 @@ impl History {
             }
             let job = Job {
                 first_input: spec.input.clone(),
-                state: JobState::Queued,
+                state: JobState::Scheduled,
                 cancels: 0,
                 retries: 0,
                 batch,
+                priority: spec.priority.unwrap_or(priority),
+                // Outputs of stages are never paths here: what a job needs stays as it was.
+                shared_disk: spec.needs_shared_disk(),
                 input: spec.input.clone(),
                 stage: 0,
                 number: 0,
@@ -257,7 +234,7 @@ impl History {
             };
             let old = self.jobs.insert(id, job);
             require(old.is_none(), ORDER, || format!("{id} is added twice"))?;
-            self.unfinished.insert(id);
+            self.move_to(id, JobState::Queued)?;
             self.batch_mut(batch)?.jobs.push(id);
         }
         Ok(())
@@ -278,7 +255,12 @@ impl History {
         })?;
         let next = job.stage == stage && job.number + 1 == number && job.live.is_none();
         require(next, ORDER, || format!("{id} is number {number} of {job_id} at stage {stage}"))?;
-        (job.live, job.number, job.state) = (Some(id), number, JobState::Running);
+        (job.live, job.number) = (Some(id), number);
+        let first = (self.needs(job_id), Reverse(i32::MAX), JobId(0));
+        let head = self.queue.range(first..).next();
+        let own_turn = head.is_some_and(|(_, _, head)| *head == job_id);
+        require(own_turn, TURN, || format!("{job_id} is leased before {head:?}"))?;
+        self.move_to(job_id, JobState::Running)?;
         let newest = self.attempts.last_key_value().is_none_or(|(last, _)| *last < id);
         require(newest, "an attempt's id is never used again", || format!("{id} comes again"))?;
         self.attempts.insert(id, Attempt { job: job_id, stage, worker });
@@ -359,22 +341,17 @@ impl History {
     }
 
     fn settle(&mut self, id: JobId, then: Then) -> Verdict {
-        let job = self.job_mut(id)?;
-        job.state = match then {
+        if let Then::Retry { at } = then {
+            self.job_mut(id)?.retry_at = at;
+        }
+        let to = match then {
             Then::NextStage | Then::Requeue => JobState::Queued,
             Then::Retry { .. } => JobState::Retrying,
             Then::Succeed => JobState::Succeeded,
             Then::Fail => JobState::Failed,
             Then::Cancel => JobState::Cancelled,
         };
-        let is_final = job.state.is_final();
-        if let Then::Retry { at } = then {
-            job.retry_at = at;
-        }
-        if is_final {
-            self.unfinished.remove(&id);
-        }
-        Ok(())
+        self.move_to(id, to)
     }
 
     fn requeue(&mut self, id: JobId, at: Time) -> Verdict {
@@ -382,8 +359,7 @@ impl History {
         let job = self.job_mut(id)?;
         let paused = job.state == JobState::Retrying && (hurried || at >= job.retry_at);
         require(paused, ORDER, || format!("{id} ends its pause while {}", job.state))?;
-        job.state = JobState::Queued;
-        Ok(())
+        self.move_to(id, JobState::Queued)
     }
 
     fn cancel(&mut self, jobs: &[JobId], to: JobState, from: &[JobState]) -> Verdict {
@@ -391,11 +367,8 @@ impl History {
             let job = self.job_mut(*id)?;
             let may = from.contains(&job.state);
             require(may, ORDER, || format!("{id} becomes {to} while {}", job.state))?;
-            job.state = to;
             job.cancels += 1;
-            if to.is_final() {
-                self.unfinished.remove(id);
-            }
+            self.move_to(*id, to)?;
         }
         Ok(())
     }
@@ -404,10 +377,31 @@ impl History {
         let job = self.job_mut(id)?;
         let may = matches!(job.state, JobState::Failed | JobState::Cancelled);
         require(may, ORDER, || format!("{id} is retried while {}", job.state))?;
-        (job.state, job.failures) = (JobState::Queued, 0);
+        job.failures = 0;
         job.retries += 1;
-        self.unfinished.insert(id);
+        self.move_to(id, JobState::Queued)
+    }
+
+    /// Where a job stands now, and with it whether it waits and whether it is done.
+    fn move_to(&mut self, id: JobId, to: JobState) -> Verdict {
+        let job = self.job_mut(id)?;
+        job.state = to;
+        let priority = Reverse(job.priority);
+        let place = (self.needs(id), priority, id);
+        match to {
+            JobState::Queued => self.queue.insert(place),
+            _ => self.queue.remove(&place),
+        };
+        match to.is_final() {
+            true => self.unfinished.remove(&id),
+            false => self.unfinished.insert(id),
+        };
         Ok(())
+    }
+
+    fn needs(&self, id: JobId) -> Needs {
+        let job = &self.jobs[&id];
+        (self.batches[&job.batch].pipeline, job.stage, job.shared_disk)
     }
 
     fn stage(&self, job: &Job, index: u16) -> Option<&StageSpec> {
