@@ -21,7 +21,7 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::auth::Caller;
-use super::body::{self, Whole, json};
+use super::body::{self, Whole, json_line};
 use super::bulk::{self, Source};
 use super::intake;
 use super::jobs::lines_of_jobs;
@@ -94,8 +94,7 @@ async fn submit_lines(api: &Api, actor: Actor, request: Request) -> Answer<Submi
         let Some((number, head)) = lines.next().await? else {
             return Err(Refusal::new(Code::InvalidRequest, "no line came: expected a batch first"));
         };
-        let request: BatchRequest = json(&head)
-            .map_err(|why| Refusal::new(Code::InvalidRequest, format!("line {number}: {why}")))?;
+        let request: BatchRequest = json_line(number, &head)?;
         if !request.jobs.is_empty() {
             let why = format!("line {number}: expected no jobs here, but one in each further line");
             return Err(Refusal::new(Code::InvalidRequest, why));

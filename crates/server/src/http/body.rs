@@ -75,6 +75,15 @@ pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     Ok(value)
 }
 
+/// Reads one line of JSON among many.
+pub(super) fn json_line<T: DeserializeOwned>(number: u64, line: &[u8]) -> Answer<T> {
+    json(line).map_err(|why| {
+        // Of the two lines that could be meant the one in the body is.
+        let why = why.replace(" at line 1 column ", " at column ");
+        Refusal::new(Code::InvalidRequest, format!("line {number}: {why}"))
+    })
+}
+
 /// A body's bytes as they come; one that stands still for too long ends with an error.
 pub(super) fn pieces(body: Body) -> impl Stream<Item = Answer<Bytes>> + Send + Unpin {
     let stall: Duration = limits::BODY_STALL.to_std();

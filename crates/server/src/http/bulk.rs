@@ -19,7 +19,7 @@ use gristmill_model::limits;
 use gristmill_model::problem::{Code, Rejection};
 
 use super::Api;
-use super::body::json;
+use super::body::json_line;
 use super::intake;
 use super::lines::Lines;
 use super::problem::{Answer, Refusal};
@@ -75,10 +75,9 @@ async fn piece_of_lines(lines: &mut Lines) -> Answer<Piece> {
             piece.last = true;
             return Ok(piece);
         };
-        let place = format!("line {number}");
-        let request = json(&line)
-            .map_err(|why| Refusal::new(Code::InvalidRequest, format!("{place}: {why}")))?;
-        piece.jobs.push(intake::job(request).map_err(|rejection| at(&place, rejection))?);
+        let request = json_line(number, &line)?;
+        let job = intake::job(request);
+        piece.jobs.push(job.map_err(|rejection| at(&format!("line {number}"), rejection))?);
         piece.lines.push(number);
         bytes += line.len();
         piece.raw.push(line);
@@ -300,6 +299,8 @@ fn join(submitted: &mut Submitted, added: Submitted, before: u64) {
         submitted.first = added.first;
     }
     submitted.count += added.count;
+    // What was added to is more than what was known.
+    submitted.replayed &= added.count == 0;
     submitted.known.extend(added.known.into_iter().map(|(index, job)| (before + index, job)));
 }
 

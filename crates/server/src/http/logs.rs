@@ -109,17 +109,24 @@ impl Following {
                 None if done.is_none() => drop(attempts.drain(..attempts.len().saturating_sub(1))),
                 None => {}
             }
-            for attempt in attempts {
-                if done.is_none_or(|done| done < attempt.id) {
-                    self.attempt(&attempt, events).await?;
-                    done = Some(attempt.id);
-                }
+            let new: Vec<Attempt> = attempts
+                .into_iter()
+                .filter(|attempt| done.is_none_or(|done| done < attempt.id))
+                .collect();
+            for attempt in &new {
+                self.attempt(attempt, events).await?;
+                done = Some(attempt.id);
             }
-            if (done.is_some() && done == self.wanted) || job.state.is_final() {
+            if done.is_some() && done == self.wanted {
                 return Ok(());
             }
-            // Whatever happens to the job next, it is looked at again.
-            events.next().await.ok().flatten().ok_or(Over)?;
+            // While an attempt was followed the job has gone on: then it is looked at again at once.
+            if new.is_empty() {
+                if job.state.is_final() {
+                    return Ok(());
+                }
+                events.next().await.ok().flatten().ok_or(Over)?;
+            }
         }
     }
 

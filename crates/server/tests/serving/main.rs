@@ -1,0 +1,18 @@
+//! A real server on a free port, asked over HTTP, with workers that say what a test tells them to.
+//! Nothing sleeps to be in step: tests wait for answers, frames and events, each within a bound.
+
+#![allow(clippy::unwrap_used)]
+
+mod auth;
+mod blobs;
+mod bulk;
+mod events;
+mod link;
+mod lists;
+mod logs;
+mod malformed;
+mod openapi;
+mod restart;
+mod submit;
+mod worker;
+mod world;
