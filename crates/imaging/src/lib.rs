@@ -24,14 +24,20 @@
 //! The same input, recipe and limits give the same bytes, on any thread and whatever the workspace
 //! did before. The picture is upright: an EXIF orientation is applied to the pixels, and the output
 //! carries no EXIF at all, so nothing can turn it twice (and no camera position leaves the house).
+//! A colour profile goes with the colours it is for: it is kept, byte for byte, where the output
+//! has a place for it (JPEG, PNG, WebP, TIFF), and nothing is computed with it. A picture turned
+//! gray does not keep a profile for colours, nor one turned from CMYK its own.
+//!
 //! Operations count in the order given. Where order does not change the result it is used for
 //! speed: a recipe that turns gray anywhere decodes straight to luma, flips and turns wait until
-//! the picture is small, and a large JPEG that is first of all shrunk is decoded at 1/2, 1/4 or 1/8.
+//! the picture is small, and a large JPEG that is first of all shrunk is decoded at 1/2, 1/4 or
+//! 1/8 of its size.
 
 mod error;
 mod exif;
 mod format;
 mod header;
+mod icc;
 mod jpeg;
 mod limits;
 mod operation;
@@ -46,6 +52,7 @@ mod recipe;
 mod resize;
 mod tiff;
 mod tone;
+mod webp;
 
 pub use error::ImageError;
 pub use format::Format;

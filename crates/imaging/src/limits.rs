@@ -13,19 +13,23 @@ pub struct Limits {
     /// Longest input in bytes.
     pub max_input_bytes: u64,
     /// Most memory in bytes held at one time for pixels, decoder tables and output. What codecs
-    /// hold for a few rows comes on top (a few MiB).
+    /// hold for a few rows and for a colour profile comes on top (a few MiB).
     pub max_alloc_bytes: u64,
+    /// Longest colour profile in bytes; a longer one is dropped with a warning.
+    pub max_profile_bytes: u64,
 }
 
 impl Default for Limits {
     /// 256 megapixels (the largest phone sensors make 200), sides of 65,535 (the most JPEG can
-    /// say), 256 MiB of input and 1 GiB of memory.
+    /// say), 256 MiB of input, 1 GiB of memory and 4 MiB of colour profile (the large ones, of
+    /// printers, have 2).
     fn default() -> Self {
         Self {
             max_pixels: 256_000_000,
             max_side: 65_535,
             max_input_bytes: 256 << 20,
             max_alloc_bytes: 1 << 30,
+            max_profile_bytes: 4 << 20,
         }
     }
 }
@@ -45,6 +49,15 @@ impl Limits {
                 what: format!("{what} {width}x{height}: {pixels} pixels, which"),
                 bound: format!("{} pixels", self.max_pixels),
             });
+        }
+        Ok(())
+    }
+
+    /// Says what is wrong with a colour profile that is over the bound.
+    pub(crate) fn check_profile(&self, bytes: usize) -> Result<(), String> {
+        if bytes as u64 > self.max_profile_bytes {
+            let bound = self.max_profile_bytes;
+            return Err(format!("it has {bytes} bytes; at most {bound} are kept"));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::ImageError;
 use crate::format::Format;
 use crate::header;
+use crate::icc::Profile;
 use crate::jpeg::{self, Compressor, Decompressor, Markers};
 use crate::limits::Limits;
 use crate::picture::Picture;
@@ -90,7 +91,7 @@ fn follow(
     let mut warnings = Vec::new();
     let source = match source_format {
         Format::Jpeg => open_jpeg(workspace, input, recipe, format, limits, &mut warnings)?,
-        other => open_raster(workspace, input, recipe, (other, format), limits)?,
+        other => open_raster(workspace, input, recipe, (other, format), limits, &mut warnings)?,
     };
     let picture = source
         .plan
@@ -100,7 +101,9 @@ fn follow(
     let picture = picture.oriented(source.plan.orientation, &mut workspace.pool)?;
     let (width, height) = source.plan.size;
     assert_eq!((picture.width(), picture.height()), (width, height), "the plan was not kept");
-    let bytes = encode(workspace, picture, recipe.quality, format)?;
+    let profile = source.profile;
+    let profile = profile.and_then(|kept| kept.fitting(picture.layout, format, &mut warnings));
+    let bytes = encode(workspace, picture, recipe.quality, format, profile)?;
     let (source_width, source_height) = source.size;
     Ok(Processed {
         bytes,
@@ -118,6 +121,7 @@ fn follow(
 struct Source {
     picture: Picture,
     plan: Plan,
+    profile: Option<Profile>,
     /// As it is looked at.
     size: (u32, u32),
 }
@@ -145,7 +149,8 @@ fn open_jpeg(
         &mut workspace.pool,
         warnings,
     )?;
-    Ok(Source { picture, plan, size: markers.orientation.size(markers.size) })
+    let profile = Profile::read(jpeg::profile(input, &markers, limits), limits, warnings);
+    Ok(Source { picture, plan, profile, size: markers.orientation.size(markers.size) })
 }
 
 fn open_raster(
@@ -154,9 +159,12 @@ fn open_raster(
     recipe: &Recipe,
     (source_format, format): (Format, Format),
     limits: &Limits,
+    warnings: &mut Vec<String>,
 ) -> Result<Source, ImageError> {
     let pool = &mut workspace.pool;
-    let (mut picture, orientation) = raster::decode(input, source_format, limits, pool)?;
+    let raster::Decoded { mut picture, orientation, profile } =
+        raster::decode(input, source_format, limits, pool)?;
+    let profile = Profile::read(profile, limits, warnings);
     let stored = (picture.width(), picture.height());
     let plan = Plan::new(stored, orientation, &recipe.operations, limits)?;
     if !format.holds_alpha() {
@@ -165,7 +173,7 @@ fn open_raster(
     if plan.luma {
         picture = tone::gray(picture, pool)?;
     }
-    Ok(Source { picture, plan, size: orientation.size(stored) })
+    Ok(Source { picture, plan, profile, size: orientation.size(stored) })
 }
 
 fn apply(
@@ -189,6 +197,7 @@ fn encode(
     picture: Picture,
     quality: u8,
     format: Format,
+    profile: Option<Vec<u8>>,
 ) -> Result<Vec<u8>, ImageError> {
     let pool = &mut workspace.pool;
     let (bytes, picture) = if format == Format::Jpeg {
@@ -196,9 +205,9 @@ fn encode(
             Some(ready) => ready,
             empty => empty.insert(Compressor::new().ok_or_else(no_memory)?),
         };
-        (jpeg::encode(compressor, &picture, quality, pool)?, picture)
+        (jpeg::encode(compressor, &picture, quality, profile.as_deref(), pool)?, picture)
     } else {
-        raster::encode(picture, format, pool)?
+        raster::encode(picture, format, profile, pool)?
     };
     pool.give(picture.pixels);
     Ok(bytes)

@@ -1,5 +1,6 @@
 //! PNG, WebP, GIF, TIFF and BMP, through the `image` crate under our limits.
 
+use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind};
 
 use image::codecs::bmp::BmpEncoder;
@@ -13,31 +14,51 @@ use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageForma
 use crate::error::ImageError;
 use crate::format::Format;
 use crate::header;
+use crate::icc::Found;
 use crate::limits::Limits;
 use crate::orientation::Orientation;
 use crate::picture::{Layout, Picture};
 use crate::pool::Pool;
-use crate::tone;
+use crate::{tiff, tone, webp};
 
-/// A picture in stored order, and how it wants to be turned. 16-bit and floating-point samples
+/// What a file holds.
+pub struct Decoded<'a> {
+    /// The pixels in stored order.
+    pub picture: Picture,
+    /// How they want to be turned.
+    pub orientation: Orientation,
+    /// Their colour profile, as it was found. The one of a CMYK picture is not looked for: it does
+    /// not fit the colours that picture is decoded to.
+    pub profile: Found<'a>,
+}
+
+/// Reads a picture. 16-bit and floating-point samples
 /// are rounded to 8 bits; palettes and packed bits come out as the colours they stand for.
 ///
 /// # Errors
 /// Truncated, damaged, of a kind the decoder does not know, or over a limit.
-pub fn decode(
-    input: &[u8],
+pub fn decode<'a>(
+    input: &'a [u8],
     format: Format,
     limits: &Limits,
     pool: &mut Pool,
-) -> Result<(Picture, Orientation), ImageError> {
+) -> Result<Decoded<'a>, ImageError> {
     let mut reader = ImageReader::with_format(Cursor::new(input), codec(format));
-    reader.limits(decoder_limits(limits, limits.max_alloc_bytes));
+    let most = match format {
+        Format::Png => png_bytes(input, limits),
+        _ => u64::MAX,
+    };
+    reader.limits(decoder_limits(limits, limits.max_alloc_bytes.min(most)));
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
     header::check(width, height, limits)?;
-    let orientation = decoder.orientation().map_or(Orientation::UPRIGHT, |orientation| {
-        Orientation::from_exif(u16::from(orientation.to_exif()))
-    });
+    let orientation = match format {
+        Format::WebP => webp::orientation(input),
+        _ => decoder.orientation().map_or(Orientation::UPRIGHT, |orientation| {
+            Orientation::from_exif(u16::from(orientation.to_exif()))
+        }),
+    };
+    let profile = profile(input, format, &mut decoder);
     let colours = decoder.color_type();
     let layout = layout(colours)?;
     let mut picture = Picture::new(layout, width, height, pool)?;
@@ -45,23 +66,63 @@ pub fn decode(
     decoder.set_limits(decoder_limits(limits, pool.room())).map_err(failed)?;
     if colours.bytes_per_pixel() as usize == layout.channels() {
         decoder.read_image(picture.plane_mut(0)).map_err(failed)?;
-        return Ok((picture, orientation));
+        return Ok(Decoded { picture, orientation, profile });
     }
     let bytes = usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX);
     let mut wide = pool.take(bytes)?;
     decoder.read_image(&mut wide[..bytes]).map_err(failed)?;
     narrow(&wide[..bytes], colours, picture.plane_mut(0));
     pool.give(wide);
-    Ok((picture, orientation))
+    Ok(Decoded { picture, orientation, profile })
 }
 
-/// Writes a packed picture.
+fn profile<'a>(input: &'a [u8], format: Format, decoder: &mut impl ImageDecoder) -> Found<'a> {
+    match format {
+        Format::WebP => webp::profile(input),
+        Format::Tiff => match decoder.original_color_type() {
+            ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16 => None,
+            _ => tiff::profile(input),
+        },
+        _ => {
+            let held = decoder.icc_profile().ok().flatten().map(|bytes| Ok(Cow::Owned(bytes)));
+            let lost = || Err("it is damaged or far too long".to_owned());
+            held.or_else(|| (format == Format::Png && png_has_profile(input)).then(lost))
+        }
+    }
+}
+
+/// Whether a PNG has a profile before its pixels. The decoder skips one that it cannot inflate,
+/// and does not tell.
+fn png_has_profile(input: &[u8]) -> bool {
+    let mut rest = input.get(8..).unwrap_or_default();
+    while let Some((&[a, b, c, d, ref name @ ..], body)) = rest.split_first_chunk::<8>() {
+        match name {
+            b"iCCP" => return true,
+            b"IDAT" => return false,
+            _ => {}
+        }
+        // The body and its checksum.
+        let length = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_add(4);
+        rest = body.get(length..).unwrap_or_default();
+    }
+    false
+}
+
+/// What the PNG decoder may take for everything but pixels: one row, the other chunks (a buffer
+/// that doubles, and a copy), and a profile, which a few KiB could else inflate to the whole bound.
+fn png_bytes(input: &[u8], limits: &Limits) -> u64 {
+    let known = 8 * u64::from(limits.max_side) + 3 * input.len() as u64;
+    limits.max_profile_bytes.saturating_add(known)
+}
+
+/// Writes a packed picture, with a colour profile if the format has a place for it.
 ///
 /// # Errors
 /// A size the format cannot express, or memory over the bound.
 pub fn encode(
     picture: Picture,
     format: Format,
+    profile: Option<Vec<u8>>,
     pool: &mut Pool,
 ) -> Result<(Vec<u8>, Picture), ImageError> {
     let mut picture = picture.tight(pool)?;
@@ -81,19 +142,28 @@ pub fn encode(
     let mut out = Vec::new();
     match format {
         Format::Png => {
-            PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::Adaptive)
+            let (effort, filter) = (CompressionType::Fast, FilterType::Adaptive);
+            tagged(PngEncoder::new_with_quality(&mut out, effort, filter), profile)
                 .write_image(pixels, width, height, colours)
         }
-        Format::WebP => WebPEncoder::new_lossless(&mut out).encode(pixels, width, height, colours),
+        Format::WebP => tagged(WebPEncoder::new_lossless(&mut out), profile)
+            .write_image(pixels, width, height, colours),
         Format::Gif => GifEncoder::new(&mut out).encode(pixels, width, height, colours),
-        Format::Tiff => {
-            TiffEncoder::new(Cursor::new(&mut out)).write_image(pixels, width, height, colours)
-        }
+        Format::Tiff => tagged(TiffEncoder::new(Cursor::new(&mut out)), profile)
+            .write_image(pixels, width, height, colours),
         Format::Bmp => BmpEncoder::new(&mut out).encode(pixels, width, height, colours),
         Format::Jpeg => return Err(ImageError::codec("JPEG has its own encoder")),
     }
     .map_err(failed)?;
     Ok((out, picture))
+}
+
+fn tagged<E: ImageEncoder>(mut encoder: E, profile: Option<Vec<u8>>) -> E {
+    if let Some(profile) = profile {
+        let set = encoder.set_icc_profile(profile);
+        assert!(set.is_ok(), "an encoder that takes no profile was given one");
+    }
+    encoder
 }
 
 fn decoder_limits(limits: &Limits, bytes: u64) -> image::Limits {

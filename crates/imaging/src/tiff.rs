@@ -1,7 +1,10 @@
 //! The first directory of a TIFF structure (TIFF 6.0 section 2, and BigTIFF): what a TIFF file
-//! declares about its picture, and the shape of every EXIF block.
+//! declares about its picture, its colour profile, and the shape of every EXIF block.
+
+use std::borrow::Cow;
 
 use crate::error::ImageError;
+use crate::icc::Found;
 
 /// Entries looked at; real directories have a few dozen, and the `image` crate wants them sorted.
 const MAX_ENTRIES: u64 = 4096;
@@ -10,6 +13,7 @@ const VALUE_BYTES: u64 = 32;
 
 const IMAGE_WIDTH: u16 = 256;
 const IMAGE_LENGTH: u16 = 257;
+const ICC_PROFILE: u16 = 34_675;
 
 /// A TIFF structure from its byte-order mark on.
 pub struct Block<'a> {
@@ -76,6 +80,16 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// The bytes an entry of that type points to. A few would lie in the entry itself; nobody asks
+    /// for those.
+    fn bytes(&self, entry: Entry) -> Option<&'a [u8]> {
+        if !matches!(entry.kind, 1 | 7) {
+            return None;
+        }
+        let place = if self.big { self.u64(entry.value)? } else { self.u32(entry.value)?.into() };
+        self.bytes.get(usize::try_from(place).ok()?..)?.get(..usize::try_from(entry.count).ok()?)
+    }
+
     fn u16(&self, at: usize) -> Option<u16> {
         let two = self.bytes.get(at..)?.first_chunk().copied()?;
         Some(if self.big_endian { u16::from_be_bytes(two) } else { u16::from_le_bytes(two) })
@@ -122,4 +136,13 @@ pub fn declared_size(file: &[u8], max_bytes: u64) -> Result<(u32, u32), ImageErr
         }
     }
     width.zip(height).ok_or_else(no_header)
+}
+
+/// The colour profile of the picture in a TIFF file. Read here because the decoder takes 32 bytes
+/// for each of it, and under limits gives up where those are more than the pixels are.
+pub fn profile(file: &[u8]) -> Found<'_> {
+    let block = Block::new(file)?;
+    let entry = block.entries().find(|entry| entry.tag == ICC_PROFILE)?;
+    let bytes = block.bytes(entry).map(Cow::Borrowed);
+    Some(bytes.ok_or_else(|| "it does not lie within the file".to_owned()))
 }

@@ -12,7 +12,7 @@ use gristmill_imaging::{
 };
 use image::{DynamicImage, ImageFormat};
 use proptest::prelude::*;
-use support::{Jpeg, encode, jpeg, photo, png, process};
+use support::{Jpeg, encode, jpeg, photo, png, process, profile, tagged, with_orientation};
 
 /// Refuses nothing, but remembers the largest single request: a decoder that trusted a header
 /// would show up here (what libjpeg-turbo asks of C's allocator does not; its sizes are checked
@@ -140,11 +140,41 @@ fn every_cut_of_every_format_gives_an_error_or_a_warned_picture() {
     }
 }
 
+#[test]
+fn a_chunk_that_declares_gigabytes_gets_none() {
+    for name in [b"ICCP", b"EXIF"] {
+        let mut input = tagged(&photo(9, 9).into(), ImageFormat::WebP, &profile(b"RGB ", 140));
+        let first = input.windows(4).position(|four| four == b"ICCP").unwrap();
+        input[first..first + 4].copy_from_slice(b"junk");
+        input.extend([&name[..], &[0xf0, 0xff, 0xff, 0xff], b"more"].concat());
+        let length = (input.len() as u32 - 8).to_le_bytes();
+        input[4..8].copy_from_slice(&length);
+        survives(&input, vec![], None);
+        let warnings = process(&input, &Recipe::default()).unwrap().warnings;
+        assert_eq!(warnings.len(), usize::from(name == b"ICCP"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_png_profile_inflates_no_further_than_its_bound() {
+    let mut zeros = profile(b"RGB ", 64 << 20);
+    zeros[132..].fill(0);
+    let input = tagged(&photo(9, 9).into(), ImageFormat::Png, &zeros);
+    LARGEST.set(0);
+    let out = process(&input, &Recipe::default()).unwrap();
+    assert_eq!(out.warnings.len(), 1);
+    // The decoder doubles its buffer until it is past the bound.
+    assert!(LARGEST.get() < 9 << 20, "{} bytes at once", LARGEST.get());
+}
+
+const SAMPLES: usize = 13;
+
 /// A small valid file of each format, and of some kinds within it.
 fn samples() -> Vec<(Format, Vec<u8>)> {
     let picture = photo(24, 18);
     let image = DynamicImage::from(picture.clone());
     let deep = DynamicImage::from(image.to_rgba16());
+    let tagged = |codec| tagged(&image, codec, &profile(b"RGB ", 140));
     vec![
         (Format::Jpeg, jpeg(&picture)),
         (Format::Jpeg, Jpeg { progressive: true, ..Jpeg::default() }.encode(&picture)),
@@ -155,6 +185,10 @@ fn samples() -> Vec<(Format, Vec<u8>)> {
         (Format::Tiff, encode(&image, ImageFormat::Tiff)),
         (Format::Tiff, encode(&deep, ImageFormat::Tiff)),
         (Format::Bmp, encode(&image, ImageFormat::Bmp)),
+        (Format::Jpeg, tagged(ImageFormat::Jpeg)),
+        (Format::Png, tagged(ImageFormat::Png)),
+        (Format::WebP, tagged(ImageFormat::WebP)),
+        (Format::Tiff, tagged(ImageFormat::Tiff)),
     ]
 }
 
@@ -212,7 +246,7 @@ proptest! {
 
     #[test]
     fn noise_never_panics(
-        which in 0usize..9,
+        which in 0usize..SAMPLES,
         keep in 2usize..40,
         noise in prop::collection::vec(any::<u8>(), 0..400),
     ) {
@@ -223,7 +257,7 @@ proptest! {
 
     #[test]
     fn mutations_never_panic(
-        which in 0usize..9,
+        which in 0usize..SAMPLES,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         end in any::<prop::sample::Index>(),
         cut in any::<bool>(),
@@ -241,7 +275,7 @@ proptest! {
 
     #[test]
     fn any_recipe_is_followed_or_refused(
-        which in 0usize..9,
+        which in 0usize..SAMPLES,
         (width, height) in (1u32..60, 1u32..60),
         orientation in 0u8..10,
         operations in prop::collection::vec(operation(), 0..6),
@@ -250,7 +284,7 @@ proptest! {
         let (source, _) = samples().swap_remove(which);
         let picture = photo(width, height);
         let input = match source {
-            Format::Jpeg => support::with_orientation(&jpeg(&picture), orientation),
+            Format::Jpeg => with_orientation(&jpeg(&picture), orientation),
             _ => png(picture),
         };
         survives(&input, operations, format);

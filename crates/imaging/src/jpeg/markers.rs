@@ -1,8 +1,10 @@
 //! The marker segments of a JPEG up to its first scan (ITU-T T.81, annex B), read without
-//! allocating: size, orientation, whose CMYK it is, where the picture's data begin.
+//! allocating: size, orientation, whose CMYK it is, whether a colour profile is there, where the
+//! picture's data begin.
 
 use crate::error::ImageError;
 use crate::exif;
+use crate::jpeg::profile;
 use crate::orientation::Orientation;
 
 /// What the header says that libjpeg-turbo's own interface does not tell, or tells too late.
@@ -14,6 +16,10 @@ pub struct Markers {
     pub orientation: Orientation,
     /// Whether an Adobe segment is there: its writer's CMYK is inverted.
     pub adobe: bool,
+    /// Whether the picture has four colours, which nobody takes for anything but CMYK.
+    pub four_inks: bool,
+    /// Whether there is a part of a colour profile.
+    pub profile: bool,
     /// Offset of the first scan's entropy-coded data.
     pub scan: usize,
 }
@@ -25,26 +31,33 @@ impl Markers {
     /// [`ImageError::Truncated`] when the data end before the first scan has any.
     /// [`ImageError::Damaged`] when the first scan comes before any frame header.
     pub fn read(data: &[u8]) -> Result<Self, ImageError> {
-        let mut size = None;
+        let mut frame = None;
         let mut orientation = None;
-        let mut adobe = false;
+        let (mut adobe, mut profile) = (false, false);
         let mut at = 2;
         while let Some(segment) = Segment::next(data, at) {
             at = segment.end;
             match segment.marker {
                 // Every frame header but DHT, JPG and DAC, which share the range.
                 0xc0..=0xcf if !matches!(segment.marker, 0xc4 | 0xc8 | 0xcc) => {
-                    size = size.or(frame_size(segment.body));
+                    frame = frame.or(Frame::read(segment.body));
                 }
                 0xe1 => {
                     let exif = segment.body.strip_prefix(b"Exif\0\0").map(exif::orientation);
                     orientation = orientation.or(exif);
                 }
+                0xe2 => profile |= profile::is_part(segment.marker, segment.body),
                 0xee => adobe |= segment.body.starts_with(b"Adobe"),
                 0xda if at < data.len() => {
-                    let size = size.ok_or_else(|| ImageError::damaged("no frame header"))?;
-                    let orientation = orientation.unwrap_or(Orientation::UPRIGHT);
-                    return Ok(Self { size, orientation, adobe, scan: at });
+                    let frame = frame.ok_or_else(|| ImageError::damaged("no frame header"))?;
+                    return Ok(Self {
+                        size: frame.size,
+                        orientation: orientation.unwrap_or(Orientation::UPRIGHT),
+                        adobe,
+                        four_inks: frame.colours == 4,
+                        profile,
+                        scan: at,
+                    });
                 }
                 0xd9 => return Err(ImageError::damaged("it ends without a picture")),
                 _ => {}
@@ -54,22 +67,33 @@ impl Markers {
     }
 }
 
-/// The sides in a frame header; its body begins with the sample precision.
-fn frame_size(body: &[u8]) -> Option<(u32, u32)> {
-    let side =
-        |at: usize| Some(u32::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
-    Some((side(3)?, side(1)?))
+/// A frame header: sample precision, height, width, number of colours.
+struct Frame {
+    size: (u32, u32),
+    colours: u8,
 }
 
-struct Segment<'a> {
-    marker: u8,
-    body: &'a [u8],
-    end: usize,
+impl Frame {
+    fn read(body: &[u8]) -> Option<Self> {
+        let [_, h1, h0, w1, w0, colours, ..] = *body else { return None };
+        let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
+        Some(Self { size: (side(w1, w0), side(h1, h0)), colours })
+    }
+}
+
+/// One marker segment.
+pub struct Segment<'a> {
+    /// The second byte of its marker.
+    pub marker: u8,
+    /// What follows its length.
+    pub body: &'a [u8],
+    /// Where the next one may begin.
+    pub end: usize,
 }
 
 impl<'a> Segment<'a> {
     /// The next segment at or after `at`; bytes before its marker are skipped, as decoders do.
-    fn next(data: &'a [u8], mut at: usize) -> Option<Self> {
+    pub fn next(data: &'a [u8], mut at: usize) -> Option<Self> {
         loop {
             at += data.get(at..)?.iter().position(|&byte| byte == 0xff)?;
             at += data.get(at..)?.iter().position(|&byte| byte != 0xff)?;

@@ -5,7 +5,8 @@
 use std::io::Cursor;
 
 use gristmill_imaging::{Format, ImageError, Limits, Operation, Processed, Recipe, Workspace};
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::codecs::{png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder};
+use image::{DynamicImage, ImageEncoder, ImageFormat, RgbImage};
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 /// Processes with a fresh workspace and default limits.
@@ -105,6 +106,53 @@ pub fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 pub fn with_segment(jpeg: &[u8], marker: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();
     [&jpeg[..2], &[0xff, marker], &length, body, &jpeg[2..]].concat()
+}
+
+/// A profile's header for this kind of colours, and noise up to this length.
+pub fn profile(space: &[u8; 4], length: usize) -> Vec<u8> {
+    let mut state = 7u32;
+    let mut bytes: Vec<u8> = (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect();
+    bytes[..4].copy_from_slice(&(length as u32).to_be_bytes());
+    bytes[16..20].copy_from_slice(space);
+    bytes[36..40].copy_from_slice(b"acsp");
+    bytes
+}
+
+/// The picture with a profile, in a format whose encoder takes one.
+pub fn tagged(picture: &DynamicImage, codec: ImageFormat, profile: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    match codec {
+        ImageFormat::Png => tag(PngEncoder::new(&mut out), picture, profile),
+        ImageFormat::WebP => tag(WebPEncoder::new_lossless(&mut out), picture, profile),
+        ImageFormat::Tiff => tag(TiffEncoder::new(Cursor::new(&mut out)), picture, profile),
+        _ => out = tagged_jpeg(&encode(picture, codec), profile),
+    }
+    out
+}
+
+fn tag<E: ImageEncoder>(mut encoder: E, picture: &DynamicImage, profile: &[u8]) {
+    encoder.set_icc_profile(profile.to_vec()).unwrap();
+    let (width, height, colours) = (picture.width(), picture.height(), picture.color());
+    encoder.write_image(picture.as_bytes(), width, height, colours.into()).unwrap();
+}
+
+/// The JPEG with a profile in as many parts as it needs.
+pub fn tagged_jpeg(jpeg: &[u8], profile: &[u8]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = profile.chunks(65_519).collect();
+    let count = parts.len() as u8;
+    // Each goes to the front.
+    let numbered = (1..=count).zip(parts).rev();
+    numbered.fold(jpeg.to_vec(), |jpeg, (number, part)| with_part(&jpeg, number, count, part))
+}
+
+/// The JPEG with one part of a profile before all others.
+pub fn with_part(jpeg: &[u8], number: u8, count: u8, part: &[u8]) -> Vec<u8> {
+    with_segment(jpeg, 0xe2, &[b"ICC_PROFILE\0", &[number, count][..], part].concat())
 }
 
 /// Peak signal to noise ratio in decibels.
