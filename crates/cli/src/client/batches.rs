@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gristmill_model::api::{Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, Page};
+use gristmill_model::api::{
+    Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, Page,
+};
 use gristmill_model::{BatchId, JobId, Span, limits};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, Response};

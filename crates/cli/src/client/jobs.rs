@@ -14,7 +14,10 @@ impl Client {
     }
 
     pub async fn jobs(&self, filter: &str, limit: usize) -> Result<Vec<Job>> {
-        self.pages("v1/jobs", &[("filter", filter.to_owned())], limit, |job: &Job| job.id.to_string()).await
+        self.pages("v1/jobs", &[("filter", filter.to_owned())], limit, |job: &Job| {
+            job.id.to_string()
+        })
+        .await
     }
 
     pub async fn attempts(&self, job: JobId) -> Result<Vec<Attempt>> {

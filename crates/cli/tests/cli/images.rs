@@ -81,7 +81,9 @@ fn one_at_a_time_and_many_at_once_write_the_same_bytes() {
         file(at, &format!("in/more/{n}.bmp"), &bmp(64 + n, 48, n));
     }
     let mut all = Vec::new();
-    for mode in [&["--sequential"][..], &["--workers", "1"], &["--workers", "3"], &["--workers", "16"]] {
+    for mode in
+        [&["--sequential"][..], &["--workers", "1"], &["--workers", "3"], &["--workers", "16"]]
+    {
         let out = at.join(format!("out-{}", mode.join("")));
         let args = ["--resize", "33x21", "--format", "jpeg", "--rotate", "90"];
         let done = run(gristmill(at).args(["images", "in"]).arg(&out).args(args).args(mode));
@@ -119,7 +121,8 @@ fn a_killed_run_goes_on_where_it_was() {
     for n in 0..300 {
         file(at, &format!("in/{n:03}.jpg"), &picture);
     }
-    let args = ["images", "in", "out", "--resize", "700x700", "--filter", "lanczos3", "--workers", "2"];
+    let args =
+        ["images", "in", "out", "--resize", "700x700", "--filter", "lanczos3", "--workers", "2"];
     let count = || results(&at.join("out")).keys().filter(|name| !name.contains(".part")).count();
     for (kill, enough) in [(libc::SIGKILL, 10), (libc::SIGKILL, 40), (libc::SIGINT, 80)] {
         let mut child = gristmill(at)
@@ -178,7 +181,9 @@ fn mistakes_are_told_before_anything_is_done() {
     images(at, &["--report", "report.xml"]).with_code(2).says(&["hint: ", ".csv"]);
     images(at, &["--include", "*.nef"]).with_code(3).says(&["no pictures", "--include"]);
     images(at, &["--workers", "2", "--sequential"]).with_code(2);
-    run(gristmill(at).args(["images", "nowhere", "out"])).with_code(3).says(&["nowhere", "no such"]);
+    run(gristmill(at).args(["images", "nowhere", "out"]))
+        .with_code(3)
+        .says(&["nowhere", "no such"]);
     run(gristmill(at).args(["images", "in", "in"])).with_code(2).says(&["both SRC and DST"]);
 }
 

@@ -119,7 +119,10 @@ impl Mill {
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
         let told: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| {
-            panic!("no start line: {}", std::fs::read_to_string(folder.path().join("serve.err")).unwrap())
+            panic!(
+                "no start line: {}",
+                std::fs::read_to_string(folder.path().join("serve.err")).unwrap()
+            )
         });
         let url = told["url"].as_str().unwrap().to_owned();
         Mill { folder, url, server, _said: said, worker: None }

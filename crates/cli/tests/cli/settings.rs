@@ -26,7 +26,8 @@ fn flags_go_before_environment_before_file_before_default() {
 fn a_token_is_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = gristmill(folder.path());
-    let done = run(command.env("GRISTMILL_TOKEN", "gm_secret").args(["config", "show"])).with_code(0);
+    let done =
+        run(command.env("GRISTMILL_TOKEN", "gm_secret").args(["config", "show"])).with_code(0);
     assert!(done.out.contains("(hidden)") && !done.out.contains("gm_secret"), "{}", done.out);
 }
 
@@ -42,7 +43,9 @@ fn mistakes_are_told_with_the_way_out() {
     told("[work]\ncpus = \"many\"").says(&["work.cpus", "a whole number"]);
     told("server = ").says(&["c.toml is not TOML", "line 1"]);
     run(gristmill(at).args(["--config", "gone.toml", "jobs"])).with_code(2).says(&["gone.toml"]);
-    run(gristmill(at).env("GRISTMILL_WORK_CPUS", "0").arg("jobs")).with_code(2).says(&["WORK_CPUS"]);
+    run(gristmill(at).env("GRISTMILL_WORK_CPUS", "0").arg("jobs"))
+        .with_code(2)
+        .says(&["WORK_CPUS"]);
     run(gristmill(at).args(["jbos"])).with_code(2).says(&["jobs"]);
 }
 
@@ -54,8 +57,23 @@ fn completions_and_help_are_there_for_every_verb() {
         assert!(done.out.contains("submit") && done.out.contains("explain"), "{shell}");
     }
     let help = run(gristmill(folder.path()).arg("--help")).with_code(0).out;
-    for verb in ["images", "serve", "work", "submit", "jobs", "batch", "logs", "cancel", "retry",
-        "explain", "workers", "doctor", "config", "completions", "bench"] {
+    for verb in [
+        "images",
+        "serve",
+        "work",
+        "submit",
+        "jobs",
+        "batch",
+        "logs",
+        "cancel",
+        "retry",
+        "explain",
+        "workers",
+        "doctor",
+        "config",
+        "completions",
+        "bench",
+    ] {
         assert!(help.contains(verb), "{verb}");
         let args: &[&str] = &[verb, "--help"];
         run(gristmill(folder.path()).args(args)).with_code(0);

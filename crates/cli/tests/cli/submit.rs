@@ -1,0 +1,118 @@
+//! `gristmill submit`: inputs of every kind, results in order, mistakes told at once.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::mill::{Mill, finish};
+
+#[test]
+fn results_come_in_the_order_of_the_inputs() {
+    let mill = Mill::new();
+    mill.file("a.bin", b"aa");
+    mill.file("b.bin", b"bb");
+    let args = ["submit", "--wait", "--", "sha256sum", "{input}", ":::", "a.bin", "b.bin"];
+    let done = mill.run(&args).with_code(0);
+    let names: Vec<&str> = done.out.lines().map(|line| line.rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, ["a.bin", "b.bin"]);
+    assert!(
+        done.out.starts_with("961b6dd3ede3cb8ecbaacbd68de040cd78eb2ed5889130cceb4c49268ea4d506")
+    );
+
+    // The first takes longest: what is done is held back until its turn has come.
+    let sleep = "sleep \"$0\"; echo \"$0\"";
+    let args = ["submit", "--wait", "--", "sh", "-c", sleep, "{input}", ":::", "0.5", "0", "0.1"];
+    assert_eq!(mill.run(&args).with_code(0).out, "0.5\n0\n0.1\n");
+}
+
+#[test]
+fn files_travel_as_bytes_when_asked_and_come_home() {
+    let mill = Mill::new();
+    mill.file("deep/a.txt", b"grain");
+    let args = ["submit", "--wait", "--upload", "-o", "home", "--", "cp", "{input}", "{output}"];
+    let done = mill.run(&[&args[..], &[":::", "deep/a.txt"]].concat()).with_code(0);
+    let came = std::fs::read(mill.path().join(done.out.trim())).unwrap();
+    assert_eq!(came, b"grain");
+
+    let args = ["submit", "--wait", "--output", "made/{stem}-{index}.out", "--", "cp", "{input}"];
+    let done = mill.run(&[&args[..], &["{output}", ":::", "deep/a.txt"]].concat()).with_code(0);
+    assert!(done.out.trim().ends_with("made/a-0.out"), "{}", done.out);
+    assert_eq!(std::fs::read(mill.path().join("made/a-0.out")).unwrap(), b"grain");
+
+    let text =
+        mill.run(&["submit", "--wait", "--text", "--", "echo", "{input}", ":::", "deep/a.txt"]);
+    assert_eq!(text.with_code(0).out, "deep/a.txt\n");
+}
+
+#[test]
+fn lines_values_and_lists_are_inputs() {
+    let mill = Mill::new();
+    mill.file("list.json", br#"["one", {"two": 2}]"#);
+    mill.file("values.ndjson", b"{\"a\":[1]}\n\n\"text\"\n");
+    let echo = ["--", "echo", "{input}"];
+    let run = |source: &[&str]| {
+        mill.run(&[&["submit", "--wait"], source, &echo].concat()).with_code(0).out
+    };
+    assert_eq!(run(&["--json-list", "list.json"]), "one\n{\"two\":2}\n");
+    assert_eq!(run(&["--ndjson", "values.ndjson"]), "{\"a\":[1]}\ntext\n");
+
+    let mut command =
+        mill.command(&["submit", "--wait", "--json", "--lines", "-", "--", "echo", "{input}"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for n in 0..500 {
+        writeln!(stdin, "line {n}").unwrap();
+    }
+    drop(stdin);
+    let done = finish(child).with_code(0);
+    let results: Vec<String> = done
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|job| job["result"]["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(results, (0..500).map(|n| format!("line {n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn failures_are_told_and_retries_are_made() {
+    let mill = Mill::new();
+    let done = mill.run(&["submit", "--wait", "--", "sh", "-c", "exit 7"]).with_code(1);
+    done.says(&["failed", "status 7", "1 of 1 job failed"]);
+    let policy = ["--retries", "2", "--backoff", "1ms", "--retry-on", "failed"];
+    let tries = "echo x >> tries; test $(wc -l < tries) -ge 3 && echo third"
+        .replace("tries", mill.path().join("tries").to_str().unwrap());
+    let words = ["--", "sh", "-c", &tries];
+    let done = mill.run(&[&["submit", "--wait"], &policy[..], &words].concat()).with_code(0);
+    assert_eq!(done.out, "third\n");
+    let done = mill.run(&["submit", "--wait", "--timeout", "200ms", "--", "sleep", "60"]);
+    done.with_code(1).says(&["failed"]);
+}
+
+#[test]
+fn the_command_line_is_judged_before_anything_is_sent() {
+    let mill = Mill::server();
+    mill.run(&["submit"]).with_code(2).says(&["nothing to run", "hint: "]);
+    mill.run(&["submit", "--", "cat", "{input}"]).with_code(2).says(&["no inputs", ":::"]);
+    mill.run(&["submit", "--", "cat", "{inptu}"]).with_code(3).says(&["{inptu}", "{input}"]);
+    mill.run(&["submit", "--", "echo", ":::"]).with_code(2).says(&["followed by nothing"]);
+    mill.run(&["submit", "--lines", "gone", "--", "echo", "{input}"]).with_code(3).says(&["gone"]);
+    mill.file("bad.ndjson", b"1\n{\n");
+    let done = mill.run(&["submit", "--ndjson", "bad.ndjson", "--", "echo", "{input}"]);
+    done.with_code(3).says(&["line 2 of bad.ndjson is not JSON"]);
+    let jobs = mill.run(&["jobs", "--state", "queued,running", "--json"]).with_code(0);
+    assert_eq!(jobs.out, "", "nothing of it is left in the queue");
+}
+
+#[test]
+fn one_key_makes_one_batch() {
+    let mill = Mill::server();
+    let args = ["submit", "--key", "once", "--label", "user=ada", "--", "true"];
+    let first = mill.run(&args).with_code(0);
+    let second = mill.run(&args).with_code(0);
+    assert_eq!(first.out, second.out);
+    second.says(&["known by its key"]);
+    let done = mill.run(&["jobs", "--filter", "label.user=ada", "--json"]).with_code(0);
+    assert_eq!(done.out.lines().count(), 1);
+    mill.run(&["submit", "--key", "once", "--", "false"]).with_code(5).says(&["once"]);
+}
