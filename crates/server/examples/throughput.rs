@@ -19,6 +19,8 @@ use gristmill_model::payload::Payload;
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{Ended, FromWorker, Hello, PROTOCOL, ToWorker};
 use gristmill_server::{Config, Durability, Listen, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -103,13 +105,22 @@ async fn singles(base: &str, jobs: usize) -> Result<()> {
     let clients = (0..CLIENTS).map(|_| {
         let (next, base) = (Arc::clone(&next), base.to_owned());
         tokio::spawn(async move {
-            let client = reqwest::Client::new();
+            let mut socket = TcpStream::connect(&base).await?;
+            socket.set_nodelay(true)?;
+            let length = HEAD.len();
+            let request = format!(
+                "POST /v1/jobs HTTP/1.1\r\nHost: {base}\r\nContent-Length: {length}\r\n\r\n{HEAD}"
+            );
+            let mut answer = vec![0; 4096];
             while next.fetch_add(1, Ordering::Relaxed) < jobs {
-                let request = client.post(format!("http://{base}/v1/jobs"));
-                let request = request.header("content-type", "application/json").body(HEAD);
-                request.send().await?.error_for_status()?.bytes().await?;
+                socket.write_all(request.as_bytes()).await?;
+                // An answer is one small write, so it is read in one piece.
+                let read = socket.read(&mut answer).await?;
+                if !answer[..read].starts_with(b"HTTP/1.1 202") {
+                    return Err(String::from_utf8_lossy(&answer[..read]).into());
+                }
             }
-            Ok::<_, reqwest::Error>(())
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
         })
     });
     for client in futures::future::join_all(clients).await {

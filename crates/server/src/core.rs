@@ -15,6 +15,9 @@ mod recovery;
 mod round;
 mod waiters;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
