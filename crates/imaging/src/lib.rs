@@ -33,6 +33,7 @@
 //! the picture is small, and a large JPEG that is first of all shrunk is decoded at 1/2, 1/4 or
 //! 1/8 of its size.
 
+mod damage;
 mod error;
 mod exif;
 mod format;

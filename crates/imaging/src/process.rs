@@ -163,7 +163,7 @@ fn open_raster(
 ) -> Result<Source, ImageError> {
     let pool = &mut workspace.pool;
     let raster::Decoded { mut picture, orientation, profile } =
-        raster::decode(input, source_format, limits, pool)?;
+        raster::decode(input, source_format, limits, pool, warnings)?;
     let profile = Profile::read(profile, limits, warnings);
     let stored = (picture.width(), picture.height());
     let plan = Plan::new(stored, orientation, &recipe.operations, limits)?;

@@ -11,6 +11,7 @@ use image::codecs::webp::WebPEncoder;
 use image::error::{ImageError as CodecError, ImageFormatHint};
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader};
 
+use crate::damage::{self, LEAST_SHARE};
 use crate::error::ImageError;
 use crate::format::Format;
 use crate::header;
@@ -32,8 +33,9 @@ pub struct Decoded<'a> {
     pub profile: Found<'a>,
 }
 
-/// Reads a picture. 16-bit and floating-point samples
-/// are rounded to 8 bits; palettes and packed bits come out as the colours they stand for.
+/// Reads a picture. 16-bit and floating-point samples are rounded to 8 bits; palettes and packed
+/// bits come out as the colours they stand for. A PNG that breaks off is a picture, with a warning,
+/// if at least a tenth of its rows came out of the data; the missing rest is transparent, or gray.
 ///
 /// # Errors
 /// Truncated, damaged, of a kind the decoder does not know, or over a limit.
@@ -42,14 +44,9 @@ pub fn decode<'a>(
     format: Format,
     limits: &Limits,
     pool: &mut Pool,
+    warnings: &mut Vec<String>,
 ) -> Result<Decoded<'a>, ImageError> {
-    let mut reader = ImageReader::with_format(Cursor::new(input), codec(format));
-    let most = match format {
-        Format::Png => png_bytes(input, limits),
-        _ => u64::MAX,
-    };
-    reader.limits(decoder_limits(limits, limits.max_alloc_bytes.min(most)));
-    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let mut decoder = decoder(input, format, limits)?;
     let (width, height) = decoder.dimensions();
     header::check(width, height, limits)?;
     let orientation = match format {
@@ -65,7 +62,9 @@ pub fn decode<'a>(
     // What the decoder holds for itself comes on top of the picture.
     decoder.set_limits(decoder_limits(limits, pool.room())).map_err(failed)?;
     if colours.bytes_per_pixel() as usize == layout.channels() {
-        decoder.read_image(picture.plane_mut(0)).map_err(failed)?;
+        if let Err(error) = decoder.read_image(picture.plane_mut(0)).map_err(failed) {
+            warnings.push(rescue(input, format, limits, error, &mut picture)?);
+        }
         return Ok(Decoded { picture, orientation, profile });
     }
     let bytes = usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX);
@@ -74,6 +73,55 @@ pub fn decode<'a>(
     narrow(&wide[..bytes], colours, picture.plane_mut(0));
     pool.give(wide);
     Ok(Decoded { picture, orientation, profile })
+}
+
+fn decoder<'a>(
+    input: &'a [u8],
+    format: Format,
+    limits: &Limits,
+) -> Result<impl ImageDecoder + 'a, ImageError> {
+    let mut reader = ImageReader::with_format(Cursor::new(input), codec(format));
+    let most = match format {
+        Format::Png => png_bytes(input, limits),
+        _ => u64::MAX,
+    };
+    reader.limits(decoder_limits(limits, limits.max_alloc_bytes.min(most)));
+    reader.into_decoder().map_err(failed)
+}
+
+/// Makes what there is of a PNG that could not be read to its end, and gives the warning for it.
+/// Any other failure stays what it is: an interlaced PNG has holes until its last pass, and other
+/// formats' decoders do not promise what they leave behind.
+fn rescue(
+    input: &[u8],
+    format: Format,
+    limits: &Limits,
+    error: ImageError,
+    picture: &mut Picture,
+) -> Result<String, ImageError> {
+    /// Offset of the interlace method in the header chunk.
+    const INTERLACE: usize = 28;
+    let end = match &error {
+        ImageError::Truncated { .. } => "end early".to_owned(),
+        ImageError::Damaged { what } => format!("are damaged ({what})"),
+        _ => return Err(error),
+    };
+    if format != Format::Png || input.get(INTERLACE) != Some(&0) {
+        return Err(error);
+    }
+    damage::wipe(picture);
+    let _ = decoder(input, format, limits)?.read_image(picture.plane_mut(0));
+    let (share, missing) = (damage::decoded_share(picture), damage::missing_rows(picture));
+    if share < LEAST_SHARE {
+        return Err(error);
+    }
+    if matches!(picture.layout, Layout::GrayAlpha | Layout::Rgba) {
+        let bytes = missing * picture.width() as usize * picture.layout.channels();
+        let pixels = picture.plane_mut(0);
+        let start = pixels.len() - bytes;
+        pixels[start..].fill(0);
+    }
+    Ok(format!("the PNG data {end}; {} % of the rows decoded", (share * 100.0).floor()))
 }
 
 fn profile<'a>(input: &'a [u8], format: Format, decoder: &mut impl ImageDecoder) -> Found<'a> {

@@ -2,7 +2,9 @@
 
 mod support;
 
-use gristmill_imaging::{Format, Operation, Recipe, Size};
+use gristmill_imaging::{
+    Format, Limits, Operation, Recipe, Size, Workspace, process as process_in,
+};
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 use support::{done, encode, open, photo, png, process, psnr};
 
@@ -148,4 +150,40 @@ fn palettes_and_single_bits_come_out_as_their_colours() {
     assert_eq!(flat.into_raw(), [255, 0, 0, 255, 255, 255, 0, 0, 255]);
     let bits = small_png(1, 0, &[], &[0b1010_0000], 4);
     assert_eq!(open(&done(&bits, &[], Format::Png).bytes).to_luma8().into_raw(), [255, 0, 255, 0]);
+}
+
+#[test]
+fn a_png_that_breaks_off_is_a_picture_down_to_there() {
+    let whole = DynamicImage::from(photo(200, 150));
+    for picture in [whole.clone(), whole.to_luma8().into(), whole.to_rgba8().into()] {
+        let input = png(picture.clone());
+        let mut damaged = input.clone();
+        let middle = input.len() / 2;
+        damaged[middle..middle + 30].fill(0x55);
+        for broken in [&input[..middle], &input[..input.len() - 20], &damaged] {
+            let fresh = done(broken, &[], Format::Png);
+            assert_eq!(fresh.warnings.len(), 1);
+            let out = open(&fresh.bytes);
+            assert_eq!(out.color(), picture.color());
+            let upper = |image: &DynamicImage| image.crop_imm(0, 0, 200, 50).into_bytes();
+            assert_eq!(upper(&out), upper(&picture), "{:?}", fresh.warnings);
+            // No trace of what the workspace did before.
+            let mut workspace = Workspace::new();
+            let recipe = Recipe { format: Some(Format::Png), ..Recipe::default() };
+            for input in [&png(photo(300, 200)), broken] {
+                let out = process_in(&mut workspace, input, &recipe, &Limits::default()).unwrap();
+                assert!(out.warnings.is_empty() || out == fresh);
+            }
+        }
+        let error = process(&input[..input.len() / 20], &Recipe::default()).unwrap_err();
+        assert_eq!(error.code(), "image_truncated");
+    }
+}
+
+#[test]
+fn what_is_missing_of_a_transparent_png_is_transparent() {
+    let input = png(DynamicImage::from(photo(200, 150)).to_rgba8());
+    let out = done(&input[..input.len() / 2], &[], Format::Png);
+    assert!(out.warnings[0].starts_with("the PNG data end early; "), "{:?}", out.warnings);
+    assert_eq!(open(&out.bytes).to_rgba8().get_pixel(7, 149).0, [0; 4]);
 }

@@ -1,5 +1,6 @@
 //! Decoding a JPEG: in which form, at which size, and what to make of damaged data.
 
+use crate::damage::{self, LEAST_SHARE};
 use crate::error::ImageError;
 use crate::jpeg::Decompressor;
 use crate::jpeg::markers::Markers;
@@ -9,12 +10,6 @@ use crate::picture::{Layout, Picture};
 use crate::plan::{Plan, Step};
 use crate::pool::Pool;
 use crate::tone;
-
-/// What libjpeg leaves where data are missing, in every colour: zero coefficients, level-shifted.
-const FILL: u8 = 128;
-
-/// The least share of rows that must have been decoded for a damaged JPEG to count as a picture.
-const LEAST_SHARE: f64 = 0.1;
 
 /// Decodes for a plan, and fits the plan to what was decoded: a picture that was shrunk by the
 /// decoder has a smaller window to resize. `planar` says that the output can take planes.
@@ -89,13 +84,9 @@ fn fill_from(
 ) -> Result<(), ImageError> {
     let megabytes = u32::try_from(pool.room() >> 20).unwrap_or(u32::MAX);
     let Err(complaint) = opened.decode(picture, shrink, megabytes) else { return Ok(()) };
-    // The rows that were not reached hold an earlier image. Only damaged files pay for doing it
-    // again on a clean sheet.
-    for index in 0..picture.planes().len() {
-        picture.plane_mut(index).fill(FILL);
-    }
+    damage::wipe(picture);
     let _ = opened.decode(picture, shrink, megabytes);
-    let share = decoded_share(picture);
+    let share = damage::decoded_share(picture);
     // An image's end marker may be followed by anything, and its thumbnail has one too.
     let whole = data[markers.scan..].windows(2).any(|pair| pair == [0xff, 0xd9]);
     judge(&complaint, share, whole).map(|warning| warnings.push(warning))
@@ -118,12 +109,4 @@ fn judge(complaint: &Complaint, share: f64, whole: bool) -> Result<String, Image
         true => format!("the JPEG data are damaged ({message}); {percent} % of the rows decoded"),
         false => format!("the JPEG data end early; {percent} % of the rows decoded"),
     })
-}
-
-/// The share of rows above the gray that stands for missing data.
-fn decoded_share(picture: &Picture) -> f64 {
-    let width = picture.planes[0].full.0 as usize * picture.layout.channels();
-    let rows = picture.plane(0).chunks_exact(width).take(picture.height() as usize);
-    let missing = rows.rev().take_while(|row| row.iter().all(|&sample| sample == FILL)).count();
-    1.0 - missing as f64 / f64::from(picture.height())
 }
