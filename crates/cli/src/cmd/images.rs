@@ -117,13 +117,15 @@ async fn open(context: &Context, args: &Args, results: &Path, recipe: &Recipe) -
         let token = args.token.as_deref().or_else(|| context.settings.text("token"));
         let client = crate::client::Client::new(server, token)?;
         let shared = args.shared_disk || (client.is_loopback() && !args.upload);
-        return remote::Remote::open(client, stage, shared, &args.src).await.map(Mill::Remote);
+        return remote::Remote::open(client, stage, shared, &args.src)
+            .await
+            .map(|mill| Mill::Remote(Box::new(mill)));
     }
     let settled = args.workers.or_else(|| context.settings.count("images.workers"));
     let workers = if args.sequential { 1 } else { settled.unwrap_or_else(all_cores) };
     local::Local::open(&results.join(".gristmill"), stage, workers, args.force)
         .await
-        .map(Mill::Local)
+        .map(|mill| Mill::Local(Box::new(mill)))
 }
 
 /// As many as this process may use.

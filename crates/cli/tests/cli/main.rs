@@ -1,6 +1,9 @@
 //! The binary as people use it: real processes, real files; exit code, standard output and standard
 //! error are what is looked at.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod benches;
 mod images;
 mod images_by_workers;
 mod jobs;

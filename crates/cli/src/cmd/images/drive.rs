@@ -57,7 +57,7 @@ impl<'a> Drive<'a> {
     /// Until every picture is settled, or somebody interrupts.
     pub async fn run(&mut self, mill: &mut Mill) -> Result<()> {
         let mut silent = 0;
-        while !self.interrupt.is_asked() && !(self.waiting.is_empty() && self.out.is_empty()) {
+        while self.has_more() && !self.interrupt.is_asked() {
             if self.out.len() <= WINDOW - PIECE && !self.waiting.is_empty() {
                 self.submit_piece(mill).await?;
                 continue;
@@ -82,16 +82,19 @@ impl<'a> Drive<'a> {
 
     /// A job that was out has ended.
     pub fn ended(&mut self, job: JobId, end: End) {
-        if let Some(index) = self.out.remove(&job) {
-            if let Some(line) = self.tally.ended(index, end) {
-                self.progress.say(&line);
-            }
+        let index = self.out.remove(&job);
+        if let Some(line) = index.and_then(|index| self.tally.ended(index, end)) {
+            self.progress.say(&line);
         }
     }
 
-    /// Whether nothing is out.
-    pub fn is_quiet(&self) -> bool {
-        self.out.is_empty()
+    /// The jobs that are out.
+    pub fn out(&self) -> Vec<JobId> {
+        self.out.keys().copied().collect()
+    }
+
+    fn has_more(&self) -> bool {
+        !self.waiting.is_empty() || !self.out.is_empty()
     }
 
     pub fn finish(&self) {
@@ -162,11 +165,7 @@ impl<'a> Drive<'a> {
     }
 
     async fn look_again(&mut self, mill: &mut Mill) -> Result<()> {
-        let out: Vec<JobId> = self.out.keys().copied().collect();
-        if out.is_empty() {
-            return Ok(());
-        }
-        for job in mill.look(&out).await? {
+        for job in mill.look(&self.out()).await? {
             let (id, state) = (job.id, job.state);
             let Some(&index) = self.out.get(&id) else { continue };
             if state.is_final() {

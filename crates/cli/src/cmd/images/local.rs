@@ -132,19 +132,13 @@ impl Local {
             let close = Command::Append { batch, jobs: Vec::new(), close: true };
             self.handle.request(Actor::Local, close).await?;
         }
-        while !drive.is_quiet() {
-            tokio::select! {
-                // What was told before the worker left comes first.
-                biased;
-                news = self.feed.next() => match news.map_err(records::unreadable)? {
-                    Some(event) => if let (Some(job), Some(end)) = (event.job, End::told(&event)) {
-                        if event.state.is_some_and(|state| state.is_final()) {
-                            drive.ended(job, end);
-                        }
-                    },
-                    None => break,
-                },
-                _ = &mut self.worker => break,
+        // It leaves when all that it did is recorded. A second Ctrl-C ends the process.
+        if !self.worker.is_finished() {
+            let _ = (&mut self.worker).await;
+        }
+        for job in self.look(&drive.out()).await? {
+            if job.state.is_final() {
+                drive.ended(job.id, End::of(job));
             }
         }
         let Local { server, handle, feed, .. } = self;

@@ -16,8 +16,8 @@ use crate::error::Result;
 
 /// Either way of getting the work done.
 pub enum Mill {
-    Local(Local),
-    Remote(Remote),
+    Local(Box<Local>),
+    Remote(Box<Remote>),
 }
 
 /// What a mill says.

@@ -123,7 +123,7 @@ fn settle<T: Copy + Send + Sync + 'static>(
             let all = steps.iter().enumerate();
             all.filter(|(_, (_, step))| matches!(step, Operation::Resize { .. }))
         };
-        let before = resizes().filter(|(_, (place, _))| *place < at).last();
+        let before = resizes().rfind(|(_, (place, _))| *place < at);
         let Some((index, _)) = before.or_else(|| resizes().next()) else {
             return Err(Error::usage(format!(
                 "--{name} says how to resize, and nothing is resized"
