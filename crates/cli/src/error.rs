@@ -1,6 +1,6 @@
 //! How a command ends badly: one sentence, the way out, and an exit code.
 //!
-//! The table of exit codes is `gristmill_model::problem::exit`, shown in docs/reference/exit-codes.md.
+//! The table of exit codes is `model::problem::exit`, shown in docs/reference/exit-codes.md.
 
 use std::fmt;
 use std::path::Path;
