@@ -34,7 +34,7 @@ fn succeeded(job: JobId) -> Explanation {
     Explanation {
         job,
         state: JobState::Succeeded,
-        summary: "it has succeeded".into(),
+        summary: "its result is committed".into(),
         since: None,
         ahead: None,
         workers: Vec::new(),
@@ -69,7 +69,7 @@ fn summary(
             format!("after {} failure(s) it pauses until {at}", job.failures)
         }
         JobState::Failed => "it has failed for good: see its last attempt, or retry it".into(),
-        JobState::Cancelled => "somebody cancelled it".into(),
+        JobState::Cancelled => "somebody asked for it to stop".into(),
         other => format!("it is {other}"),
     }
 }

@@ -79,11 +79,10 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: &Args, recipe: Recipe) -> Result<u8> {
-    if let Some(report) = &args.report {
-        report::check(report)?;
-    }
     let choice = walk::Choice::new(&args.include, &args.exclude)?;
     let results = results_folder(&args.src, &args.dst)?;
+    // Judged after DST was made, for that is where most people want it.
+    args.report.as_deref().map_or(Ok(()), report::check)?;
     let found = walk::walk(&args.src, &results, &choice)?;
     let images = plan::plan(found.sources, &results, &recipe, &scope(args, &results))?;
     if images.is_empty() && found.unreadable.is_empty() {
