@@ -177,7 +177,7 @@ impl std::fmt::Display for Summary {
             )?;
         }
         if self.with_warnings > 0 {
-            write!(f, "\n{} made from damaged data", counted(self.with_warnings, "picture"))?;
+            write!(f, "\n{} made with a warning", counted(self.with_warnings, "picture"))?;
         }
         if self.passed_over > 0 {
             write!(f, "\n{} passed over", counted(self.passed_over, "other file"))?;
