@@ -1,10 +1,11 @@
-//! One worker's link, whatever carries it: the WebSocket of `http::link`, or a pair of queues in this
-//! process. Frames come in, gathered as they arrive, and go to the core loop many at once; what the
-//! worker is told goes from the core loop straight into its queue.
+//! One worker's link, whatever carries it: the WebSocket of `http::link`, or a pair of queues in
+//! this process. Frames come in, gathered as they arrive, and go to the core loop many at once;
+//! what the worker is told goes from the core loop straight into its queue.
 //!
 //! Captured output never passes the core loop. It is kept before what the worker said after it is
 //! handed on, so whoever hears that an attempt ended can read all that it printed.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -92,10 +93,11 @@ async fn listen(
     lease: Duration,
 ) {
     let mut said = said.ready_chunks(limits::FRAMES_PER_TURN);
+    let mut leased = Leased::default();
     loop {
         match timeout(lease, said.next()).await {
             Ok(Some(frames)) => {
-                let frames = keep_output(handle, frames).await;
+                let frames = keep_output(handle, &mut leased, frames).await;
                 if !frames.is_empty() {
                     handle.send(Message::Heard { connection, frames }).await;
                 }
@@ -109,8 +111,35 @@ async fn listen(
     }
 }
 
+/// Attempts whose output was kept already, so that the tables are asked once for each.
+#[derive(Default)]
+struct Leased(BTreeSet<(JobId, AttemptId)>);
+
+impl Leased {
+    /// Whether such an attempt was ever leased: a worker must not fill the disk with the output of
+    /// attempts that it invents. One that was taken over meanwhile may still be heard.
+    async fn knows(&mut self, handle: &Handle, job: JobId, attempt: AttemptId) -> bool {
+        if self.0.contains(&(job, attempt)) {
+            return true;
+        }
+        let found = handle.read().ask(move |tables| tables.attempt(attempt)).await;
+        let knows = matches!(found, Ok(Some(found)) if found.job == job);
+        if knows {
+            if self.0.len() >= limits::HELD_PER_WORKER {
+                self.0.clear();
+            }
+            self.0.insert((job, attempt));
+        }
+        knows
+    }
+}
+
 /// Keeps the captured output among the frames and returns the others.
-async fn keep_output(handle: &Handle, frames: Vec<FromWorker>) -> Vec<FromWorker> {
+async fn keep_output(
+    handle: &Handle,
+    leased: &mut Leased,
+    frames: Vec<FromWorker>,
+) -> Vec<FromWorker> {
     if !frames.iter().any(|frame| matches!(frame, FromWorker::Log { .. })) {
         return frames;
     }
@@ -128,6 +157,10 @@ async fn keep_output(handle: &Handle, frames: Vec<FromWorker>) -> Vec<FromWorker
         }
     }
     for ((job, attempt), pieces) in output {
+        if !leased.knows(handle, job, attempt).await {
+            tracing::warn!(%job, %attempt, "output of an attempt that was never leased is dropped");
+            continue;
+        }
         if let Err(error) = handle.logs().append(job, attempt, pieces).await {
             tracing::warn!(%job, %attempt, %error, "captured output is lost");
         }

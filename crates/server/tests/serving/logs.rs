@@ -33,6 +33,27 @@ async fn output_is_whole_when_the_end_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn output_of_an_attempt_that_was_never_leased_is_dropped() {
+    let world = World::start().await;
+    let mut worker = world.worker().await;
+    world.post("/v1/batches", batch(&["a"])).await.ok(202);
+    let run = worker.run().await.remove(0);
+    let mut invented = run.clone();
+    invented.attempt.0 += 1_000;
+    worker.say(log(&invented, Stream::Stdout, "made up\n")).await;
+    invented = Assignment { attempt: run.attempt, ..invented };
+    invented.job.0 += 1_000;
+    worker.say(log(&invented, Stream::Stdout, "made up too\n")).await;
+    worker.say(log(&run, Stream::Stdout, "true\n")).await;
+    worker.succeed(&[run.attempt]).await;
+    world.get("/v1/jobs/j1?wait=30s").await.ok(200);
+    assert_eq!(world.get("/v1/jobs/j1/logs").await.ok(200).text, "true\n");
+    let files = std::fs::read_dir(world.config().data.join("logs/0")).unwrap().count();
+    assert_eq!(files, 1, "nothing was written for the others");
+    assert!(!world.config().data.join("logs/1").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_follower_hears_every_attempt_until_the_job_is_final() {
     let world = World::start().await;
     let mut worker = world.worker().await;
