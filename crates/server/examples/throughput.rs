@@ -25,7 +25,10 @@ use tokio_tungstenite::tungstenite::Message;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const HEAD: &str = r#"{"stages":[{"name":"only","resources":{"cpus":0},"handler":{"command":{"argv":["true"]}}}]}"#;
+const HEAD: &str = concat!(
+    r#"{"stages":[{"name":"only","resources":{"cpus":0},"#,
+    r#""handler":{"command":{"argv":["true"]}}}]}"#
+);
 const CLIENTS: usize = 64;
 
 #[tokio::main]

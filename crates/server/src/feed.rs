@@ -116,8 +116,8 @@ impl Feed {
         }
     }
 
-    /// Writes one line an event into the process's own log, where that is wanted, for as long as the
-    /// server runs. Needs a tokio runtime to run in.
+    /// Writes one line an event into the process's own log, where that is wanted, for as long as
+    /// the server runs. Needs a tokio runtime to run in.
     pub(crate) fn trace(&self) {
         let wanted = tracing::enabled!(tracing::Level::DEBUG);
         if let (true, Ok(runtime)) = (wanted, tokio::runtime::Handle::try_current()) {

@@ -1,5 +1,6 @@
-//! The HTTP API under `/v1`, the worker link, the status page. One file a resource; each handler turns
-//! a request into a command or a question and the answer into JSON. No rule about jobs lives here.
+//! The HTTP API under `/v1`, the worker link, the status page. One file a resource; each handler
+//! turns a request into a command or a question and the answer into JSON. No rule about jobs lives
+//! here.
 //!
 //! Every error, axum's own included, leaves as problem+json with a stable code.
 
@@ -127,7 +128,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::retry))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::show))
-        .routes(routes!(logs::show))
+        .routes(routes!(logs::output))
         .routes(routes!(workers::list))
         .routes(routes!(workers::show))
         .routes(routes!(workers::drain))

@@ -1,8 +1,8 @@
 //! The only owner of an engine: core loop, stores, sessions and HTTP.
 //!
 //! A [`Server`] is opened on a data folder and may then [`listen`](Server::listen) on an address.
-//! Without doing so it serves whoever holds a [`Handle`]: that is what local mode is. The log is the
-//! truth; read tables, feed and pages only read it.
+//! Without doing so it serves whoever holds a [`Handle`]: that is what local mode is. The log is
+//! the truth; read tables, feed and pages only read it.
 
 pub mod blobs;
 mod core;

@@ -16,7 +16,8 @@ pub enum RecoveryError {
     Log(#[from] LogError),
     /// The events contradict each other: somebody changed the log, or we have a bug.
     #[error(
-        "the events after number {after} contradict those before: restore the data folder from a backup, and report this"
+        "the events after number {after} contradict those before: restore the data folder from a \
+         backup, and report this"
     )]
     Contradiction {
         /// The last event before the piece that does not fit.

@@ -1,6 +1,6 @@
-//! Who may ask. On the loopback interface anybody on this machine, and no web page that a browser on
-//! this machine shows: a page can make a browser send requests here, by its own name for our address
-//! (DNS rebinding) or across origins. On any other address, whoever holds the token.
+//! Who may ask. On the loopback interface anybody on this machine, and no web page that a browser
+//! on this machine shows: a page can make a browser send requests here, by its own name for our
+//! address (DNS rebinding) or across origins. On any other address, whoever holds the token.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use gristmill_model::access::Actor;
 use gristmill_model::api::{
-    Accepted, Affected, AppendRequest, Batch, BatchRequest, JobRequest, KnownJob, Links, Page,
+    Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, KnownJob, Links, Page,
     Problem,
 };
 use gristmill_model::command::{Command, Reply, Submitted};
@@ -44,11 +44,11 @@ pub(super) async fn list(
 
 /// Submits jobs as one batch.
 ///
-/// As `application/x-ndjson` the first line is the batch without its jobs, and each further line is
-/// a job. Up to 10,000 jobs are taken in all or nothing. Of more the first may run while the rest is
-/// on its way; a bad line cancels them, closes the batch and is named in the answer. With an
-/// `Idempotency-Key` the same submission sent again makes nothing twice, and one that broke off goes
-/// on where it was.
+/// As `application/x-ndjson` the first line is the batch without its jobs, and each further line
+/// is a job. Up to 10,000 jobs are taken in all or nothing. Of more the first may run while the
+/// rest is on its way; a bad line cancels them, closes the batch and is named in the answer. With
+/// an `Idempotency-Key` the same submission sent again makes nothing twice, and one that broke off
+/// goes on where it was.
 #[utoipa::path(post, path = "/v1/batches", tag = "batches", params(Wait,
         ("idempotency-key" = Option<String>, Header, description = "Makes the batch once")),
     request_body(content((BatchRequest = "application/json"),
@@ -168,7 +168,7 @@ pub(super) async fn show(
 /// The jobs of a batch in the order of submission, one a line.
 #[utoipa::path(get, path = "/v1/batches/{id}/results", tag = "batches",
     params(("id" = String, Path, example = "b3")),
-    responses((status = 200, content_type = "application/x-ndjson", body = gristmill_model::api::Job),
+    responses((status = 200, content_type = "application/x-ndjson", body = Job),
         (status = "4XX", body = Problem)))]
 pub(super) async fn results(
     State(api): State<Api>,

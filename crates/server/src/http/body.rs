@@ -1,5 +1,5 @@
-//! Bodies of requests: read whole, within a bound for each and a bound for all, and understood as JSON
-//! with an error that names the place.
+//! Bodies of requests: read whole, within a bound for each and a bound for all, and understood as
+//! JSON with an error that names the place.
 
 use std::time::Duration;
 

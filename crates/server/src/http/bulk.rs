@@ -1,10 +1,10 @@
 //! Submissions of any number of jobs, taken in piece by piece with bounded memory: a list in a JSON
 //! body, or lines as they arrive.
 //!
-//! What fits into one command is all or nothing. More becomes an open batch to which the pieces are
-//! added; its first jobs may run while the last ones are on their way. When a piece is bad the batch
-//! is cancelled and closed, and the answer names the line. When the connection breaks it is too,
-//! unless the submission carries an idempotency key: then the batch stays open, and the same
+//! What fits into one command is all or nothing. More becomes an open batch to which the pieces
+//! are added; its first jobs may run while the last ones are on their way. When a piece is bad the
+//! batch is cancelled and closed, and the answer names the line. When the connection breaks it is
+//! too, unless the submission carries an idempotency key: then the batch stays open, and the same
 //! submission sent again goes on where the first one stopped.
 
 use std::collections::HashSet;
@@ -249,8 +249,8 @@ impl Taking {
         }
     }
 
-    /// A try that is taken up again must be able to tell which jobs it has brought in: by their keys,
-    /// or by their number.
+    /// A try that is taken up again must be able to tell which jobs it has brought in: by their
+    /// keys, or by their number.
     fn check_keys(&self, jobs: &[JobSpec]) -> Answer<()> {
         match self.keyed {
             Some(before) if before == Keyed::Mixed || !all_are(before, jobs) => Err(Refusal::new(

@@ -1,6 +1,6 @@
-//! The feed as server-sent events. A client that comes back with `Last-Event-ID` hears what it missed,
-//! within a bound, and then what happens, with neither gap nor doubling. Where the bound cut something
-//! off, an event `gap` says so first.
+//! The feed as server-sent events. A client that comes back with `Last-Event-ID` hears what it
+//! missed, within a bound, and then what happens, with neither gap nor doubling. Where the bound
+//! cut something off, an event `gap` says so first.
 
 use std::convert::Infallible;
 

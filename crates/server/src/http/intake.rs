@@ -94,7 +94,8 @@ fn inline(value: Value) -> Result<Payload, Rejection> {
     let size = payload.inline_len();
     if size > limits::INLINE_BYTES {
         let detail = format!(
-            "an input of {size} bytes: at most {} travel inline; PUT it to /v1/blobs and name it as `file`",
+            "an input of {size} bytes: at most {} travel inline; PUT it to /v1/blobs and name it as \
+             `file`",
             limits::INLINE_BYTES
         );
         return Err(Rejection::new(Code::TooLarge, detail));

@@ -42,7 +42,7 @@ pub(super) struct LogsQuery {
     params(("id" = String, Path, example = "j17"), LogsQuery),
     responses((status = 200, content_type = "text/plain", body = String),
         (status = "4XX", body = Problem)))]
-pub(super) async fn show(
+pub(super) async fn output(
     State(api): State<Api>,
     Path(job): Path<JobId>,
     Query(query): Query<LogsQuery>,
@@ -120,7 +120,8 @@ impl Following {
             if done.is_some() && done == self.wanted {
                 return Ok(());
             }
-            // While an attempt was followed the job has gone on: then it is looked at again at once.
+            // While an attempt was followed the job has gone on: then it is looked at again at
+            // once.
             if new.is_empty() {
                 if job.state.is_final() {
                     return Ok(());

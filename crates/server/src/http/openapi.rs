@@ -1,10 +1,11 @@
-//! The OpenAPI 3.1 document, made from the handlers. It is checked in as docs/reference/openapi.json,
-//! and a test holds the two together.
+//! The OpenAPI 3.1 document, made from the handlers. It is checked in as
+//! docs/reference/openapi.json, and a test holds the two together.
 
 use std::sync::LazyLock;
 
 use axum::Json;
 use utoipa::OpenApi;
+use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 /// The head of the document.
@@ -12,9 +13,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 #[openapi(
     info(
         title = "gristmill",
-        description = "Pour in jobs, get results. Errors are application/problem+json with a stable \
-                       `code`; each code is explained at `/problems/CODE`. On the loopback interface \
-                       no token is needed.",
+        description = "Pour in jobs, get results. Errors are application/problem+json with a \
+                       stable `code`; each code is explained at `/problems/CODE`. On the \
+                       loopback interface no token is needed.",
     ),
     security(("token" = [])),
     tags(
@@ -43,9 +44,22 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 /// The OpenAPI document of this version.
 #[must_use]
 pub fn document() -> &'static utoipa::openapi::OpenApi {
-    static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> =
-        LazyLock::new(|| super::described().split_for_parts().1);
+    static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
+        let (_, mut document) = super::described().split_for_parts();
+        document.paths.paths.values_mut().for_each(name_operations);
+        document
+    });
     &DOCUMENT
+}
+
+/// Handlers are called by their verbs, file by file; in the document a name stands alone.
+fn name_operations(path: &mut PathItem) {
+    let PathItem { get, put, post, head, .. } = path;
+    for operation in [get, put, post, head].into_iter().flatten() {
+        if let (Some(tags), Some(verb)) = (&operation.tags, &operation.operation_id) {
+            operation.operation_id = Some(format!("{}_{verb}", tags.join("_")));
+        }
+    }
 }
 
 /// `GET /v1/openapi.json`

@@ -1,5 +1,5 @@
-//! The status page: plain HTML made here, no scripts, no styles or pictures from elsewhere. It shows
-//! and does nothing; for doing there are the command line and the API.
+//! The status page: plain HTML made here, no scripts, no styles or pictures from elsewhere. It
+//! shows and does nothing; for doing there are the command line and the API.
 
 use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY};

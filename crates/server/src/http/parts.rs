@@ -1,4 +1,5 @@
-//! What a request says in its path, its query and a few headers, with our refusals instead of axum's.
+//! What a request says in its path, its query and a few headers, with our refusals instead of
+//! axum's.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;

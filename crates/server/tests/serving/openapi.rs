@@ -29,6 +29,20 @@ async fn every_reference_of_the_document_leads_somewhere() {
     }
 }
 
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let document = serde_json::to_value(gristmill_server::http::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    let mut names = std::collections::BTreeSet::new();
+    for operation in operations {
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{name} stands twice");
+        assert!(!operation["summary"].as_str().unwrap().is_empty(), "{name}");
+    }
+    assert!(names.contains("jobs_cancel"));
+}
+
 fn gather(value: &Value, references: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
