@@ -206,6 +206,11 @@ impl Core {
                 round.pending.push(Pending::Explained(answer, Box::new(explained)));
             }
             Message::Wait { goal, answer } => round.pending.push(Pending::Wait(goal, answer)),
+            Message::Leased { attempt, answer } => {
+                // A worker speaks only of leases that it heard of, so of durable ones.
+                let leased = self.engine.state().attempt(attempt).map(|live| live.job);
+                drop(answer.send(Ok(leased)));
+            }
             Message::Snapshot(answer) => round.pending.push(Pending::Snapshot(answer)),
             Message::Stop => return true,
         }

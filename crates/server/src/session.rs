@@ -122,8 +122,7 @@ impl Leased {
         if self.0.contains(&(job, attempt)) {
             return true;
         }
-        let found = handle.read().ask(move |tables| tables.attempt(attempt)).await;
-        let knows = matches!(found, Ok(Some(found)) if found.job == job);
+        let knows = is_leased(handle, job, attempt).await || was_leased(handle, job, attempt).await;
         if knows {
             if self.0.len() >= limits::HELD_PER_WORKER {
                 self.0.clear();
@@ -132,6 +131,18 @@ impl Leased {
         }
         knows
     }
+}
+
+async fn is_leased(handle: &Handle, job: JobId, attempt: AttemptId) -> bool {
+    let (answer, answered) = oneshot::channel();
+    let leased = handle.ask(Message::Leased { attempt, answer }, answered).await;
+    matches!(leased, Ok(Some(of)) if of == job)
+}
+
+/// Asks the read tables, which may have to catch up first: only for attempts that have ended.
+async fn was_leased(handle: &Handle, job: JobId, attempt: AttemptId) -> bool {
+    let found = handle.read().ask(move |tables| tables.attempt(attempt)).await;
+    matches!(found, Ok(Some(found)) if found.job == job)
 }
 
 /// Keeps the captured output among the frames and returns the others.

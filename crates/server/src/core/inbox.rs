@@ -8,7 +8,7 @@ use gristmill_model::command::{Greeting, Reply, Request};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Rejection;
 use gristmill_model::wire::{FromWorker, ToWorker};
-use gristmill_model::{BatchId, JobId, WorkerId};
+use gristmill_model::{AttemptId, BatchId, JobId, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where an answer goes. That nobody waits any more is no error.
@@ -55,6 +55,13 @@ pub(crate) enum Message {
         goal: Goal,
         /// Hears it.
         answer: Answer<()>,
+    },
+    /// Whose attempt is this?
+    Leased {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Hears its job, if it is leased now.
+        answer: Answer<Option<JobId>>,
     },
     /// How do things stand?
     Snapshot(Answer<Snapshot>),

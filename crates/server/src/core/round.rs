@@ -90,6 +90,7 @@ impl Message {
             Message::Greet { answer, .. } => drop(answer.send(Err(rejection))),
             Message::Explain { answer, .. } => drop(answer.send(Err(rejection))),
             Message::Wait { answer, .. } => drop(answer.send(Err(rejection))),
+            Message::Leased { answer, .. } => drop(answer.send(Err(rejection))),
             Message::Snapshot(answer) => drop(answer.send(Err(rejection))),
             Message::Heard { .. } | Message::Disconnect(_) | Message::Stop => {}
         }
