@@ -11,9 +11,9 @@ use gristmill_model::problem::Code;
 fn the_documented_table_is_current() {
     let mut text = String::from(
         "# Problem codes\n\n\
-         Every error of the API is `application/problem+json` (RFC 9457) with a stable `code`. The\n\
-         command line prints the sentence and the way out, and ends with the exit code\n\
-         ([all exit codes](exit-codes.md)). This table is made from `crates/model/src/problem.rs`.\n\n\
+         Every error of the API is `application/problem+json` (RFC 9457) with a stable `code`.\n\
+         The command line prints the sentence and the way out, and ends with the exit code\n\
+         ([all exit codes](exit-codes.md)). Made from `crates/model/src/problem.rs`.\n\n\
          | code | HTTP | exit | what happened | the way out |\n|---|---|---|---|---|\n",
     );
     for code in Code::ALL {

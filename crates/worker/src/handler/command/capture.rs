@@ -126,10 +126,11 @@ impl<S: Fn(Stream, Vec<u8>) -> Input> Capture<S> {
     /// Takes in what is there, or passes on what has waited long enough. Safe to drop half-way.
     async fn step(&mut self) {
         let [out, err] = &self.channels;
+        let flush_at = self.flush_at.unwrap_or_else(Instant::now);
         let index = tokio::select! {
             () = readable(&out.pipe) => 0,
             () = readable(&err.pipe) => 1,
-            () = sleep_until(self.flush_at.unwrap_or_else(Instant::now)), if self.flush_at.is_some() => {
+            () = sleep_until(flush_at), if self.flush_at.is_some() => {
                 return self.flush().await;
             }
         };
