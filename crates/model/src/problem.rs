@@ -203,7 +203,7 @@ impl Code {
                 503,
                 DISK,
                 "the store takes no more",
-                "free space on the server's disk and start it again",
+                "free space on its disk, then start again",
             ),
             Code::ShuttingDown => (503, BUSY, "the server is stopping", "try again in a moment"),
             Code::Internal => {

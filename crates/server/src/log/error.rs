@@ -31,7 +31,7 @@ pub enum LogError {
         found: &'static str,
     },
     /// No space is left.
-    #[error("{path}: the disk is full: free some space and start the server again")]
+    #[error("{path}: the disk is full: free some space, then start again")]
     Full {
         /// The log.
         path: PathBuf,
