@@ -10,10 +10,10 @@ cargo build --workspace --bins
 # Tests must pass under both runners: nextest gives each a process of its own and reports better,
 # cargo test is what everybody has.
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace
+    cargo nextest run --workspace --no-fail-fast
     cargo test --workspace --doc --quiet
 else
-    cargo test --workspace
+    cargo test --workspace --no-fail-fast
 fi
 
 for suite in e2e/*.sh; do
