@@ -199,12 +199,9 @@ impl Code {
                 "another version of the worker protocol",
                 "use the same gristmill on both sides",
             ),
-            Code::StoreUnavailable => (
-                503,
-                DISK,
-                "the store takes no more",
-                "free space on its disk, then start again",
-            ),
+            Code::StoreUnavailable => {
+                (503, DISK, "the store takes no more", "free space on its disk, then start again")
+            }
             Code::ShuttingDown => (503, BUSY, "the server is stopping", "try again in a moment"),
             Code::Internal => {
                 (500, INTERNAL, "a bug in the server", "look at the server's log and report it")
