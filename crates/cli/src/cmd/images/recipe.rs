@@ -20,7 +20,7 @@ pub struct Operations {
     /// For --resize: exact stretches, contain fits inside, cover fills and cuts [default: exact]
     #[arg(long, value_name = "HOW")]
     pub fit: Vec<Fit>,
-    /// For --resize: nearest, box, bilinear, catmull-rom or lanczos3 [default: bilinear]
+    /// For --resize: nearest, bilinear, catmull-rom or lanczos3 [default: bilinear]
     #[arg(long, value_name = "NAME")]
     pub filter: Vec<Filter>,
     /// Keep the luma alone
