@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use gristmill_model::wire::{Assignment, ToWorker, Welcome};
 use gristmill_model::{AttemptId, WorkerId};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::inbox::Connection;
 
@@ -97,10 +98,12 @@ impl Links {
         let Some(link) = self.links.get_mut(&worker) else { return };
         for frame in outgoing.frames() {
             let Some(frames) = &link.frames else { return };
-            if frames.try_send(frame).is_err() {
+            let Err(unsent) = frames.try_send(frame) else { continue };
+            // A queue that is closed has lost its worker, whose end is heard of next.
+            if matches!(unsent, TrySendError::Full(_)) {
                 tracing::warn!(%worker, "it does not read what it is told: its connection is cut");
-                link.frames = None;
             }
+            link.frames = None;
         }
     }
 }
