@@ -1,52 +1,86 @@
 //! Why a job is where it is, from the predicates that placement itself uses.
 
-use std::cmp::Reverse;
+mod place;
+mod waits;
 
 use gristmill_model::api::{Explanation, WorkerVerdict};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Rejection;
-use gristmill_model::{JobId, Time, WorkerId};
+use gristmill_model::{BatchId, JobId, Time, WorkerId};
 
-use crate::decide::find_job;
+use crate::decide::find_state;
 use crate::schedule::fit::{self, Fit};
-use crate::state::{Job, State};
+use crate::state::{Class, Job, State, Worker};
+use place::Place;
+
+/// A job that waits, wherever it is.
+struct Waiting {
+    id: JobId,
+    batch: BatchId,
+    class: Class,
+    rank: i64,
+    since: Time,
+}
 
 pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation, Rejection> {
-    let job = match find_job(state, id) {
-        Ok(job) => job,
-        Err(_) if state.knows_job(id) => return Ok(succeeded(id)),
-        Err(rejection) => return Err(rejection),
+    let shown = find_state(state, id)?;
+    let Some(waiting) = waiting(state, id) else {
+        let job = state.job(id);
+        return Ok(plain(id, shown, job.map(|job| job.since), elsewhere(state, now, shown, job)));
     };
-    let queued = job.state == JobState::Queued;
-    let workers = if queued { verdicts(state, job) } else { Vec::new() };
-    let ahead = queued.then(|| state.queue().ahead_of((Reverse(job.priority), id)));
+    let waits_for = waits::reasons(state, now, &waiting);
+    let queued = shown == JobState::Queued;
+    let workers = if queued { verdicts(state, &waiting.class) } else { Vec::new() };
+    let place = queued.then(|| place::of(state, &waiting));
+    let summary = summary(&waits_for, place.as_ref(), &workers);
+    let ahead = place.as_ref().map(|place| place.ahead);
+    let estimated_start = ahead.filter(|_| waits_for.is_empty()).and_then(|ahead| {
+        state.pulse().estimate(state.need(&waiting.class), ahead, now)
+    });
     Ok(Explanation {
-        job: id,
-        state: job.state,
-        summary: summary(state, now, job, ahead, &workers),
-        since: Some(job.since),
         ahead,
+        behind: place.map(|place| place.next).unwrap_or_default(),
+        would_help: waits::remedies(state, &waiting, &workers),
+        waits_for,
+        estimated_start,
         workers,
+        ..plain(id, shown, Some(waiting.since), summary)
     })
 }
 
-fn succeeded(job: JobId) -> Explanation {
+fn plain(job: JobId, state: JobState, since: Option<Time>, summary: String) -> Explanation {
     Explanation {
         job,
-        state: JobState::Succeeded,
-        summary: "its result is committed".into(),
-        since: None,
+        state,
+        summary,
+        since,
         ahead: None,
+        behind: Vec::new(),
+        waits_for: Vec::new(),
+        would_help: Vec::new(),
+        estimated_start: None,
         workers: Vec::new(),
     }
 }
 
-fn verdicts(state: &State, job: &Job) -> Vec<WorkerVerdict> {
-    let class = state.class(job);
-    let verdict = |(worker, found): (WorkerId, &crate::state::Worker)| {
+/// A job that waits in the queue or behind its batch's gate.
+fn waiting(state: &State, id: JobId) -> Option<Waiting> {
+    if let Some(job) = state.job(id) {
+        let (batch, class, rank) = (job.batch, state.class(job), job.rank);
+        return matches!(job.state, JobState::Queued | JobState::Blocked)
+            .then_some(Waiting { id, batch, class, rank, since: job.since });
+    }
+    let (range, fold) = state.fold(id)?;
+    let class = state.class_of_fold(range.batch);
+    let (batch, rank) = (range.batch, range.rank());
+    (fold.state == JobState::Queued).then_some(Waiting { id, batch, class, rank, since: fold.since })
+}
+
+fn verdicts(state: &State, class: &Class) -> Vec<WorkerVerdict> {
+    let verdict = |(worker, found): (WorkerId, &Worker)| {
         let (fits, reason) = match fit::verdict(state, class, worker) {
             Fit::Now { .. } => (true, "it has room now".to_owned()),
-            Fit::Backlog { waiting } => (true, format!("it would wait there behind {waiting}")),
+            Fit::Backlog { waiting, .. } => (true, format!("it would wait there behind {waiting}")),
             Fit::Not(reason) => (false, reason.to_string()),
         };
         WorkerVerdict { worker, name: found.name.to_string(), fits, reason }
@@ -54,36 +88,38 @@ fn verdicts(state: &State, job: &Job) -> Vec<WorkerVerdict> {
     state.workers().map(verdict).collect()
 }
 
-fn summary(
-    state: &State,
-    now: Time,
-    job: &Job,
-    ahead: Option<u64>,
-    workers: &[WorkerVerdict],
-) -> String {
-    match job.state {
-        JobState::Queued => queued(ahead.unwrap_or(0), workers),
-        JobState::Running | JobState::Cancelling => running(state, now, job),
-        JobState::Retrying => {
-            let at = job.retry_at.unwrap_or(now);
-            format!("after {} failure(s) it pauses until {at}", job.failures)
-        }
-        JobState::Failed => "it has failed for good: see its last attempt, or retry it".into(),
-        JobState::Cancelled => "somebody asked for it to stop".into(),
-        other => format!("it is {other}"),
+fn summary(waits_for: &[String], place: Option<&Place>, workers: &[WorkerVerdict]) -> String {
+    if !waits_for.is_empty() {
+        return waits_for.join("; ");
     }
-}
-
-fn queued(ahead: u64, workers: &[WorkerVerdict]) -> String {
+    let turn = place.map_or_else(String::new, Place::words);
     if workers.is_empty() {
         return "no worker is connected: start one with `gristmill work`".into();
     }
     if workers.iter().any(|worker| worker.fits) {
-        return format!("{ahead} job(s) go first; it is about to be placed");
+        return format!("{turn}; it is about to be placed");
     }
     match workers {
-        [only] => format!("{ahead} job(s) go first, and worker {}: {}", only.worker, only.reason),
-        _ => format!("{ahead} job(s) go first, and none of {} workers takes it now", workers.len()),
+        [only] => format!("{turn}, and worker {}: {}", only.worker, only.reason),
+        _ => format!("{turn}, and none of {} workers takes it now", workers.len()),
+    }
+}
+
+/// What is to be said of a job that does not wait for its turn.
+fn elsewhere(state: &State, now: Time, shown: JobState, job: Option<&Job>) -> String {
+    match (shown, job) {
+        (JobState::Succeeded, _) => "its result is committed".into(),
+        (JobState::Running | JobState::Cancelling, Some(job)) => running(state, now, job),
+        (JobState::Retrying, Some(job)) => {
+            let at = job.retry_at.unwrap_or(now);
+            format!("after {} it pauses until {at}", count(job.failures.into(), "failure"))
+        }
+        (JobState::Failed, _) => {
+            "it has failed for good: see its last attempt, or retry it".into()
+        }
+        (JobState::Cancelled, _) => "it was cancelled: retry it to run it after all".into(),
+        (JobState::Expired, _) => "its time passed: retry it to run it after all".into(),
+        (other, _) => format!("it is {other}"),
     }
 }
 
@@ -92,9 +128,15 @@ fn running(state: &State, now: Time, job: &Job) -> String {
         return "it is between attempts".into();
     };
     let what = match (job.state, attempt.running_since) {
+        (JobState::Cancelling, _) if job.expiring => "was told to stop at its deadline".to_owned(),
         (JobState::Cancelling, _) => "was asked to stop".to_owned(),
-        (_, Some(since)) => format!("runs since {}", now.since(since)),
+        (_, Some(since)) => format!("has run for {}", now.since(since)),
         (_, None) => "waits in the worker's backlog".to_owned(),
     };
     format!("attempt {id}, number {}, {what} on worker {}", attempt.number, attempt.worker)
+}
+
+/// So many of a thing, in words.
+fn count(n: u64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }

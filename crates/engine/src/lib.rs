@@ -14,7 +14,7 @@ mod state;
 mod timer;
 mod turn;
 
-pub use state::{Attempt, Batch, Job, Pipeline, State, Worker};
+pub use state::{Attempt, Batch, Bound, Job, Pipeline, Project, Range, State, Worker};
 
 use gristmill_model::api::Explanation;
 use gristmill_model::command::{Command, Reply, Request};
@@ -22,6 +22,7 @@ use gristmill_model::event::{Event, Record};
 use gristmill_model::limits::Timing;
 use gristmill_model::problem::Rejection;
 use gristmill_model::{JobId, Time};
+use invariant::{Rounds, spot_check};
 use turn::Turn;
 
 /// The state of everything, and the only way to change it.
@@ -42,13 +43,14 @@ use turn::Turn;
 #[derive(Debug, Clone)]
 pub struct Engine {
     state: State,
+    rounds: Rounds,
 }
 
 impl Engine {
     /// An engine to which nothing has happened.
     #[must_use]
     pub fn new(timing: Timing) -> Engine {
-        Engine { state: State::new(timing) }
+        Engine { state: State::new(timing), rounds: Rounds::default() }
     }
 
     /// Applies a record from the log. Records must come in the order in which they were emitted.
@@ -80,15 +82,35 @@ impl Engine {
         let actor = request.actor;
         match request.command {
             Command::DefinePipeline { project, spec } => {
-                decide::pipeline::define(turn, project, spec)
+                decide::pipeline::define(turn, &project, spec)
             }
             Command::Submit(submission) => decide::submit::submit(turn, actor, submission),
-            Command::Append { batch, jobs, close } => {
-                decide::append::append(turn, batch, jobs, close)
+            Command::Append { batch, jobs, range, close } => {
+                decide::append::append(turn, batch, jobs, range, close)
+            }
+            Command::DefineProject { name, weight } => {
+                decide::project::define(turn, name, weight)
             }
             Command::CancelJob(job) => decide::cancel::job(turn, actor, job),
+            Command::CancelJobs(runs) => decide::cancel::jobs(turn, actor, &runs),
             Command::CancelBatch(batch) => decide::cancel::batch(turn, actor, batch),
             Command::RetryJob(job) => decide::retry::job(turn, actor, job),
+            Command::RetryJobs(runs) => decide::retry::jobs(turn, actor, &runs),
+            Command::Hold(target) => decide::hold::hold(turn, actor, target),
+            Command::Release(target) => decide::hold::release(turn, actor, target),
+            Command::SetLimit { project, scope, limit } => {
+                decide::scope::limit(turn, actor, &project, scope, limit)
+            }
+            Command::SetFlow { project, scope, flow } => {
+                decide::scope::flow(turn, actor, &project, scope, flow)
+            }
+            Command::PauseWorker { worker, paused } => {
+                decide::worker::pause(turn, actor, worker, paused)
+            }
+            Command::DeclareWorker { name, shape } => decide::worker::declare(turn, name, shape),
+            Command::SettleCallback { batch, delivered, detail } => {
+                decide::callback::settle(turn, batch, delivered, detail)
+            }
             Command::Greet(greeting) => decide::greet::greet(turn, greeting),
             Command::Heartbeat { worker } => decide::heartbeat::heartbeat(turn, worker),
             Command::SetPrefetch { worker, prefetch } => {
@@ -97,8 +119,8 @@ impl Engine {
             Command::Progress { worker, attempt, progress } => {
                 decide::report::progress(turn, worker, attempt, progress)
             }
-            Command::Report { worker, attempt, outcome, usage } => {
-                decide::report::report(turn, worker, attempt, outcome, usage)
+            Command::Report { worker, attempt, outcome, usage, devices } => {
+                decide::report::report(turn, worker, attempt, outcome, usage, devices)
             }
             Command::Disconnect(worker) => decide::leave::disconnect(turn, worker),
             Command::Drain(worker) => decide::leave::drain(turn, worker),
@@ -143,6 +165,15 @@ impl Engine {
     /// When one is broken, which is a bug in the engine.
     pub fn check(&self) {
         invariant::check(&self.state);
+    }
+
+    /// Asserts our own invariants of up to `few` jobs, batches and workers, and goes on from there
+    /// the next time: cheap enough for a server at work.
+    ///
+    /// # Panics
+    /// When one is broken, which is a bug in the engine.
+    pub fn spot_check(&mut self, few: usize) {
+        spot_check(&self.state, &mut self.rounds, few);
     }
 
     fn turn<'a>(&'a mut self, now: Time, out: &'a mut Vec<Record>) -> Turn<'a> {

@@ -14,8 +14,8 @@ use crate::timer::OVERDUE;
 /// What a worker's greeting asks.
 #[must_use]
 pub fn greeting(hello: Hello) -> Greeting {
-    let Hello { instance, name, handlers, capacity, prefetch, shared_disk, holds, .. } = hello;
-    Greeting { instance, name, handlers, capacity, prefetch, shared_disk, holds }
+    let Hello { instance, name, handlers, capacity, prefetch, shared_disk, holds, labels, .. } = hello;
+    Greeting { instance, name, handlers, capacity, prefetch, shared_disk, labels, holds }
 }
 
 /// What a frame of a worker that was welcomed asks. `Hello` and `Log` ask nothing here: the first
@@ -37,6 +37,7 @@ pub fn commands(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
                 attempt: e.attempt,
                 outcome: e.outcome,
                 usage: e.usage,
+                devices: e.devices,
             });
             std::iter::once(Command::Heartbeat { worker }).chain(reports).collect()
         }
@@ -124,7 +125,7 @@ fn assignment(engine: &Engine, id: AttemptId) -> Option<Assignment> {
         stage: stage.name.clone(),
         number: attempt.number,
         handler: stage.handler.clone(),
-        resources: stage.resources.clone(),
+        resources: stage.request(attempt.alternative).clone(),
         timeout: stage.timeout,
         input: job.input.clone(),
         output: output.map(str::to_owned),

@@ -1,56 +1,127 @@
-//! Placement: which queued job goes to which worker. A pure function of the state; its outcome is
-//! an event, so the policy can change without rewriting history.
+//! Placement: which waiting job goes to which worker. A function of the state; its outcome is an
+//! event, so the policy can change without rewriting history.
+//!
+//! The order: of the projects that have jobs waiting the one that has used least, of its classes
+//! the one whose first job has the smallest rank. A class that a limit or a pause bars steps
+//! aside; a need that no worker has room for is left for the rest of the round.
 
 pub(crate) mod fit;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::event::Event;
-use gristmill_model::{AttemptId, WorkerId, limits};
+use gristmill_model::{AttemptId, JobId, WorkerId, limits};
 
-use crate::state::{Class, State};
+use crate::state::{Barred, Class, Head, Need, State};
 use crate::turn::Turn;
-use fit::Fit;
+use fit::Rank;
 
-/// Leases queued jobs in order: the higher priority first, then the older job. Returns whether the
-/// round's bound was reached.
+/// Leases waiting jobs in order. Returns whether the round's bound was reached.
 pub(crate) fn place(turn: &mut Turn) -> bool {
-    if turn.state().queue().is_empty() {
+    let now = turn.now();
+    turn.board().thaw_due(now);
+    if turn.state().queue().is_empty() || turn.state().hungry().next().is_none() {
         return false;
     }
-    let mut heads: BTreeSet<_> = turn.state().queue().heads().collect();
-    let mut able: BTreeMap<Class, Vec<WorkerId>> = BTreeMap::new();
+    let mut round = Round::begin(turn);
     for _ in 0..limits::PLACEMENTS_PER_ROUND {
-        let Some((place, class)) = heads.pop_first() else { return false };
-        let able = able.entry(class).or_insert_with(|| fit::able(turn.state(), class));
-        let Some(worker) = choose(turn.state(), class, able) else { continue };
-        lease(turn, place.1, worker);
-        heads.extend(turn.state().queue().head(class).map(|next| (next, class)));
-    }
-    !heads.is_empty()
-}
-
-/// The worker with the most free CPUs; if none has room now, the one with the shortest backlog
-/// that it still likes to grow. Workers that are full are struck off for the rest of the round.
-fn choose(state: &State, class: Class, able: &mut Vec<WorkerId>) -> Option<WorkerId> {
-    let mut best = None;
-    able.retain(|id| {
-        let rank = match fit::room(state, class, *id) {
-            Fit::Now { free } => (0, u64::MAX - free),
-            Fit::Backlog { waiting } => (1, waiting as u64),
-            Fit::Not(_) => return false,
-        };
-        if best.is_none_or(|(other, _)| rank < other) {
-            best = Some((rank, *id));
+        round.thaw(turn);
+        let Some((need, head, class)) = round.next(turn) else { return false };
+        if let Some((bar, why)) = turn.state().barred(&class, now) {
+            let until = match why {
+                Barred::TooSoon { until, .. } => Some(until),
+                _ => None,
+            };
+            turn.board().bar(&class, bar, until);
+        } else if let Some((worker, alternative)) = round.choose(turn.state(), need, &class) {
+            lease(turn, head.job, &class, worker, alternative);
+        } else {
+            round.full.insert(need);
+            continue;
         }
-        true
-    });
-    best.map(|(_, id)| id)
+        round.list(turn, need);
+    }
+    true
 }
 
-fn lease(turn: &mut Turn, job: gristmill_model::JobId, worker: WorkerId) {
+fn lease(turn: &mut Turn, job: JobId, class: &Class, worker: WorkerId, alternative: u8) {
     let attempt = AttemptId(turn.state().next().attempt);
-    let found = turn.state().job(job).expect("queued jobs are here");
-    let (stage, number) = (found.stage, found.attempts + 1);
-    turn.emit(Event::AttemptLeased { attempt, job, stage, number, worker });
+    let number = turn.state().job(job).map_or(0, |job| job.attempts) + 1;
+    let stage = class.stage;
+    turn.emit(Event::AttemptLeased { attempt, job, stage, number, worker, alternative });
+}
+
+/// What one round of placement has found out so far.
+#[derive(Default)]
+struct Round {
+    /// Needs by what their next project has used and by their next job. Both only grow while a
+    /// round lasts, so an entry is a lower bound and is mended when it comes up.
+    order: BTreeSet<(u128, Head, Need)>,
+    /// Needs that no worker has room for.
+    full: BTreeSet<Need>,
+    /// For each need the workers that could take it, best first. Leases only make a worker less
+    /// fit, so an entry is a lower bound and is mended when it comes up.
+    workers: BTreeMap<Need, BTreeSet<(Rank, WorkerId)>>,
+}
+
+impl Round {
+    fn begin(turn: &mut Turn) -> Round {
+        let mut round = Round::default();
+        let needs: Vec<Need> = turn.state().queue().board().needs().collect();
+        needs.into_iter().for_each(|need| round.list(turn, need));
+        round
+    }
+
+    /// Puts a need where its next class belongs.
+    fn list(&mut self, turn: &mut Turn, need: Need) {
+        if !self.full.contains(&need)
+            && let Some((used, head, _)) = turn.next_of(need)
+        {
+            self.order.insert((used, head, need));
+        }
+    }
+
+    /// Lets classes step forward again whose bar has lifted, one for each bar.
+    fn thaw(&mut self, turn: &mut Turn) {
+        for bar in turn.board().thawing() {
+            if !turn.state().is_open(&bar, turn.now()) {
+                turn.board().still_barred(&bar);
+            } else if let Some(need) = turn.board().release_first(&bar) {
+                self.list(turn, need);
+            }
+        }
+    }
+
+    /// The class that is next among the needs that are not full. Its need is taken off the order:
+    /// who calls puts it back.
+    fn next(&mut self, turn: &mut Turn) -> Option<(Need, Head, Class)> {
+        while let Some((used, head, need)) = self.order.pop_first() {
+            if self.full.contains(&need) {
+                continue;
+            }
+            let Some((used_now, head_now, class)) = turn.next_of(need) else { continue };
+            let better = self.order.first().is_some_and(|first| *first < (used_now, head_now, need));
+            if (used_now, head_now) != (used, head) && better {
+                self.order.insert((used_now, head_now, need));
+                continue;
+            }
+            return Some((need, head_now, class));
+        }
+        None
+    }
+
+    /// The fittest worker for a class, and which of its stage's resources it would book.
+    fn choose(&mut self, state: &State, need: Need, class: &Class) -> Option<(WorkerId, u8)> {
+        let ranked = || fit::ranked(state, class).map(|(rank, id)| (rank, id)).collect();
+        let workers = self.workers.entry(need).or_insert_with(ranked);
+        loop {
+            let (noted, id) = workers.pop_first()?;
+            let Some(rank) = fit::rank(state, class, id) else { continue };
+            let best = rank == noted || workers.first().is_none_or(|first| (rank, id) < *first);
+            workers.insert((rank, id));
+            if best {
+                return Some((id, rank.alternative()));
+            }
+        }
+    }
 }

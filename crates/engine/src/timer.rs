@@ -1,9 +1,15 @@
-//! What happens because time passed. One file a duty; each says when it is due next and fires one
-//! thing at a time, so that a round can be bounded.
+//! What happens because time passed, or because something else ended. One file a duty; each says
+//! when it is due next and fires one thing at a time, so that a round can be bounded.
 
+mod announce;
 mod backoff;
+mod deadline;
+mod depend;
+mod expiry;
 mod lease;
 mod overdue;
+mod prune;
+mod start;
 
 pub(crate) use overdue::OVERDUE;
 
@@ -15,7 +21,15 @@ use crate::turn::Turn;
 /// Fires what is due, at most a round's worth; what is left is due at once in the next round.
 pub(crate) fn fire(turn: &mut Turn) {
     for _ in 0..limits::TIMERS_PER_ROUND {
-        let fired = lease::fire(turn) || overdue::fire(turn) || backoff::fire(turn);
+        let fired = lease::fire(turn)
+            || overdue::fire(turn)
+            || deadline::fire(turn)
+            || expiry::fire(turn)
+            || start::fire(turn)
+            || depend::fire(turn)
+            || backoff::fire(turn)
+            || announce::fire(turn)
+            || prune::fire(turn);
         if !fired {
             return;
         }
@@ -24,5 +38,19 @@ pub(crate) fn fire(turn: &mut Turn) {
 
 /// When the next thing is due.
 pub(crate) fn next(state: &State) -> Option<Time> {
-    [lease::next(state), overdue::next(state), backoff::next(state)].into_iter().flatten().min()
+    let at_once = depend::is_due(state) || announce::is_due(state) || prune::is_overfull(state);
+    [
+        at_once.then(|| state.now()),
+        lease::next(state),
+        overdue::next(state),
+        deadline::next(state),
+        expiry::next(state),
+        start::next(state),
+        backoff::next(state),
+        prune::next(state),
+        state.queue().board().next_lift(),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
 }

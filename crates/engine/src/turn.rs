@@ -3,7 +3,7 @@
 use gristmill_model::Time;
 use gristmill_model::event::{Event, Record};
 
-use crate::state::State;
+use crate::state::{Board, Class, Head, Need, State};
 
 /// Borrowed for one command, tick or placement.
 pub(crate) struct Turn<'a> {
@@ -25,6 +25,16 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn now(&self) -> Time {
         self.now
+    }
+
+    /// The index that placement keeps; nothing in it is a fact.
+    pub(crate) fn board(&mut self) -> &mut Board {
+        self.state.queue_mut().board_mut()
+    }
+
+    /// The class of a need that is next, with what its project has used by now.
+    pub(crate) fn next_of(&mut self, need: Need) -> Option<(u128, Head, Class)> {
+        self.state.next_of(need, self.now)
     }
 
     /// Says that something happened, and applies it.

@@ -376,6 +376,16 @@ pub struct Explanation {
     pub since: Option<Time>,
     /// Jobs that go first, where it waits in a queue.
     pub ahead: Option<u64>,
+    /// The next of them, in order.
+    #[schema(value_type = Vec<String>)]
+    pub behind: Vec<JobId>,
+    /// What it waits for besides its turn: a time, other jobs, a limit, a person.
+    pub waits_for: Vec<String>,
+    /// What would let it begin sooner.
+    pub would_help: Vec<String>,
+    /// When it would begin if jobs went on beginning as fast as they did of late.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub estimated_start: Option<Time>,
     /// Each worker, and why it does not take the job.
     pub workers: Vec<WorkerVerdict>,
 }

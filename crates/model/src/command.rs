@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::access::Actor;
 use crate::attempt::{Outcome, Usage};
-use crate::ids::{AttemptId, BatchId, JobId, PipelineId, ProjectId, WorkerId};
+use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, WorkerId};
 use crate::job::JobSpec;
 use crate::pipeline::PipelineSpec;
-use crate::resources::Capacity;
+use crate::resources::{Capacity, WorkerShape};
+use crate::scope::{Flow, Limit, Scope};
+use crate::source::Source;
+use crate::terms::{Target, Terms};
 
 /// A command with whoever gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +27,8 @@ pub struct Request {
 pub enum Command {
     /// Define a pipeline, or a new version of it; the same spec again changes nothing.
     DefinePipeline {
-        /// Whose pipeline.
-        project: ProjectId,
+        /// Whose pipeline, by the project's name.
+        project: String,
         /// What it does.
         spec: PipelineSpec,
     },
@@ -37,15 +40,73 @@ pub enum Command {
         batch: BatchId,
         /// The jobs, in order.
         jobs: Vec<JobSpec>,
+        /// Further jobs as one record.
+        range: Option<Source>,
         /// Whether these are the last.
         close: bool,
     },
-    /// Cancel one job, queued or running.
+    /// Make a project, or change its weight.
+    DefineProject {
+        /// Its name.
+        name: String,
+        /// Its share beside the other projects'; at least 1.
+        weight: u32,
+    },
+    /// Cancel one job, waiting or running.
     CancelJob(JobId),
+    /// Cancel those of many jobs that are not final.
+    CancelJobs(Vec<JobRun>),
     /// Cancel every job of a batch that is not final, and close it.
     CancelBatch(BatchId),
-    /// Put a failed or cancelled job back in the queue, at the stage where it stopped.
+    /// Put a failed, cancelled or expired job back in the queue, at the stage where it stopped.
     RetryJob(JobId),
+    /// Put those of many jobs back in the queue that failed, were cancelled or have expired.
+    RetryJobs(Vec<JobRun>),
+    /// Hold a job that waits, or a batch: it does not begin until it is released.
+    Hold(Target),
+    /// Let go of what was held.
+    Release(Target),
+    /// Bound a scope, or take its bound away.
+    SetLimit {
+        /// Whose, by the project's name.
+        project: String,
+        /// What is bounded.
+        scope: Scope,
+        /// By how much.
+        limit: Limit,
+    },
+    /// Pause, drain or open a scope.
+    SetFlow {
+        /// Whose, by the project's name.
+        project: String,
+        /// Which part.
+        scope: Scope,
+        /// How it shall flow.
+        flow: Flow,
+    },
+    /// Give a worker no more work for a while, or give it work again.
+    PauseWorker {
+        /// Which worker.
+        worker: WorkerId,
+        /// Whether it shall pause.
+        paused: bool,
+    },
+    /// Declare a worker that may join, or (without a shape) strike it off.
+    DeclareWorker {
+        /// A name for people.
+        name: String,
+        /// What it would have to give.
+        shape: Option<WorkerShape>,
+    },
+    /// Whoever asked to be called at a batch's end was called, or could not be.
+    SettleCallback {
+        /// Which batch.
+        batch: BatchId,
+        /// Whether the call was answered with a success.
+        delivered: bool,
+        /// What the last try came to, in a few words.
+        detail: String,
+    },
     /// A worker connected, for the first time or again.
     Greet(Greeting),
     /// A worker is alive and holds these attempts.
@@ -79,6 +140,8 @@ pub enum Command {
         outcome: Outcome,
         /// What it took.
         usage: Usage,
+        /// Devices that it had.
+        devices: Vec<String>,
     },
     /// A worker's connection broke; it may come back.
     Disconnect(WorkerId),
@@ -91,8 +154,8 @@ pub enum Command {
 /// Jobs to take in as one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// Whose work.
-    pub project: ProjectId,
+    /// Whose work, by the project's name; a project that is not known is made.
+    pub project: String,
     /// What is done to each job.
     pub pipeline: PipelineRef,
     /// A name for people.
@@ -103,8 +166,12 @@ pub struct Submission {
     pub priority: i32,
     /// Labels that all jobs share.
     pub labels: BTreeMap<String, String>,
+    /// Under what terms the jobs run.
+    pub terms: Terms,
     /// The jobs, in order.
     pub jobs: Vec<JobSpec>,
+    /// Further jobs as one record.
+    pub range: Option<Source>,
     /// Whether more jobs may be added later.
     pub open: bool,
 }
@@ -142,6 +209,8 @@ pub struct Greeting {
     pub prefetch: u32,
     /// Whether it sees the submitters' disk.
     pub shared_disk: bool,
+    /// What stages may require or prefer of it.
+    pub labels: BTreeMap<String, String>,
     /// Attempts that it holds: running, waiting, or ended and not yet settled.
     pub holds: Vec<AttemptId>,
 }
@@ -191,4 +260,6 @@ pub struct Submitted {
     pub known: Vec<(u64, JobId)>,
     /// Whether the whole batch was found by its key and nothing was made.
     pub replayed: bool,
+    /// What the submitter should know: that no worker known could ever run a stage.
+    pub warnings: Vec<String>,
 }

@@ -15,14 +15,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Actor;
 use crate::attempt::{Failure, Success, Usage};
-use crate::ids::{AttemptId, BatchId, JobId, PipelineId, ProjectId, WorkerId};
+use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, WorkerId};
 use crate::job::JobSpec;
 use crate::pipeline::PipelineSpec;
-use crate::resources::Capacity;
+use crate::resources::{Capacity, WorkerShape};
+use crate::scope::{Flow, Limit, Scope};
+use crate::source::Source;
+use crate::terms::{Target, Terms};
 use crate::time::Time;
 
 /// Version of this contract; a log that carries a higher one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// The oldest version that still loads. Format 1 was never released.
+pub const OLDEST_FORMAT: u32 = 2;
 
 /// An event with the engine's time at which it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +46,15 @@ pub enum Event {
     ServerStarted {
         /// The version of gristmill that started.
         version: String,
+    },
+    /// A project was made, or its weight was changed.
+    ProjectDefined {
+        /// Its id.
+        project: ProjectId,
+        /// Its name.
+        name: String,
+        /// Its share beside the other projects'; at least 1.
+        weight: u32,
     },
     /// A pipeline, or a new version of one, was defined.
     PipelineDefined {
@@ -70,8 +85,10 @@ pub enum Event {
         priority: i32,
         /// Labels that all its jobs share.
         labels: BTreeMap<String, String>,
+        /// Under what terms they run.
+        terms: Terms,
     },
-    /// Jobs joined a batch and the queue.
+    /// Jobs joined a batch.
     JobsAdded {
         /// The batch.
         batch: BatchId,
@@ -80,10 +97,85 @@ pub enum Event {
         /// The jobs, in order.
         jobs: Vec<JobSpec>,
     },
+    /// Jobs joined a batch as one record; each is expanded when it is needed.
+    RangeAdded {
+        /// The batch.
+        batch: BatchId,
+        /// Id of the first; the others follow without gaps.
+        first: JobId,
+        /// How many.
+        count: u64,
+        /// What their inputs are.
+        source: Source,
+    },
     /// A batch takes no more jobs.
     BatchClosed {
         /// The batch.
         batch: BatchId,
+    },
+    /// A person holds a batch: none of its jobs begins.
+    BatchHeld {
+        /// The batch.
+        batch: BatchId,
+        /// Who asked.
+        actor: Actor,
+    },
+    /// A person let go of a batch.
+    BatchReleased {
+        /// The batch.
+        batch: BatchId,
+        /// Who asked.
+        actor: Actor,
+    },
+    /// A batch's start time has come.
+    StartReached {
+        /// The batch.
+        batch: BatchId,
+    },
+    /// The time by which a batch's jobs must have begun has passed; those that had not, expired.
+    ExpiryReached {
+        /// The batch.
+        batch: BatchId,
+    },
+    /// The time by which a batch's jobs must be final has passed; those that were not, expired or
+    /// were asked to stop.
+    DeadlineReached {
+        /// The batch.
+        batch: BatchId,
+    },
+    /// What a batch waited for has ended as it was to end.
+    DependencyMet {
+        /// The batch that waited.
+        batch: BatchId,
+        /// What it waited for.
+        on: Target,
+    },
+    /// What a batch waited for has ended otherwise; the batch's jobs are cancelled.
+    DependencyFailed {
+        /// The batch that waited.
+        batch: BatchId,
+        /// What it waited for.
+        on: Target,
+    },
+    /// A batch is closed and every job of it is final; said where somebody asked to be called.
+    BatchFinished {
+        /// The batch.
+        batch: BatchId,
+    },
+    /// Whoever asked to be called at a batch's end was called, or could not be.
+    CallbackSettled {
+        /// The batch.
+        batch: BatchId,
+        /// Whether the call was answered with a success.
+        delivered: bool,
+        /// What the last try came to, in a few words.
+        detail: String,
+    },
+    /// Batches that finished long ago were forgotten: their keys, and their jobs that could have
+    /// been retried. Their rows stay readable.
+    BatchesPruned {
+        /// The batches.
+        batches: Vec<BatchId>,
     },
     /// An attempt was leased to a worker.
     AttemptLeased {
@@ -97,6 +189,8 @@ pub enum Event {
         number: u32,
         /// The worker.
         worker: WorkerId,
+        /// Which of the stage's alternative resources it books; 0 is the preferred one.
+        alternative: u8,
     },
     /// An attempt succeeded and its result is committed.
     AttemptSucceeded {
@@ -110,6 +204,8 @@ pub enum Event {
         success: Success,
         /// What it took.
         usage: Usage,
+        /// Devices that it had.
+        devices: Vec<String>,
         /// What becomes of the job.
         then: Then,
     },
@@ -125,6 +221,8 @@ pub enum Event {
         failure: Failure,
         /// What it took.
         usage: Usage,
+        /// Devices that it had.
+        devices: Vec<String>,
         /// What becomes of the job.
         then: Then,
     },
@@ -137,20 +235,61 @@ pub enum Event {
     CancelRequested {
         /// The jobs.
         jobs: Vec<JobId>,
-        /// Who asked.
+        /// Who asked; the server itself where their deadline passed, and then they expire.
         actor: Actor,
     },
     /// Jobs that did not run were cancelled.
     JobsCancelled {
         /// The jobs.
-        jobs: Vec<JobId>,
+        jobs: Vec<JobRun>,
+        /// Who asked; the server itself where what they waited for failed.
+        actor: Actor,
+    },
+    /// Jobs that did not run in time have expired.
+    JobsExpired {
+        /// The jobs.
+        jobs: Vec<JobRun>,
+    },
+    /// Failed, cancelled or expired jobs were put back in the queue by hand.
+    JobsRetried {
+        /// The jobs.
+        jobs: Vec<JobRun>,
         /// Who asked.
         actor: Actor,
     },
-    /// A failed or cancelled job was put back in the queue by hand.
-    JobRetried {
-        /// The job.
-        job: JobId,
+    /// A person holds jobs that did not run.
+    JobsHeld {
+        /// The jobs.
+        jobs: Vec<JobRun>,
+        /// Who asked.
+        actor: Actor,
+    },
+    /// A person let go of jobs.
+    JobsReleased {
+        /// The jobs.
+        jobs: Vec<JobRun>,
+        /// Who asked.
+        actor: Actor,
+    },
+    /// A scope's limit was set; one that bounds nothing takes it away.
+    LimitSet {
+        /// Whose.
+        project: ProjectId,
+        /// What is bounded.
+        scope: Scope,
+        /// By how much.
+        limit: Limit,
+        /// Who asked.
+        actor: Actor,
+    },
+    /// A scope was paused, drained or opened.
+    FlowSet {
+        /// Whose.
+        project: ProjectId,
+        /// Which part.
+        scope: Scope,
+        /// How it flows now.
+        flow: Flow,
         /// Who asked.
         actor: Actor,
     },
@@ -168,6 +307,24 @@ pub enum Event {
         capacity: Capacity,
         /// Whether it sees the submitters' disk.
         shared_disk: bool,
+        /// What stages may require or prefer of it.
+        labels: BTreeMap<String, String>,
+    },
+    /// A worker is given no more work for a while, or is given work again.
+    WorkerPaused {
+        /// The worker.
+        worker: WorkerId,
+        /// Whether it pauses.
+        paused: bool,
+        /// Who asked.
+        actor: Actor,
+    },
+    /// A worker that may join was declared, changed, or (without a shape) struck off.
+    WorkerDeclared {
+        /// A name for people.
+        name: String,
+        /// What it would have to give.
+        shape: Option<WorkerShape>,
     },
     /// A worker takes no more work.
     WorkerDraining {
@@ -244,6 +401,8 @@ pub enum Then {
     Fail,
     /// It is cancelled, as somebody had asked.
     Cancel,
+    /// It has expired: its deadline passed while it ran.
+    Expire,
 }
 
 /// Why a worker left.
@@ -274,18 +433,37 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Event::ServerStarted { .. } => "server_started",
+            Event::ProjectDefined { .. } => "project_defined",
             Event::PipelineDefined { .. } => "pipeline_defined",
             Event::BatchOpened { .. } => "batch_opened",
             Event::JobsAdded { .. } => "jobs_added",
+            Event::RangeAdded { .. } => "range_added",
             Event::BatchClosed { .. } => "batch_closed",
+            Event::BatchHeld { .. } => "batch_held",
+            Event::BatchReleased { .. } => "batch_released",
+            Event::StartReached { .. } => "start_reached",
+            Event::ExpiryReached { .. } => "expiry_reached",
+            Event::DeadlineReached { .. } => "deadline_reached",
+            Event::DependencyMet { .. } => "dependency_met",
+            Event::DependencyFailed { .. } => "dependency_failed",
+            Event::BatchFinished { .. } => "batch_finished",
+            Event::CallbackSettled { .. } => "callback_settled",
+            Event::BatchesPruned { .. } => "batches_pruned",
             Event::AttemptLeased { .. } => "attempt_leased",
             Event::AttemptSucceeded { .. } => "attempt_succeeded",
             Event::AttemptFailed { .. } => "attempt_failed",
             Event::BackoffElapsed { .. } => "backoff_elapsed",
             Event::CancelRequested { .. } => "cancel_requested",
             Event::JobsCancelled { .. } => "jobs_cancelled",
-            Event::JobRetried { .. } => "job_retried",
+            Event::JobsExpired { .. } => "jobs_expired",
+            Event::JobsRetried { .. } => "jobs_retried",
+            Event::JobsHeld { .. } => "jobs_held",
+            Event::JobsReleased { .. } => "jobs_released",
+            Event::LimitSet { .. } => "limit_set",
+            Event::FlowSet { .. } => "flow_set",
             Event::WorkerJoined { .. } => "worker_joined",
+            Event::WorkerPaused { .. } => "worker_paused",
+            Event::WorkerDeclared { .. } => "worker_declared",
             Event::WorkerDraining { .. } => "worker_draining",
             Event::WorkerLeft { .. } => "worker_left",
             Event::WorkerConnected { .. } => "worker_connected",

@@ -96,6 +96,59 @@ id!(
     ProjectId, 'o', "project"
 );
 
+/// Jobs with consecutive ids: what is said of many jobs is said in runs of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobRun {
+    /// The first.
+    pub first: JobId,
+    /// How many; at least 1.
+    pub count: u64,
+}
+
+impl JobRun {
+    /// A single job.
+    #[must_use]
+    pub const fn one(job: JobId) -> JobRun {
+        JobRun { first: job, count: 1 }
+    }
+
+    /// The id after the last.
+    #[must_use]
+    pub const fn end(self) -> JobId {
+        JobId(self.first.0 + self.count)
+    }
+
+    /// The jobs, in order.
+    pub fn jobs(self) -> impl Iterator<Item = JobId> {
+        (self.first.0..self.first.0 + self.count).map(JobId)
+    }
+
+    /// Whether a job is one of them.
+    #[must_use]
+    pub const fn contains(self, job: JobId) -> bool {
+        self.first.0 <= job.0 && job.0 < self.first.0 + self.count
+    }
+
+    /// Gathers ids that come in ascending order into as few runs as will do.
+    ///
+    /// ```
+    /// use gristmill_model::{JobId, JobRun};
+    /// let runs = JobRun::gather([3, 4, 5, 9].map(JobId));
+    /// assert_eq!(runs, [JobRun { first: JobId(3), count: 3 }, JobRun::one(JobId(9))]);
+    /// ```
+    #[must_use]
+    pub fn gather(ids: impl IntoIterator<Item = JobId>) -> Vec<JobRun> {
+        let mut runs: Vec<JobRun> = Vec::new();
+        for id in ids {
+            match runs.last_mut() {
+                Some(last) if last.end() == id => last.count += 1,
+                _ => runs.push(JobRun::one(id)),
+            }
+        }
+        runs
+    }
+}
+
 impl ProjectId {
     /// The project that work belongs to when nobody says otherwise.
     pub const DEFAULT: ProjectId = ProjectId(1);

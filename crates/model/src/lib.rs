@@ -15,14 +15,17 @@ pub mod filter;
 pub mod ids;
 pub mod job;
 pub mod limits;
+pub mod name;
 pub mod payload;
 pub mod pipeline;
 pub mod problem;
 pub mod resources;
 pub mod retry;
+pub mod scope;
 pub mod template;
+pub mod terms;
 pub mod time;
 pub mod wire;
 
-pub use ids::{AttemptId, BatchId, JobId, PipelineId, ProjectId, WorkerId};
+pub use ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, WorkerId};
 pub use time::{Span, Time};

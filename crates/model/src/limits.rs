@@ -17,6 +17,42 @@ pub const LABELS: usize = 32;
 pub const LABEL_BYTES: usize = 256;
 /// Bytes of a path.
 pub const PATH_BYTES: usize = 4096;
+/// Alternative resources of a stage, beside the preferred ones.
+pub const ALTERNATIVES: usize = 8;
+/// Projects, in all.
+pub const PROJECTS: usize = 100_000;
+/// Weight of a project at most.
+pub const PROJECT_WEIGHT: u32 = 1_000_000;
+/// What one level of priority is worth: a job goes before jobs of the level below it that were
+/// accepted up to this long before it, and behind those that have waited longer.
+pub const AGEING: Span = Span::seconds(3_600);
+/// What a lease costs its project's share at least, however short: so many microseconds of what
+/// it books.
+pub const LEAST_CHARGE: u64 = 1_000;
+/// What a device weighs beside CPUs when projects share them out, in thousandths of a CPU.
+pub const DEVICE_WEIGHT: u64 = 16_000;
+/// Limits, and paused or draining scopes, of one project.
+pub const SCOPES: usize = 10_000;
+/// Things that one batch may wait for.
+pub const DEPENDENCIES: usize = 256;
+/// Runs of jobs that one command names.
+pub const RUNS_PER_COMMAND: usize = 10_000;
+/// Jobs that one event names one by one; more become several events.
+pub const JOBS_PER_EVENT: usize = 10_000;
+/// Workers that may be declared.
+pub const DECLARED_WORKERS: usize = 1_000;
+/// Batches that have finished and are kept for retries and keys; beyond it the oldest go first.
+pub const FINISHED_BATCHES: usize = 250_000;
+/// Batches that one event forgets.
+pub const PRUNED_PER_EVENT: usize = 256;
+/// Items that one range expands to.
+pub const RANGE_ITEMS: u64 = 1_000_000_000;
+/// Waiting jobs that an explanation names as going first.
+pub const NAMED_AHEAD: usize = 5;
+/// Bytes of a callback's URL.
+pub const URL_BYTES: usize = 2_048;
+/// Devices that a report names.
+pub const DEVICES: usize = 64;
 /// Stages of a pipeline.
 pub const STAGES: usize = 32;
 /// Versions of pipelines, in all.
@@ -24,7 +60,7 @@ pub const PIPELINES: usize = 100_000;
 /// Attempts that a retry policy may ask for.
 pub const ATTEMPTS: u32 = 100;
 /// Workers that a job may lose before it is quarantined as failed.
-pub const LOST_WORKERS: u32 = 3;
+pub const LOST_WORKERS: usize = 3;
 /// Jobs of one submit command; larger submissions arrive in pieces.
 pub const JOBS_PER_COMMAND: usize = 10_000;
 /// Jobs that are not final, in all; beyond it submissions are turned away with `queue_full`.
@@ -165,6 +201,9 @@ pub struct Timing {
     pub restart_grace: Span,
     /// A worker ends an attempt at its timeout; the engine steps in this much later.
     pub timeout_grace: Span,
+    /// A batch that has finished is kept this long for retries and keys; then it is forgotten by
+    /// the engine and only its rows stay.
+    pub keep_finished: Span,
 }
 
 impl Default for Timing {
@@ -176,6 +215,7 @@ impl Default for Timing {
             disconnect_grace: Span::seconds(5),
             restart_grace: Span::seconds(15),
             timeout_grace: Span::seconds(15),
+            keep_finished: Span::seconds(24 * 3_600),
         }
     }
 }

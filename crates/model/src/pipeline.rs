@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::limits;
+use crate::name;
 use crate::problem::{Code, Rejection};
 use crate::resources::Resources;
 use crate::retry::RetryPolicy;
@@ -40,6 +41,15 @@ pub struct StageSpec {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "10m")]
     pub timeout: Option<Span>,
+    /// Other resources that would do as well, in order of preference after `resources`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Resources>,
+    /// Labels that a worker must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requires: BTreeMap<String, String>,
+    /// Labels of workers that go first where there is a choice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prefers: BTreeMap<String, String>,
 }
 
 /// What does a stage's work. A worker runs only the kinds of handler it was started with.
@@ -94,7 +104,7 @@ impl PipelineSpec {
     /// # Errors
     /// `invalid_pipeline` or `unknown_placeholder`, naming the stage and what was expected.
     pub fn check(&self) -> Result<(), Rejection> {
-        check_name("pipeline", &self.name)?;
+        name::check("pipeline", &self.name, Code::InvalidPipeline)?;
         if self.stages.is_empty() || self.stages.len() > limits::STAGES {
             return Err(bad(format!(
                 "pipeline `{}` has {} stages: expected 1 to {}",
@@ -115,13 +125,32 @@ impl PipelineSpec {
 
 impl StageSpec {
     fn check(&self) -> Result<(), Rejection> {
-        check_name("stage", &self.name)?;
+        name::check("stage", &self.name, Code::InvalidPipeline)?;
         let attempts = self.retry.attempts;
         if attempts == 0 || attempts > limits::ATTEMPTS {
             return Err(bad(format!(
                 "stage `{}` asks for {attempts} attempts: expected 1 to {}",
                 self.name,
                 limits::ATTEMPTS
+            )));
+        }
+        if self.alternatives.len() > limits::ALTERNATIVES {
+            return Err(bad(format!(
+                "stage `{}` names {} alternatives: at most {}",
+                self.name,
+                self.alternatives.len(),
+                limits::ALTERNATIVES
+            )));
+        }
+        let labels = self.requires.iter().chain(&self.prefers);
+        if self.requires.len() + self.prefers.len() > limits::LABELS
+            || labels.clone().any(|(n, v)| n.len().max(v.len()) > limits::LABEL_BYTES)
+        {
+            return Err(bad(format!(
+                "stage `{}` asks for too many or too long labels: at most {} of {} bytes",
+                self.name,
+                limits::LABELS,
+                limits::LABEL_BYTES
             )));
         }
         if self.timeout == Some(Span::ZERO) {
@@ -134,6 +163,23 @@ impl StageSpec {
             )),
             Handler::Images(_) => Ok(()),
         }
+    }
+}
+
+impl StageSpec {
+    /// All the resources that would do, the preferred first. An attempt's lease says which of them
+    /// it books, by its place here.
+    pub fn requests(&self) -> impl Iterator<Item = &Resources> {
+        std::iter::once(&self.resources).chain(&self.alternatives)
+    }
+
+    /// The resources at a place of [`StageSpec::requests`].
+    ///
+    /// # Panics
+    /// When there is no such place.
+    #[must_use]
+    pub fn request(&self, alternative: u8) -> &Resources {
+        self.requests().nth(usize::from(alternative)).expect("leases name alternatives that exist")
     }
 }
 
@@ -163,17 +209,6 @@ impl CommandSpec {
     pub fn writes_output(&self) -> bool {
         self.argv.iter().any(|word| template::mentions(word, "output"))
     }
-}
-
-fn check_name(what: &str, name: &str) -> Result<(), Rejection> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > limits::NAME_BYTES || !name.chars().all(plain) {
-        return Err(bad(format!(
-            "`{name}` is not a {what} name: expected 1 to {} letters, digits, `.`, `_` or `-`",
-            limits::NAME_BYTES
-        )));
-    }
-    Ok(())
 }
 
 fn bad(detail: String) -> Rejection {

@@ -39,8 +39,14 @@ pub enum Code {
     NoSuchWorker,
     /// No such blob.
     NoSuchBlob,
+    /// No such project.
+    NoSuchProject,
     /// The batch takes no more jobs.
     BatchClosed,
+    /// The scope takes no new work in.
+    Draining,
+    /// No worker that is declared could ever run it.
+    NeverFits,
     /// The thing's state does not allow it.
     WrongState,
     /// The idempotency key was used for something else.
@@ -99,7 +105,7 @@ pub mod exit {
 
 impl Code {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Code; 26] = [
+    pub const ALL: [Code; 29] = [
         Code::InvalidRequest,
         Code::InvalidFilter,
         Code::InvalidPipeline,
@@ -114,7 +120,10 @@ impl Code {
         Code::NoSuchPipeline,
         Code::NoSuchWorker,
         Code::NoSuchBlob,
+        Code::NoSuchProject,
         Code::BatchClosed,
+        Code::Draining,
+        Code::NeverFits,
         Code::WrongState,
         Code::KeyReused,
         Code::StaleAttempt,
@@ -172,6 +181,21 @@ impl Code {
             Code::NoSuchBlob => {
                 (404, NOT_FOUND, "no such blob", "upload it first with PUT /v1/blobs/DIGEST")
             }
+            Code::NoSuchProject => {
+                (404, NOT_FOUND, "no such project", "list them with `gristmill projects`")
+            }
+            Code::Draining => (
+                409,
+                CONFLICT,
+                "the scope takes no new work in",
+                "wait until somebody opens it with `gristmill resume`",
+            ),
+            Code::NeverFits => (
+                422,
+                BAD_INPUT,
+                "no worker could ever run it",
+                "ask for less, or declare a worker that has what it takes",
+            ),
             Code::BatchClosed => {
                 (409, CONFLICT, "the batch takes no more jobs", "submit a new batch")
             }

@@ -1,5 +1,7 @@
 //! What an attempt needs and what a worker has: quantities, never names of machines.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -54,6 +56,22 @@ pub struct Capacity {
     pub memory: u64,
     /// Devices by name.
     pub devices: Vec<Device>,
+}
+
+/// What a worker has to give, and what it may be asked for: enough to judge whether work could
+/// ever run on it. Known of every worker that is connected, declared of others that may join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerShape {
+    /// Quantities.
+    pub capacity: Capacity,
+    /// Kinds of handler that it runs.
+    pub handlers: Vec<String>,
+    /// What stages may require or prefer of it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Whether it sees the submitters' disk.
+    #[serde(default)]
+    pub shared_disk: bool,
 }
 
 const fn one_cpu() -> MilliCpus {

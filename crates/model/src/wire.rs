@@ -10,6 +10,8 @@
 //! every reconnect until it hears `Settled`. An attempt that the server names in `Stop` still ends
 //! with `Ended`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Outcome, Usage};
@@ -21,7 +23,7 @@ use crate::resources::{Capacity, Resources};
 use crate::time::Span;
 
 /// Version of this contract.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +108,8 @@ pub struct Hello {
     pub shared_disk: bool,
     /// Attempts that it holds: running, waiting, or ended and not yet settled.
     pub holds: Vec<AttemptId>,
+    /// What stages may require or prefer of it.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The server's answer to a worker that is taken in.
@@ -155,6 +159,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// What it took.
     pub usage: Usage,
+    /// Devices that it had.
+    pub devices: Vec<String>,
 }
 
 /// A program's output stream.

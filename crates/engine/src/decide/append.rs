@@ -1,28 +1,61 @@
 //! Add jobs to an open batch, and close it with the last of them.
 
-use gristmill_model::BatchId;
-use gristmill_model::command::Reply;
+use gristmill_model::command::{Reply, Submitted};
 use gristmill_model::event::Event;
 use gristmill_model::job::JobSpec;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::source::Source;
+use gristmill_model::{BatchId, Time};
 
-use super::{find_batch, submit};
+use super::{find_batch, submit, terms};
+use crate::state::Batch;
 use crate::turn::Turn;
 
 pub(crate) fn append(
     turn: &mut Turn,
     batch: BatchId,
     jobs: Vec<JobSpec>,
+    range: Option<Source>,
     close: bool,
 ) -> Result<Reply, Rejection> {
     let found = find_batch(turn.state(), batch)?;
+    let brings = !jobs.is_empty() || range.is_some();
     if !found.open {
+        // Closing what is closed is done: an answer that was lost may be asked for again.
+        if close && !brings {
+            return Ok(Reply::Batch(nothing_new(turn, batch)));
+        }
         return Err(Rejection::new(Code::BatchClosed, format!("batch {batch} is closed")));
     }
-    let sifted = submit::sift(turn.state(), found.project, jobs)?;
+    let project = found.project;
+    if brings {
+        in_time(batch, found, turn.now())?;
+        let state = turn.state();
+        let spec = &state.pipeline(found.pipeline).expect("a batch has its pipeline").spec;
+        let key = found.limit_key().map(AsRef::as_ref);
+        terms::check_drains(state, project, &spec.name, &spec.stages[0].name, key)?;
+    }
+    let sifted = submit::sift(turn.state(), Some(project), jobs, range)?;
     let submitted = submit::add(turn, batch, sifted);
     if close {
         turn.emit(Event::BatchClosed { batch });
     }
     Ok(Reply::Batch(submitted))
+}
+
+fn nothing_new(turn: &Turn, batch: BatchId) -> Submitted {
+    let first = gristmill_model::JobId(turn.state().next().job);
+    let (known, warnings) = (Vec::new(), Vec::new());
+    Submitted { batch, first, count: 0, known, replayed: false, warnings }
+}
+
+fn in_time(id: BatchId, batch: &Batch, now: Time) -> Result<(), Rejection> {
+    let passed = [batch.expires_at(), batch.deadline()].into_iter().flatten().min();
+    match passed.filter(|time| *time <= now) {
+        Some(time) => {
+            let detail = format!("batch {id} takes no more jobs: its time passed at {time}");
+            Err(Rejection::new(Code::WrongState, detail))
+        }
+        None => Ok(()),
+    }
 }

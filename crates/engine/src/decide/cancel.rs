@@ -1,52 +1,60 @@
-//! Cancel one job or a whole batch. A job that waits is cancelled at once; one that runs is asked
-//! to stop, and is cancelled when its attempt has ended.
+//! Cancel one job, many, or a whole batch. A job that waits is cancelled at once; one that runs is
+//! asked to stop, and is cancelled when its attempt has ended.
 
 use gristmill_model::access::Actor;
 use gristmill_model::command::Reply;
 use gristmill_model::event::Event;
 use gristmill_model::job::JobState;
 use gristmill_model::problem::{Code, Rejection};
-use gristmill_model::{BatchId, JobId};
+use gristmill_model::{BatchId, JobId, JobRun, limits};
 
-use super::{find_batch, find_job};
+use super::{check_runs, count, find_batch, find_state, select, unleased};
 use crate::turn::Turn;
 
 pub(crate) fn job(turn: &mut Turn, actor: Actor, id: JobId) -> Result<Reply, Rejection> {
-    let state = find_job(turn.state(), id)?.state;
+    let state = find_state(turn.state(), id)?;
     if state.is_final() {
         return Err(Rejection::new(Code::WrongState, format!("job {id} is {state} already")));
     }
-    let asked = cancel(turn, actor, vec![id]);
-    Ok(Reply::Count(asked))
+    Ok(Reply::Count(cancel(turn, &actor, &[JobRun::one(id)])))
+}
+
+pub(crate) fn jobs(turn: &mut Turn, actor: Actor, runs: &[JobRun]) -> Result<Reply, Rejection> {
+    check_runs(runs)?;
+    Ok(Reply::Count(cancel(turn, &actor, runs)))
 }
 
 pub(crate) fn batch(turn: &mut Turn, actor: Actor, id: BatchId) -> Result<Reply, Rejection> {
     let batch = find_batch(turn.state(), id)?;
-    let open = batch.open;
-    let jobs = batch.runs.iter().flat_map(|(first, count)| (first.0..first.0 + count).map(JobId));
-    let live = jobs.filter(|job| turn.state().job(*job).is_some_and(|job| !job.state.is_final()));
-    let live = live.collect();
+    let (open, runs) = (batch.open, batch.runs.clone());
+    let asked = cancel(turn, &actor, &runs);
     if open {
         turn.emit(Event::BatchClosed { batch: id });
     }
-    let asked = cancel(turn, actor, live);
     Ok(Reply::Count(asked))
 }
 
-/// Cancels live jobs; returns how many were not already being cancelled.
-fn cancel(turn: &mut Turn, actor: Actor, live: Vec<JobId>) -> u64 {
-    let state_of = |id: &JobId| turn.state().job(*id).map(|job| job.state);
-    let (leased, waiting): (Vec<_>, Vec<_>) = live
-        .into_iter()
-        .partition(|id| matches!(state_of(id), Some(JobState::Running | JobState::Cancelling)));
-    let running: Vec<_> =
-        leased.into_iter().filter(|id| state_of(id) == Some(JobState::Running)).collect();
-    let asked = (waiting.len() + running.len()) as u64;
-    if !waiting.is_empty() {
-        turn.emit(Event::JobsCancelled { jobs: waiting, actor: actor.clone() });
+/// Cancels those that are live; returns how many were not already being cancelled.
+fn cancel(turn: &mut Turn, actor: &Actor, runs: &[JobRun]) -> u64 {
+    let waiting = drop_waiting(turn, actor, runs);
+    waiting + stop_running(turn, actor, runs)
+}
+
+/// Cancels those that do not run.
+pub(crate) fn drop_waiting(turn: &mut Turn, actor: &Actor, runs: &[JobRun]) -> u64 {
+    let waiting = unleased(turn.state(), runs);
+    for jobs in waiting.chunks(limits::JOBS_PER_EVENT) {
+        turn.emit(Event::JobsCancelled { jobs: jobs.to_vec(), actor: actor.clone() });
     }
-    if !running.is_empty() {
-        turn.emit(Event::CancelRequested { jobs: running, actor });
+    count(&waiting)
+}
+
+/// Asks those that run to stop.
+pub(crate) fn stop_running(turn: &mut Turn, actor: &Actor, runs: &[JobRun]) -> u64 {
+    let running = select(turn.state(), runs, |job| job.state == JobState::Running);
+    let ids: Vec<JobId> = running.iter().flat_map(|run| run.jobs()).collect();
+    for jobs in ids.chunks(limits::JOBS_PER_EVENT) {
+        turn.emit(Event::CancelRequested { jobs: jobs.to_vec(), actor: actor.clone() });
     }
-    asked
+    ids.len() as u64
 }

@@ -1,13 +1,14 @@
 //! A worker connected, for the first time or again. What it says that it holds is held against
 //! what was leased to it, and the difference is settled here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::attempt::{Failure, FailureKind, Usage};
 use gristmill_model::command::{Greeting, Reply};
 use gristmill_model::event::Event;
 use gristmill_model::limits;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::resources::Capacity;
 use gristmill_model::{AttemptId, WorkerId};
 
 use super::report;
@@ -32,8 +33,16 @@ pub(crate) fn greet(turn: &mut Turn, greeting: Greeting) -> Result<Reply, Reject
 
 fn join(turn: &mut Turn, greeting: Greeting) -> WorkerId {
     let worker = WorkerId(turn.state().next().worker);
-    let Greeting { instance, name, handlers, capacity, shared_disk, .. } = greeting;
-    turn.emit(Event::WorkerJoined { worker, instance, name, handlers, capacity, shared_disk });
+    let Greeting { instance, name, handlers, capacity, shared_disk, labels, .. } = greeting;
+    turn.emit(Event::WorkerJoined {
+        worker,
+        instance,
+        name,
+        handlers,
+        capacity,
+        shared_disk,
+        labels,
+    });
     worker
 }
 
@@ -47,7 +56,7 @@ fn take_back_undelivered(turn: &mut Turn, worker: WorkerId, holds: &BTreeSet<Att
             "undelivered",
             format!("the lease did not reach worker {worker}"),
         );
-        report::fail(turn, attempt, failure, Usage::default());
+        report::fail(turn, attempt, failure, Usage::default(), Vec::new());
     }
 }
 
@@ -57,10 +66,7 @@ fn check(state: &State, greeting: &Greeting) -> Result<(), Rejection> {
         let detail = format!("a worker's name has 1 to {} bytes", limits::NAME_BYTES);
         return refuse(Code::InvalidRequest, detail);
     }
-    if greeting.handlers.is_empty() || greeting.handlers.len() > limits::STAGES {
-        let detail = format!("a worker runs 1 to {} kinds of handler", limits::STAGES);
-        return refuse(Code::InvalidRequest, detail);
-    }
+    check_shape(&greeting.handlers, &greeting.capacity, &greeting.labels)?;
     if greeting.holds.len() > limits::HELD_PER_WORKER {
         let detail = format!("a worker holds at most {}", limits::HELD_PER_WORKER);
         return refuse(Code::TooLarge, detail);
@@ -68,6 +74,29 @@ fn check(state: &State, greeting: &Greeting) -> Result<(), Rejection> {
     let is_new = state.instance(greeting.instance).is_none();
     if is_new && state.workers().count() >= limits::WORKERS {
         return refuse(Code::TooMany, format!("there are {} workers already", limits::WORKERS));
+    }
+    Ok(())
+}
+
+/// Judges what a worker has and is said to be, whether it is there or declared.
+pub(super) fn check_shape(
+    handlers: &[String],
+    capacity: &Capacity,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), Rejection> {
+    if handlers.is_empty() || handlers.len() > limits::STAGES {
+        let detail = format!("a worker runs 1 to {} kinds of handler", limits::STAGES);
+        return Err(Rejection::new(Code::InvalidRequest, detail));
+    }
+    let long = |text: &String| text.len() > limits::LABEL_BYTES;
+    if labels.len() > limits::LABELS || labels.iter().any(|(n, v)| long(n) || long(v)) {
+        let (most, bytes) = (limits::LABELS, limits::LABEL_BYTES);
+        let detail = format!("a worker has at most {most} labels of {bytes} bytes");
+        return Err(Rejection::new(Code::InvalidRequest, detail));
+    }
+    if capacity.named.len() > limits::NAMED_RESOURCES {
+        let detail = format!("a worker has at most {} named resources", limits::NAMED_RESOURCES);
+        return Err(Rejection::new(Code::InvalidRequest, detail));
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(crate) fn remove(turn: &mut Turn, worker: WorkerId, reason: LeaveReason) {
                 format!("worker {worker} left before it began"),
             ),
         };
-        report::fail(turn, attempt, failure, Usage::default());
+        report::fail(turn, attempt, failure, Usage::default(), Vec::new());
     }
     turn.emit(Event::WorkerLeft { worker, reason });
 }

@@ -7,19 +7,22 @@ use gristmill_model::event::Event;
 use gristmill_model::limits;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::terms::Terms;
 use gristmill_model::{PipelineId, ProjectId};
 
+use super::{project, terms};
 use crate::state::State;
 use crate::turn::Turn;
 
 /// The same spec as the newest version changes nothing; another one is a new version.
 pub(crate) fn define(
     turn: &mut Turn,
-    project: ProjectId,
+    project: &str,
     spec: PipelineSpec,
 ) -> Result<Reply, Rejection> {
     spec.check()?;
-    let newest = turn.state().newest_pipeline(project, &spec.name);
+    let home = project::resolve(turn.state(), project)?;
+    let newest = home.and_then(|project| turn.state().newest_pipeline(project, &spec.name));
     if let Some(id) = newest {
         let pipeline = turn.state().pipeline(id).expect("names lead to pipelines");
         if *pipeline.spec == spec {
@@ -27,6 +30,7 @@ pub(crate) fn define(
         }
     }
     room_for_one(turn.state())?;
+    let project = project::make(turn, project);
     let (id, version) = add(turn, project, spec);
     Ok(Reply::Pipeline(id, version))
 }
@@ -41,18 +45,18 @@ pub(super) enum Resolved {
 
 pub(super) fn resolve(
     state: &State,
-    project: ProjectId,
+    home: Option<ProjectId>,
     wanted: PipelineRef,
 ) -> Result<Resolved, Rejection> {
     match wanted {
-        PipelineRef::Named(name) => state
-            .newest_pipeline(project, &name)
+        PipelineRef::Named(name) => home
+            .and_then(|project| state.newest_pipeline(project, &name))
             .map(Resolved::Known)
             .ok_or_else(|| Rejection::new(Code::NoSuchPipeline, format!("no pipeline `{name}`"))),
         PipelineRef::Inline(spec) => {
             spec.check()?;
             let spec = Arc::new(spec);
-            if let Some(id) = state.pipeline_by_spec(project, &spec) {
+            if let Some(id) = home.and_then(|home| state.pipeline_by_spec(home, &spec)) {
                 return Ok(Resolved::Known(id));
             }
             room_for_one(state)?;
@@ -62,6 +66,25 @@ pub(super) fn resolve(
 }
 
 impl Resolved {
+    /// Judges whether work for this pipeline can be taken in and could ever run. Returns what the
+    /// submitter should know.
+    pub(super) fn judge(
+        &self,
+        state: &State,
+        home: Option<ProjectId>,
+        terms: &Terms,
+    ) -> Result<Vec<String>, Rejection> {
+        let spec = match self {
+            Resolved::Known(id) => &*state.pipeline(*id).expect("resolved just now").spec,
+            Resolved::New(spec) => spec,
+        };
+        if let Some(project) = home {
+            let first = &spec.stages[0].name;
+            terms::check_drains(state, project, &spec.name, first, terms.limit_key.as_deref())?;
+        }
+        terms::check_fits(state, spec)
+    }
+
     pub(super) fn id(self, turn: &mut Turn, project: ProjectId) -> PipelineId {
         match self {
             Resolved::Known(id) => id,

@@ -9,7 +9,7 @@ use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::{AttemptId, JobId, Time, WorkerId};
 
 use super::{find_worker, heartbeat};
-use crate::state::{State, WORKER_LOST};
+use crate::state::{Job, QUARANTINED, State, WORKER_LOST};
 use crate::turn::Turn;
 
 pub(crate) fn report(
@@ -18,18 +18,21 @@ pub(crate) fn report(
     attempt: AttemptId,
     outcome: Outcome,
     usage: Usage,
+    mut devices: Vec<String>,
 ) -> Result<Reply, Rejection> {
     judge(turn.state(), worker, attempt)?;
     heartbeat::renew(turn, worker);
+    devices.truncate(limits::DEVICES);
+    devices.iter_mut().for_each(truncate);
     match outcome {
         Outcome::Succeeded(success) => match oversize(&success) {
-            None => succeed(turn, attempt, success, usage),
-            Some(failure) => fail(turn, attempt, failure, usage),
+            None => succeed(turn, attempt, success, usage, devices),
+            Some(failure) => fail(turn, attempt, failure, usage, devices),
         },
         Outcome::Failed(mut failure) => {
             truncate(&mut failure.message);
             truncate(&mut failure.code);
-            fail(turn, attempt, failure, usage);
+            fail(turn, attempt, failure, usage, devices);
         }
     }
     Ok(Reply::Done)
@@ -61,21 +64,33 @@ fn judge(state: &State, worker: WorkerId, attempt: AttemptId) -> Result<JobId, R
     }
 }
 
-fn succeed(turn: &mut Turn, attempt: AttemptId, success: Success, usage: Usage) {
+fn succeed(
+    turn: &mut Turn,
+    attempt: AttemptId,
+    success: Success,
+    usage: Usage,
+    devices: Vec<String>,
+) {
     let state = turn.state();
     let live = state.attempt(attempt).expect("judged before");
     let (job, worker) = (live.job, live.worker);
     let then = after_success(state, job);
-    turn.emit(Event::AttemptSucceeded { attempt, job, worker, success, usage, then });
+    turn.emit(Event::AttemptSucceeded { attempt, job, worker, success, usage, devices, then });
 }
 
 /// Ends a live attempt that did not succeed, whoever says so: worker, lease or timeout.
-pub(crate) fn fail(turn: &mut Turn, attempt: AttemptId, mut failure: Failure, usage: Usage) {
+pub(crate) fn fail(
+    turn: &mut Turn,
+    attempt: AttemptId,
+    mut failure: Failure,
+    usage: Usage,
+    devices: Vec<String>,
+) {
     let state = turn.state();
     let live = state.attempt(attempt).expect("judged before");
     let (job, worker) = (live.job, live.worker);
-    let then = after_failure(state, job, &mut failure, turn.now());
-    turn.emit(Event::AttemptFailed { attempt, job, worker, failure, usage, then });
+    let then = after_failure(state, attempt, &mut failure, turn.now());
+    turn.emit(Event::AttemptFailed { attempt, job, worker, failure, usage, devices, then });
 }
 
 /// A result that is there is kept even if somebody asked to cancel meanwhile; only further stages
@@ -86,28 +101,30 @@ fn after_success(state: &State, job: JobId) -> Then {
     let pipeline = state.pipeline(batch.pipeline).expect("a batch has its pipeline");
     match (pipeline.is_last(found.stage), found.state) {
         (true, _) => Then::Succeed,
-        (false, JobState::Cancelling) => Then::Cancel,
+        (false, JobState::Cancelling) => stopped(found),
         (false, _) => Then::NextStage,
     }
 }
 
-fn after_failure(state: &State, id: JobId, failure: &mut Failure, now: Time) -> Then {
+/// What becomes of a job that was asked to stop: its deadline passed, or somebody asked.
+fn stopped(job: &Job) -> Then {
+    if job.expiring { Then::Expire } else { Then::Cancel }
+}
+
+fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: Time) -> Then {
+    let live = state.attempt(attempt).expect("judged before");
+    let (id, worker) = (live.job, live.worker);
     let job = state.job(id).expect("a live attempt has its job");
     if job.state == JobState::Cancelling {
-        return Then::Cancel;
+        return stopped(job);
     }
     match failure.kind {
         // A worker that stops ends its attempts without anybody having asked for that.
         FailureKind::Cancelled => Then::Requeue,
         FailureKind::Lost if failure.code != WORKER_LOST => Then::Requeue,
-        FailureKind::Lost if job.lost + 1 < limits::LOST_WORKERS => Then::Requeue,
+        FailureKind::Lost if job.deaths.len() + 1 < limits::LOST_WORKERS => Then::Requeue,
         FailureKind::Lost => {
-            failure.code = "quarantined".into();
-            failure.message = format!(
-                "{} workers died while they ran this job; the last: {}",
-                limits::LOST_WORKERS,
-                failure.message
-            );
+            quarantine(job, (worker, attempt), failure);
             Then::Fail
         }
         kind => match state.stage_of(id).retry.pause(id, job.failures + 1, kind) {
@@ -115,6 +132,20 @@ fn after_failure(state: &State, id: JobId, failure: &mut Failure, now: Time) -> 
             None => Then::Fail,
         },
     }
+}
+
+/// The job is set aside with the evidence: which workers died, and which attempts they ran.
+fn quarantine(job: &Job, last: (WorkerId, AttemptId), failure: &mut Failure) {
+    let deaths = job.deaths.iter().chain(std::iter::once(&last));
+    let evidence: Vec<String> =
+        deaths.map(|(worker, attempt)| format!("{worker} while it ran {attempt}")).collect();
+    failure.code = QUARANTINED.into();
+    failure.message = format!(
+        "{} workers died while they ran this job ({}); the last: {}",
+        evidence.len(),
+        evidence.join(", "),
+        failure.message
+    );
 }
 
 /// A result beyond the bounds is the handler's failure, never a panic or an unbounded log.

@@ -1,20 +1,22 @@
-//! Put a failed or cancelled job back in the queue, at the stage where it stopped.
+//! Put jobs back in the queue that failed, were cancelled or have expired, at the stage where they
+//! stopped.
 
-use gristmill_model::JobId;
 use gristmill_model::access::Actor;
 use gristmill_model::command::Reply;
 use gristmill_model::event::Event;
 use gristmill_model::job::JobState;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{JobId, JobRun, limits};
 
-use super::find_job;
+use super::{check_runs, count, find_state, select};
 use crate::turn::Turn;
 
 pub(crate) fn job(turn: &mut Turn, actor: Actor, id: JobId) -> Result<Reply, Rejection> {
-    let state = find_job(turn.state(), id)?.state;
+    let state = find_state(turn.state(), id)?;
     match state {
         JobState::Failed | JobState::Cancelled | JobState::Expired => {
-            turn.emit(Event::JobRetried { job: id, actor });
+            room_for(turn, 1)?;
+            turn.emit(Event::JobsRetried { jobs: vec![JobRun::one(id)], actor });
             Ok(Reply::Count(1))
         }
         // A retry that waits for its pause need not wait: a person has asked.
@@ -24,7 +26,29 @@ pub(crate) fn job(turn: &mut Turn, actor: Actor, id: JobId) -> Result<Reply, Rej
         }
         _ => Err(Rejection::new(
             Code::WrongState,
-            format!("job {id} is {state}: only failed and cancelled jobs can be retried"),
+            format!("job {id} is {state}: only failed, cancelled and expired jobs can be retried"),
         )),
     }
+}
+
+pub(crate) fn jobs(turn: &mut Turn, actor: Actor, runs: &[JobRun]) -> Result<Reply, Rejection> {
+    check_runs(runs)?;
+    let found = select(turn.state(), runs, |job| {
+        matches!(job.state, JobState::Failed | JobState::Cancelled | JobState::Expired)
+    });
+    room_for(turn, count(&found))?;
+    for jobs in found.chunks(limits::JOBS_PER_EVENT) {
+        turn.emit(Event::JobsRetried { jobs: jobs.to_vec(), actor: actor.clone() });
+    }
+    Ok(Reply::Count(count(&found)))
+}
+
+/// Folded jobs take no room, but to judge them apart would help nobody.
+fn room_for(turn: &Turn, count: u64) -> Result<(), Rejection> {
+    let live = turn.state().live_jobs();
+    if live as u64 + count > limits::LIVE_JOBS as u64 {
+        let detail = format!("{live} jobs are not done yet: no room for {count} more");
+        return Err(Rejection::new(Code::QueueFull, detail));
+    }
+    Ok(())
 }

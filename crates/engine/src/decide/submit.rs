@@ -8,9 +8,10 @@ use gristmill_model::event::Event;
 use gristmill_model::job::JobSpec;
 use gristmill_model::limits;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::source::Source;
 use gristmill_model::{BatchId, JobId, ProjectId};
 
-use super::pipeline;
+use super::{pipeline, project, terms};
 use crate::state::State;
 use crate::turn::Turn;
 
@@ -19,59 +20,85 @@ pub(crate) fn submit(
     actor: Actor,
     submission: Submission,
 ) -> Result<Reply, Rejection> {
-    let Submission { project, pipeline, name, key, priority, labels, jobs, open } = submission;
-    if let Some(known) = replay(turn.state(), project, key.as_ref())? {
+    let state = turn.state();
+    let home = project::resolve(state, &submission.project)?;
+    if let Some(known) = replay(state, home, submission.key.as_ref())? {
         return Ok(Reply::Batch(known));
     }
-    check_labels(&labels)?;
-    check_length("batch name", name.as_deref().unwrap_or_default(), limits::NAME_BYTES)?;
-    if jobs.is_empty() && !open {
-        return Err(Rejection::new(Code::InvalidRequest, "the submission has no jobs"));
-    }
-    let accepted = sift(turn.state(), project, jobs)?;
-    let resolved = pipeline::resolve(turn.state(), project, pipeline)?;
+    check(turn, &submission)?;
+    let Submission { project, pipeline, name, key, priority, labels, .. } = submission;
+    let accepted = sift(state, home, submission.jobs, submission.range)?;
+    let resolved = pipeline::resolve(state, home, pipeline)?;
+    let warnings = resolved.judge(state, home, &submission.terms)?;
 
+    let project = project::make(turn, &project);
     let pipeline = resolved.id(turn, project);
     let batch = BatchId(turn.state().next().batch);
     let key = key.map(|key| (key.key, key.fingerprint));
-    turn.emit(Event::BatchOpened { batch, project, pipeline, actor, name, key, priority, labels });
+    let terms = submission.terms;
+    turn.emit(Event::BatchOpened {
+        batch,
+        project,
+        pipeline,
+        actor,
+        name,
+        key,
+        priority,
+        labels,
+        terms,
+    });
     let submitted = add(turn, batch, accepted);
-    if !open {
+    if !submission.open {
         turn.emit(Event::BatchClosed { batch });
     }
-    Ok(Reply::Batch(submitted))
+    Ok(Reply::Batch(Submitted { warnings, ..submitted }))
+}
+
+fn check(turn: &Turn, submission: &Submission) -> Result<(), Rejection> {
+    check_labels(&submission.labels)?;
+    let name = submission.name.as_deref().unwrap_or_default();
+    check_length("batch name", name, limits::NAME_BYTES)?;
+    terms::check(turn.state(), &submission.terms, turn.now())?;
+    if submission.jobs.is_empty() && submission.range.is_none() && !submission.open {
+        return Err(Rejection::new(Code::InvalidRequest, "the submission has no jobs"));
+    }
+    Ok(())
 }
 
 /// The batch that an idempotency key already stands for.
 fn replay(
     state: &State,
-    project: ProjectId,
+    home: Option<ProjectId>,
     key: Option<&BatchKey>,
 ) -> Result<Option<Submitted>, Rejection> {
     let Some(key) = key else { return Ok(None) };
     check_key(&key.key)?;
+    let Some(project) = home else { return Ok(None) };
     let Some((batch, fingerprint)) = state.batch_by_key(project, &key.key) else { return Ok(None) };
     if fingerprint != key.fingerprint {
         let detail = format!("key `{}` stands for another submission, batch {batch}", key.key);
         return Err(Rejection::new(Code::KeyReused, detail));
     }
     let runs = &state.batch(batch).expect("keys lead to batches").runs;
-    let first = runs.first().map_or(JobId(state.next().job), |(first, _)| *first);
-    let count = runs.iter().map(|(_, count)| count).sum();
-    Ok(Some(Submitted { batch, first, count, known: Vec::new(), replayed: true }))
+    let first = runs.first().map_or(JobId(state.next().job), |run| run.first);
+    let count = runs.iter().map(|run| run.count).sum();
+    let (known, warnings) = (Vec::new(), Vec::new());
+    Ok(Some(Submitted { batch, first, count, known, replayed: true, warnings }))
 }
 
 /// Jobs that passed, and those that were known by their keys.
 pub(super) struct Sifted {
     new: Vec<JobSpec>,
+    range: Option<(Source, u64)>,
     known: Vec<(u64, JobId)>,
 }
 
 /// Judges jobs one by one and sets aside those that are known by their keys.
 pub(super) fn sift(
     state: &State,
-    project: ProjectId,
+    home: Option<ProjectId>,
     jobs: Vec<JobSpec>,
+    range: Option<Source>,
 ) -> Result<Sifted, Rejection> {
     if jobs.len() > limits::JOBS_PER_COMMAND {
         let detail = format!("{} jobs at once: at most {}", jobs.len(), limits::JOBS_PER_COMMAND);
@@ -82,12 +109,19 @@ pub(super) fn sift(
         let detail = format!("{} jobs are not done yet: room for {room} more", state.live_jobs());
         return Err(Rejection::new(Code::QueueFull, detail));
     }
-    let mut sifted = Sifted { new: Vec::with_capacity(jobs.len()), known: Vec::new() };
+    let range = match range {
+        Some(source) => {
+            let count = source.parse()?.count();
+            Some((source, count))
+        }
+        None => None,
+    };
+    let mut sifted = Sifted { new: Vec::with_capacity(jobs.len()), range, known: Vec::new() };
     let mut keys = BTreeSet::new();
     for (index, job) in jobs.into_iter().enumerate() {
         check_job(&job).map_err(|rejection| at_index(index, rejection))?;
         if let Some(key) = &job.key {
-            if let Some(known) = state.job_by_key(project, key) {
+            if let Some(known) = home.and_then(|project| state.job_by_key(project, key)) {
                 sifted.known.push((index as u64, known));
                 continue;
             }
@@ -103,11 +137,17 @@ pub(super) fn sift(
 
 pub(super) fn add(turn: &mut Turn, batch: BatchId, jobs: Sifted) -> Submitted {
     let first = JobId(turn.state().next().job);
-    let count = jobs.new.len() as u64;
+    let mut count = jobs.new.len() as u64;
     if count > 0 {
         turn.emit(Event::JobsAdded { batch, first, jobs: jobs.new });
     }
-    Submitted { batch, first, count, known: jobs.known, replayed: false }
+    if let Some((source, items)) = jobs.range {
+        let first = JobId(turn.state().next().job);
+        turn.emit(Event::RangeAdded { batch, first, count: items, source });
+        count += items;
+    }
+    let (known, warnings) = (jobs.known, Vec::new());
+    Submitted { batch, first, count, known, replayed: false, warnings }
 }
 
 fn at_index(index: usize, rejection: Rejection) -> Rejection {

@@ -1,10 +1,12 @@
 //! The scheduler's predicates. Placement and `explain` both ask here, so an explanation is never a
 //! second opinion.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use gristmill_model::booking::Misfit;
+use gristmill_model::booking::{self, Misfit};
 use gristmill_model::pipeline::StageSpec;
+use gristmill_model::resources::Capacity;
 use gristmill_model::{WorkerId, limits};
 
 use crate::state::{Class, State, Worker};
@@ -14,11 +16,15 @@ use crate::state::{Class, State, Worker};
 pub(crate) enum Fit {
     /// It would start at once.
     Now {
+        /// Which of the stage's resources it would book.
+        alternative: u8,
         /// Free CPUs in thousandths.
         free: u64,
     },
     /// It would wait in the worker's backlog.
     Backlog {
+        /// Which of the stage's resources it would book.
+        alternative: u8,
         /// How many wait there already.
         waiting: usize,
     },
@@ -31,51 +37,85 @@ pub(crate) enum Fit {
 pub(crate) enum Reason {
     Disconnected,
     Draining,
+    Paused,
     NoHandler(&'static str),
     NoSharedDisk,
+    NoLabel(String, String),
     TooSmall(Misfit),
     Full { running: usize, waiting: usize },
 }
 
-/// Workers that could take jobs of a class if they had room.
-pub(crate) fn able(state: &State, class: Class) -> Vec<WorkerId> {
-    let stage = stage(state, class);
-    let able =
-        |(id, worker): &(WorkerId, &Worker)| unable(state, class, stage, *id, worker).is_none();
-    state.workers().filter(able).map(|(id, _)| id).collect()
+/// How fit a worker is; the smallest goes first. One that can start at once before one where it
+/// would wait; then the preferred resources; then the more preferred labels; then the most free
+/// CPUs, or the shortest backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    waits: bool,
+    alternative: u8,
+    labels_missed: usize,
+    crowd: u64,
+}
+
+impl Rank {
+    /// Which of the stage's resources would be booked.
+    pub(crate) fn alternative(self) -> u8 {
+        self.alternative
+    }
+}
+
+/// Workers that take a job of a class now, with how fit they are.
+pub(crate) fn ranked(state: &State, class: &Class) -> impl Iterator<Item = (Rank, WorkerId)> {
+    state.hungry().filter_map(|id| Some((rank(state, class, id)?, id)))
+}
+
+/// How fit a worker is for a class, if it takes a job of it now.
+pub(crate) fn rank(state: &State, class: &Class, id: WorkerId) -> Option<Rank> {
+    let (waits, alternative, crowd) = match verdict(state, class, id) {
+        Fit::Now { alternative, free } => (false, alternative, u64::MAX - free),
+        Fit::Backlog { alternative, waiting } => (true, alternative, waiting as u64),
+        Fit::Not(_) => return None,
+    };
+    let worker = state.worker(id).expect("asked about workers that are here");
+    let prefers = &stage(state, class).prefers;
+    let labels_missed = prefers.iter().filter(|(n, v)| worker.labels.get(*n) != Some(v)).count();
+    Some(Rank { waits, alternative, labels_missed, crowd })
 }
 
 /// What a worker says to a job of a class, all predicates taken together.
-pub(crate) fn verdict(state: &State, class: Class, id: WorkerId) -> Fit {
+pub(crate) fn verdict(state: &State, class: &Class, id: WorkerId) -> Fit {
     let worker = state.worker(id).expect("asked about workers that are here");
-    match unable(state, class, stage(state, class), id, worker) {
+    let stage = stage(state, class);
+    match unable(state, class, stage, id, worker) {
         Some(reason) => Fit::Not(reason),
-        None => room(state, class, id),
+        None => room(state, stage, id, worker),
     }
 }
 
 /// Whether an able worker has room.
-pub(crate) fn room(state: &State, class: Class, id: WorkerId) -> Fit {
-    let worker = state.worker(id).expect("asked about workers that are here");
+fn room(state: &State, stage: &StageSpec, id: WorkerId, worker: &Worker) -> Fit {
     let booking = &worker.booking;
     let (held, waiting) = (booking.held(), booking.backlog_len());
     if held >= limits::ATTEMPTS_PER_WORKER {
         return Fit::Not(Reason::Full { running: held - waiting, waiting });
     }
-    if booking.fits_now(&stage(state, class).resources) {
-        return Fit::Now { free: booking.free_cpus() };
+    let requests = || (0u8..).zip(stage.requests());
+    if let Some((alternative, _)) = requests().find(|(_, request)| booking.fits_now(request)) {
+        return Fit::Now { alternative, free: booking.free_cpus() };
     }
     let prefetch = state.pulse().link(id).map_or(0, |link| link.prefetch);
-    if waiting < prefetch as usize {
-        return Fit::Backlog { waiting };
+    let fitting = requests().find(|(_, request)| booking.could_fit(request).is_ok());
+    match fitting {
+        Some((alternative, _)) if waiting < prefetch as usize => {
+            Fit::Backlog { alternative, waiting }
+        }
+        _ => Fit::Not(Reason::Full { running: held - waiting, waiting }),
     }
-    Fit::Not(Reason::Full { running: held - waiting, waiting })
 }
 
 /// Why a worker cannot take jobs of a class, however empty it is.
 fn unable(
     state: &State,
-    class: Class,
+    class: &Class,
     stage: &StageSpec,
     id: WorkerId,
     worker: &Worker,
@@ -86,17 +126,80 @@ fn unable(
     if worker.draining {
         return Some(Reason::Draining);
     }
-    if !worker.handlers.contains(stage.handler.kind()) {
-        return Some(Reason::NoHandler(stage.handler.kind()));
+    if worker.paused {
+        return Some(Reason::Paused);
     }
     if class.shared_disk && !worker.shared_disk {
         return Some(Reason::NoSharedDisk);
     }
-    worker.booking.could_fit(&stage.resources).err().map(Reason::TooSmall)
+    let kind = stage.handler.kind();
+    let handles = worker.handlers.contains(kind);
+    never_on(stage, handles, &worker.labels, worker.booking.capacity())
 }
 
-fn stage(state: &State, class: Class) -> &StageSpec {
+/// Why a stage could never run on a worker like this.
+fn never_on(
+    stage: &StageSpec,
+    handles: bool,
+    labels: &BTreeMap<String, String>,
+    capacity: &Capacity,
+) -> Option<Reason> {
+    if !handles {
+        return Some(Reason::NoHandler(stage.handler.kind()));
+    }
+    let missing = stage.requires.iter().find(|(name, value)| labels.get(*name) != Some(value));
+    if let Some((name, value)) = missing {
+        return Some(Reason::NoLabel(name.clone(), value.clone()));
+    }
+    let mut misfit = None;
+    for request in stage.requests() {
+        match booking::could_fit(capacity, request) {
+            Ok(()) => return None,
+            Err(first) => misfit = misfit.or(Some(first)),
+        }
+    }
+    misfit.map(Reason::TooSmall)
+}
+
+/// Why a stage could run on no worker that is known or declared, in words; nothing where it could,
+/// or where no worker is known at all.
+pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
+    let kind = stage.handler.kind();
+    let known = state.workers().map(|(id, worker)| {
+        let handles = worker.handlers.contains(kind);
+        let capacity = worker.booking.capacity();
+        (format!("worker {id}"), never_on(stage, handles, &worker.labels, capacity))
+    });
+    let declared = state.declared().map(|(name, shape)| {
+        let handles = shape.handlers.iter().any(|handler| handler == kind);
+        let reason = never_on(stage, handles, &shape.labels, &shape.capacity);
+        (format!("declared worker {name}"), reason)
+    });
+    let mut nearest: Option<(String, Reason)> = None;
+    for (who, reason) in known.chain(declared) {
+        let reason = reason?;
+        if nearest.as_ref().is_none_or(|(_, other)| reason.nearness() > other.nearness()) {
+            nearest = Some((who, reason));
+        }
+    }
+    nearest.map(|(who, reason)| {
+        format!("no worker that is known or declared could ever run it; the nearest, {who}: {reason}")
+    })
+}
+
+pub(crate) fn stage<'a>(state: &'a State, class: &Class) -> &'a StageSpec {
     state.pipeline(class.pipeline).expect("classes name pipelines that exist").stage(class.stage)
+}
+
+impl Reason {
+    /// How near a worker came before it failed.
+    fn nearness(&self) -> u8 {
+        match self {
+            Reason::NoHandler(_) => 0,
+            Reason::NoLabel(..) => 1,
+            _ => 2,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -104,10 +207,12 @@ impl fmt::Display for Reason {
         match self {
             Reason::Disconnected => f.write_str("its connection is broken"),
             Reason::Draining => f.write_str("it is draining and takes no more work"),
+            Reason::Paused => f.write_str("it is paused"),
             Reason::NoHandler(kind) => write!(f, "it was not started with the handler `{kind}`"),
             Reason::NoSharedDisk => {
                 f.write_str("the job names paths, and it shares no disk with the submitter")
             }
+            Reason::NoLabel(name, value) => write!(f, "it has no label {name}={value}"),
             Reason::TooSmall(misfit) => misfit.fmt(f),
             Reason::Full { running, waiting } => {
                 write!(f, "it is busy: {running} running, {waiting} waiting")

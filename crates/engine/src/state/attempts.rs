@@ -2,6 +2,7 @@
 //! here, and whatever a worker says about it later is stale.
 
 use gristmill_model::job::JobState;
+use gristmill_model::resources::Resources;
 use gristmill_model::{AttemptId, JobId, Time, WorkerId};
 
 use super::State;
@@ -15,6 +16,8 @@ pub struct Attempt {
     pub worker: WorkerId,
     /// 1 for the job's first attempt at this stage.
     pub number: u32,
+    /// Which of the stage's alternative resources it books.
+    pub alternative: u8,
     /// When it was leased.
     pub leased_at: Time,
     /// When its resources were booked; nothing while it waits in the worker's backlog.
@@ -22,31 +25,32 @@ pub struct Attempt {
 }
 
 impl State {
-    pub(super) fn lease(
-        &mut self,
-        id: AttemptId,
-        job_id: JobId,
-        stage: u16,
-        number: u32,
-        worker: WorkerId,
-        at: Time,
-    ) {
+    pub(super) fn lease(&mut self, id: AttemptId, stage: u16, attempt: Attempt) {
         assert_eq!(id.0, self.next.attempt, "attempt ids come in order");
         self.next.attempt += 1;
+        let (job_id, worker, at) = (attempt.job, attempt.worker, attempt.leased_at);
+        if self.job(job_id).is_none() {
+            self.unfold(job_id);
+        }
         self.move_to(job_id, JobState::Running, at);
         let job = self.job_mut(job_id);
         assert_eq!(job.stage, stage, "{job_id} is leased at the stage where it stands");
-        job.attempts = number;
+        job.attempts = attempt.number;
         job.attempt = Some(id);
-        let request = self.request_of(job_id).clone();
+        let class = self.class(self.here(job_id));
+        let request = self.request_of(&attempt).clone();
+        self.bounds_begin(&class, at);
+        self.project_leased(class.project, &request, at);
+        let need = self.need(&class);
+        self.pulse.note_start(need, at);
         let holder = self.worker_mut(worker);
         let runs = holder.booking.admit(id, &request);
         holder.attempts.insert(id);
-        let attempt = Attempt { job: job_id, worker, number, leased_at: at, running_since: None };
         self.attempts.insert(id, attempt);
         if runs {
             self.begin_run(id, at);
         }
+        self.note_hunger(worker);
     }
 
     /// Takes an attempt off its worker; attempts of the backlog that fit now begin to run.
@@ -55,19 +59,33 @@ impl State {
         assert_eq!(attempt.job, job, "{id} belongs to its job");
         self.job_mut(job).attempt = None;
         self.pulse.forget(id);
+        let class = self.class(self.here(job));
+        let request = self.request_of(&attempt).clone();
+        self.bounds_end(&class);
+        self.project_ended(class.project, &request, attempt.running_since.is_some(), at);
         let holder = self.worker_mut(attempt.worker);
         holder.attempts.remove(&id);
         for promoted in holder.booking.release(id) {
             self.begin_run(promoted, at);
         }
+        self.note_hunger(attempt.worker);
     }
 
     fn begin_run(&mut self, id: AttemptId, at: Time) {
         let attempt = self.attempts.get_mut(&id).expect("booked attempts are live");
         attempt.running_since = Some(at);
-        let job = attempt.job;
-        if let Some(timeout) = self.stage_of(job).timeout {
+        let attempt = attempt.clone();
+        let request = self.request_of(&attempt).clone();
+        let batch = self.here(attempt.job).batch;
+        let project = self.batches[&batch].project;
+        self.project_running(project, &request, at);
+        if let Some(timeout) = self.stage_of(attempt.job).timeout {
             self.pulse.expect_by(id, at + timeout + self.timing.timeout_grace);
         }
+    }
+
+    /// What an attempt books.
+    pub(crate) fn request_of(&self, attempt: &Attempt) -> &Resources {
+        self.stage_of(attempt.job).request(attempt.alternative)
     }
 }

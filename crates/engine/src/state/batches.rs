@@ -1,9 +1,13 @@
-//! Batches: what their jobs share, and how many of them stand where.
+//! Batches: what their jobs share, how many of them stand where, and what happens to them as one.
+
+use std::sync::Arc;
 
 use gristmill_model::job::JobState;
-use gristmill_model::{BatchId, JobId, PipelineId, ProjectId};
+use gristmill_model::terms::{Target, Terms, When};
+use gristmill_model::{BatchId, JobId, JobRun, PipelineId, ProjectId, Time};
 
 use super::State;
+use super::waiting::Gate;
 
 /// How many jobs stand in each state, in the order of `JobState::ALL`.
 pub(super) type Counts = [u64; JobState::ALL.len()];
@@ -21,9 +25,36 @@ pub struct Batch {
     pub priority: i32,
     /// Whether more jobs may be added.
     pub open: bool,
-    /// Its jobs, as runs of ids: the first, and how many.
-    pub runs: Vec<(JobId, u64)>,
+    /// Its jobs, as runs of ids, in order of submission.
+    pub runs: Vec<JobRun>,
+    /// When it was closed and its last job became final.
+    pub finished_at: Option<Time>,
+    /// By the state that is stored: what waits behind the gate counts as queued.
     counts: Counts,
+    live: u64,
+    /// What most batches have none of.
+    extra: Option<Box<Extra>>,
+}
+
+/// What most batches have none of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Extra {
+    gate: Gate,
+    age_from: Option<Time>,
+    expires_at: Option<Time>,
+    deadline: Option<Time>,
+    limit_key: Option<Arc<str>>,
+    callback: Option<Box<str>>,
+    idempotency_key: Option<Box<str>>,
+}
+
+/// How something that is waited for has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    NotYet,
+    Succeeded,
+    Failed,
+    Unknown,
 }
 
 impl Batch {
@@ -36,76 +67,377 @@ impl Batch {
     /// How many jobs are not final.
     #[must_use]
     pub fn live(&self) -> u64 {
-        self.counts().filter(|(state, _)| !state.is_final()).map(|(_, count)| count).sum()
+        self.live
     }
 
     /// Whether it is closed and every job is final.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        !self.open && self.live() == 0
+        !self.open && self.live == 0
     }
 
-    /// How many jobs stand in a state.
+    /// How many jobs stand in a state, as people see it.
     #[must_use]
     pub fn count(&self, state: JobState) -> u64 {
-        self.counts[state as usize]
+        self.counts().filter(|(shown, _)| *shown == state).map(|(_, count)| count).sum()
     }
 
-    /// States in which there are jobs, with how many.
+    /// States in which there are jobs, with how many, in the order of a job's life.
     pub fn counts(&self) -> impl Iterator<Item = (JobState, u64)> + '_ {
-        JobState::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
+        let mut shown = self.counts;
+        let waiting = std::mem::take(&mut shown[JobState::Queued as usize]);
+        shown[self.gate_shows() as usize] += waiting;
+        JobState::ALL.into_iter().zip(shown).filter(|(_, count)| *count > 0)
+    }
+
+    /// The job at a place of the batch, from 0.
+    #[must_use]
+    pub fn job_at(&self, mut index: u64) -> Option<JobId> {
+        for run in &self.runs {
+            if index < run.count {
+                return Some(JobId(run.first.0 + index));
+            }
+            index -= run.count;
+        }
+        None
+    }
+
+    /// By when a job must have begun.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Time> {
+        self.extra.as_ref()?.expires_at
+    }
+
+    /// By when a job must be final.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.extra.as_ref()?.deadline
+    }
+
+    /// Whom to call when it has finished.
+    #[must_use]
+    pub fn callback(&self) -> Option<&str> {
+        self.extra.as_ref()?.callback.as_deref()
+    }
+
+    /// The free key that limits may speak of.
+    #[must_use]
+    pub fn limit_key(&self) -> Option<&Arc<str>> {
+        self.extra.as_ref()?.limit_key.as_ref()
+    }
+
+    /// Whether a person holds it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.gate().is_some_and(|gate| gate.held)
+    }
+
+    /// How a waiting job of it is called.
+    #[must_use]
+    pub fn gate_shows(&self) -> JobState {
+        self.gate().map_or(JobState::Queued, Gate::shows)
+    }
+
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.extra.as_ref().map(|extra| &extra.gate)
+    }
+
+    pub(super) fn gate_is_open(&self) -> bool {
+        self.gate().is_none_or(Gate::is_open)
+    }
+
+    pub(super) fn set_gate(&mut self, gate: Gate) {
+        self.extra.get_or_insert_default().gate = gate;
+    }
+
+    pub(crate) fn stored_count(&self, state: JobState) -> u64 {
+        self.counts[state as usize]
     }
 }
 
+impl Extra {
+    fn of(terms: &Terms, key: Option<&(String, u64)>) -> Option<Box<Extra>> {
+        let extra = Extra {
+            gate: Gate {
+                held: terms.held,
+                start_at: terms.start_at,
+                pending: terms.after.iter().map(|d| (d.on, d.when)).collect(),
+            },
+            age_from: terms.start_at,
+            expires_at: terms.expires_at,
+            deadline: terms.deadline,
+            limit_key: terms.limit_key.as_deref().map(Arc::from),
+            callback: terms.callback.as_deref().map(Box::from),
+            idempotency_key: key.map(|(key, _)| Box::from(key.as_str())),
+        };
+        (extra != Extra::default()).then(|| Box::new(extra))
+    }
+}
+
+/// What is known of a batch when it is opened.
+pub(super) struct Opening<'a> {
+    pub(super) project: ProjectId,
+    pub(super) pipeline: PipelineId,
+    pub(super) name: Option<&'a str>,
+    pub(super) key: Option<&'a (String, u64)>,
+    pub(super) priority: i32,
+    pub(super) terms: &'a Terms,
+}
+
 impl State {
-    pub(super) fn open_batch(
-        &mut self,
-        id: BatchId,
-        project: ProjectId,
-        pipeline: PipelineId,
-        name: Option<&str>,
-        key: Option<&(String, u64)>,
-        priority: i32,
-    ) {
+    pub(super) fn open_batch(&mut self, id: BatchId, opening: &Opening<'_>) {
         assert_eq!(id.0, self.next.batch, "batch ids come in order");
         self.next.batch += 1;
+        let Opening { project, pipeline, name, key, priority, terms } = *opening;
         if let Some((key, fingerprint)) = key {
             self.batch_keys.insert((project, key.clone()), (id, *fingerprint));
         }
-        let name = name.map(Box::from);
+        self.starts.extend(terms.start_at.map(|at| (at, id)));
+        self.expiries.extend(terms.expires_at.map(|at| (at, id)));
+        self.deadlines.extend(terms.deadline.map(|at| (at, id)));
+        for dependency in &terms.after {
+            self.dependents.entry(dependency.on).or_default().insert(id);
+        }
         let batch = Batch {
             project,
             pipeline,
-            name,
+            name: name.map(Box::from),
             priority,
             open: true,
             runs: Vec::new(),
+            finished_at: None,
             counts: [0; JobState::ALL.len()],
+            live: 0,
+            extra: Extra::of(terms, key),
         };
         self.batches.insert(id, batch);
+        for dependency in &terms.after {
+            self.note_if_ended(dependency.on);
+        }
     }
 
-    pub(super) fn close_batch(&mut self, id: BatchId) {
+    pub(super) fn close_batch(&mut self, id: BatchId, at: Time) {
         self.batch_mut(id).open = false;
+        self.note_end(id, at);
     }
 
     pub(super) fn batch_mut(&mut self, id: BatchId) -> &mut Batch {
         self.batches.get_mut(&id).expect("events name batches that exist")
     }
 
-    /// Counts a job that is new.
-    pub(super) fn count_in(&mut self, id: BatchId, state: JobState) {
-        self.batch_mut(id).counts[state as usize] += 1;
-        self.counts[state as usize] += 1;
+    /// From when the jobs of a batch that are accepted now begin to age.
+    pub(super) fn age_from(&self, id: BatchId, accepted: Time) -> Time {
+        let start = self.batches[&id].extra.as_ref().and_then(|extra| extra.age_from);
+        start.unwrap_or(accepted).max(accepted)
     }
 
-    /// Counts a job that went from one state to another.
-    pub(super) fn count_move(&mut self, id: BatchId, from: JobState, to: JobState) {
-        let moved = |counts: &mut Counts| {
-            counts[from as usize] -= 1;
-            counts[to as usize] += 1;
-        };
-        moved(&mut self.batch_mut(id).counts);
-        moved(&mut self.counts);
+    /// A run of new ids belongs to a batch.
+    pub(super) fn own_run(&mut self, id: BatchId, run: JobRun) {
+        let runs = &mut self.batch_mut(id).runs;
+        match runs.last_mut() {
+            Some(last) if last.end() == run.first => {
+                last.count += run.count;
+                let whole = *last;
+                self.owners.insert(whole.first, (whole.count, id));
+            }
+            _ => {
+                runs.push(run);
+                self.owners.insert(run.first, (run.count, id));
+            }
+        }
+    }
+
+    /// The batch of a job, unless it was never accepted or was forgotten.
+    #[must_use]
+    pub fn owner(&self, job: JobId) -> Option<BatchId> {
+        let (first, (count, batch)) = self.owners.range(..=job).next_back()?;
+        (job.0 < first.0 + count).then_some(*batch)
+    }
+
+    /// Counts jobs that are new; they wait.
+    pub(super) fn count_in(&mut self, id: BatchId, state: JobState, count: u64) {
+        let batch = self.batch_mut(id);
+        batch.counts[state as usize] += count;
+        batch.live += count;
+        let shown = shown(batch, state);
+        self.counts[shown as usize] += count;
+        self.unfinish(id);
+    }
+
+    /// Counts jobs that went from one state to another.
+    pub(super) fn count_move(
+        &mut self,
+        id: BatchId,
+        from: JobState,
+        to: JobState,
+        count: u64,
+        at: Time,
+    ) {
+        let batch = self.batch_mut(id);
+        batch.counts[from as usize] -= count;
+        batch.counts[to as usize] += count;
+        let (left, came) = (shown(batch, from), shown(batch, to));
+        match (from.is_final(), to.is_final()) {
+            (false, true) => batch.live -= count,
+            (true, false) => batch.live += count,
+            _ => {}
+        }
+        let live = batch.live;
+        self.counts[left as usize] -= count;
+        self.counts[came as usize] += count;
+        if live == 0 {
+            self.note_end(id, at);
+        } else if from.is_final() {
+            self.unfinish(id);
+        }
+    }
+
+    /// Waiting jobs are called otherwise, because their gate changed.
+    pub(super) fn count_shown(&mut self, from: JobState, to: JobState, count: u64) {
+        self.counts[from as usize] -= count;
+        self.counts[to as usize] += count;
+    }
+
+    /// A batch may have finished just now.
+    fn note_end(&mut self, id: BatchId, at: Time) {
+        let batch = self.batch_mut(id);
+        if !batch.is_finished() || batch.finished_at.is_some() {
+            return;
+        }
+        batch.finished_at = Some(at);
+        let called = batch.callback().is_some();
+        self.finished.insert((at, id));
+        if called {
+            self.to_announce.insert(id);
+        }
+        self.note_if_ended(Target::Batch(id));
+    }
+
+    fn unfinish(&mut self, id: BatchId) {
+        if let Some(at) = self.batch_mut(id).finished_at.take() {
+            self.finished.remove(&(at, id));
+            self.to_announce.remove(&id);
+            self.ended.remove(&Target::Batch(id));
+        }
+    }
+
+    pub(super) fn reach_start(&mut self, id: BatchId, at: Time) {
+        let due = self.batch_mut(id).gate().and_then(|gate| gate.start_at);
+        let due = due.expect("only a start that is waited for is reached");
+        self.starts.remove(&(due, id));
+        self.turn_gate(id, at, |gate| gate.start_at = None);
+    }
+
+    pub(super) fn reach_expiry(&mut self, id: BatchId) {
+        let due = self.batches[&id].expires_at().expect("only an expiry that was set is reached");
+        self.expiries.remove(&(due, id));
+    }
+
+    pub(super) fn reach_deadline(&mut self, id: BatchId) {
+        let due = self.batches[&id].deadline().expect("only a deadline that was set is reached");
+        self.deadlines.remove(&(due, id));
+    }
+
+    /// How a thing that is waited for has ended.
+    pub(crate) fn ending(&self, target: Target) -> Ending {
+        match target {
+            Target::Job(job) => match self.job_state(job) {
+                None => Ending::Unknown,
+                Some(JobState::Succeeded) => Ending::Succeeded,
+                Some(state) if state.is_final() => Ending::Failed,
+                Some(_) => Ending::NotYet,
+            },
+            Target::Batch(id) => match self.batches.get(&id) {
+                None => Ending::Unknown,
+                Some(batch) if !batch.is_finished() => Ending::NotYet,
+                Some(batch) if batch.count(JobState::Succeeded) == batch.total() => {
+                    Ending::Succeeded
+                }
+                Some(_) => Ending::Failed,
+            },
+        }
+    }
+
+    /// Notes that something has ended that others wait for.
+    pub(super) fn note_if_ended(&mut self, target: Target) {
+        let ended = self.dependents.contains_key(&target) && self.ending(target) != Ending::NotYet;
+        if ended {
+            self.ended.insert(target);
+        }
+    }
+
+    /// A batch waits for this no more.
+    pub(super) fn forget_dependency(&mut self, batch: BatchId, on: Target) {
+        if let Some(waiting) = self.dependents.get_mut(&on) {
+            waiting.remove(&batch);
+            if waiting.is_empty() {
+                self.dependents.remove(&on);
+                self.ended.remove(&on);
+            }
+        }
+    }
+
+    /// Forgets batches that finished long ago, with all that leads to them.
+    pub(super) fn prune(&mut self, ids: &[BatchId]) {
+        for id in ids {
+            let batch = self.batches.remove(id).expect("only batches that are here are pruned");
+            let at = batch.finished_at.expect("only finished batches are pruned");
+            self.finished.remove(&(at, *id));
+            self.to_announce.remove(id);
+            self.forget_times(*id, &batch);
+            for run in &batch.runs {
+                self.forget_jobs(*run, batch.project);
+                self.owners.remove(&run.first);
+            }
+            for (state, count) in batch.counts() {
+                self.counts[state as usize] -= count;
+            }
+            if let Some(key) = batch.extra.and_then(|extra| extra.idempotency_key) {
+                self.batch_keys.remove(&(batch.project, key.into_string()));
+            }
+        }
+    }
+
+    fn forget_times(&mut self, id: BatchId, batch: &Batch) {
+        if let Some(at) = batch.gate().and_then(|gate| gate.start_at) {
+            self.starts.remove(&(at, id));
+        }
+        if let Some(at) = batch.expires_at() {
+            self.expiries.remove(&(at, id));
+        }
+        if let Some(at) = batch.deadline() {
+            self.deadlines.remove(&(at, id));
+        }
+        let pending = batch.gate().map(|gate| gate.pending.clone()).unwrap_or_default();
+        pending.into_keys().for_each(|on| self.forget_dependency(id, on));
+    }
+
+    fn forget_jobs(&mut self, run: JobRun, project: ProjectId) {
+        let here: Vec<JobId> = self.jobs_in(run).map(|(id, _)| id).collect();
+        for id in here {
+            self.jobs.remove(id.0);
+        }
+        self.drop_ranges(run);
+        let keyed: Vec<JobId> =
+            self.keyed_jobs.range(run.first..run.end()).map(|(id, _)| *id).collect();
+        for id in keyed {
+            let key = self.keyed_jobs.remove(&id).expect("found just now");
+            self.job_keys.remove(&(project, key));
+        }
+    }
+}
+
+/// How a stored state of a batch's job is shown.
+fn shown(batch: &Batch, state: JobState) -> JobState {
+    if state == JobState::Queued { batch.gate_shows() } else { state }
+}
+
+/// Whether an ending is the one that was waited for; nothing where it has not come.
+pub(crate) fn is_met(ending: Ending, when: When) -> Option<bool> {
+    match ending {
+        Ending::NotYet => None,
+        Ending::Unknown => Some(when == When::Finished),
+        Ending::Succeeded => Some(when != When::Failed),
+        Ending::Failed => Some(when != When::Succeeded),
     }
 }

@@ -4,10 +4,12 @@
 use gristmill_model::attempt::{Failure, FailureKind};
 use gristmill_model::event::Then;
 use gristmill_model::job::{JobSpec, JobState};
-use gristmill_model::payload::Payload;
-use gristmill_model::{AttemptId, BatchId, JobId, Time};
+use gristmill_model::payload::{Payload, Place};
+use gristmill_model::terms::Target;
+use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 
-use super::{Class, State};
+use super::lane::Rank;
+use super::{Class, State, queue};
 
 /// A job that is live, or final and open to a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,104 +18,118 @@ pub struct Job {
     pub batch: BatchId,
     /// Index of the stage where it stands.
     pub stage: u16,
-    /// Where it stands.
+    /// Where it stands, apart from its batch's gate: what waits behind it is queued here too.
+    /// [`State::shown`] says what people see.
     pub state: JobState,
     /// Since when it stands there.
     pub since: Time,
-    /// Higher goes first.
-    pub priority: i32,
+    /// Its place among those that wait: the smaller goes first.
+    pub rank: Rank,
     /// Input of the stage where it stands.
     pub input: Payload,
     /// Where the last stage's output file goes, on a shared disk.
     pub output: Option<Box<str>>,
     /// Whether a worker must see the submitter's disk.
     pub shared_disk: bool,
+    /// It is being stopped because its deadline passed.
+    pub expiring: bool,
     /// Attempts at this stage so far.
     pub attempts: u32,
     /// Failed attempts at this stage that count against the retry policy.
     pub failures: u32,
-    /// Workers that died while they ran it.
-    pub lost: u32,
+    /// Workers that died while they ran it, with the attempts that they held.
+    pub deaths: Vec<(WorkerId, AttemptId)>,
     /// The live attempt.
     pub attempt: Option<AttemptId>,
     /// When the pause after a failure ends.
     pub retry_at: Option<Time>,
 }
 
+impl Job {
+    pub(super) fn new(batch: BatchId, rank: Rank, input: Payload, since: Time) -> Job {
+        Job {
+            batch,
+            stage: 0,
+            state: JobState::Queued,
+            since,
+            rank,
+            input,
+            output: None,
+            shared_disk: false,
+            expiring: false,
+            attempts: 0,
+            failures: 0,
+            deaths: Vec::new(),
+            attempt: None,
+            retry_at: None,
+        }
+    }
+
+    /// Whether no attempt of it was ever leased.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.stage == 0 && self.attempts == 0
+    }
+}
+
 impl State {
     /// What the queue sorts a job by: jobs of one class need the same of a worker.
     pub(crate) fn class(&self, job: &Job) -> Class {
-        let batch = &self.batches[&job.batch];
-        Class {
-            project: batch.project,
-            pipeline: batch.pipeline,
-            stage: job.stage,
-            shared_disk: job.shared_disk,
-        }
+        self.class_at(job.batch, job.stage, job.shared_disk)
     }
 
     pub(super) fn add_jobs(&mut self, batch: BatchId, first: JobId, specs: &[JobSpec], at: Time) {
         assert_eq!(first.0, self.next.job, "job ids come in order");
+        let count = specs.len() as u64;
+        self.own_run(batch, JobRun { first, count });
         let (project, priority) = {
             let batch = self.batch_mut(batch);
-            batch.runs.push((first, specs.len() as u64));
             (batch.project, batch.priority)
         };
+        let age_from = self.age_from(batch, at);
+        self.count_in(batch, JobState::Queued, count);
+        self.next.job += count;
+        self.live_jobs += specs.len();
+        let mut waiting = Waiting::default();
         for (id, spec) in (first.0..).map(JobId).zip(specs) {
             if let Some(key) = &spec.key {
                 self.job_keys.insert((project, key.clone()), id);
+                self.keyed_jobs.insert(id, key.clone());
             }
-            let job = Job {
-                batch,
-                stage: 0,
-                state: JobState::Queued,
-                since: at,
-                priority: spec.priority.unwrap_or(priority),
-                input: spec.input.clone(),
-                output: spec.output.as_deref().map(Box::from),
-                shared_disk: spec.needs_shared_disk(),
-                attempts: 0,
-                failures: 0,
-                lost: 0,
-                attempt: None,
-                retry_at: None,
-            };
-            self.queue.add(self.class(&job), job.priority, id);
-            self.jobs.insert(id, job);
-            self.count_in(batch, JobState::Queued);
+            let rank = queue::rank(age_from, spec.priority.unwrap_or(priority));
+            let mut job = Job::new(batch, rank, spec.input.clone(), at);
+            job.output = spec.output.as_deref().map(Box::from);
+            job.shared_disk = spec.needs_shared_disk();
+            if let Some((rank, disk, run)) = waiting.push(rank, job.shared_disk, id) {
+                self.enqueue_new(batch, rank, disk, run, at);
+            }
+            self.jobs.insert(id.0, job);
         }
-        self.next.job += specs.len() as u64;
-        self.live_jobs += specs.len();
+        if let Some((rank, disk, run)) = waiting.last {
+            self.enqueue_new(batch, rank, disk, run, at);
+        }
+    }
+
+    fn enqueue_new(&mut self, batch: BatchId, rank: Rank, disk: bool, run: JobRun, at: Time) {
+        let class = self.class_at(batch, 0, disk);
+        self.enqueue(batch, &class, rank, run, at);
     }
 
     /// What becomes of a job whose attempt has ended.
-    pub(super) fn settle(
-        &mut self,
-        id: JobId,
-        then: Then,
-        output: Option<&Payload>,
-        failure: Option<&Failure>,
-        at: Time,
-    ) {
+    pub(super) fn settle(&mut self, id: JobId, then: Then, output: Option<&Payload>, at: Time) {
         let job = self.job_mut(id);
-        if let Some(failure) = failure {
-            match failure.kind {
-                FailureKind::Lost => job.lost += u32::from(counts_as_lost(failure)),
-                FailureKind::Cancelled => {}
-                _ => job.failures += 1,
-            }
-        }
         match then {
             Then::NextStage => {
                 job.stage += 1;
                 job.input = output.expect("only a success goes on").clone();
                 job.shared_disk = needs_shared_disk(job);
-                (job.attempts, job.failures, job.lost) = (0, 0, 0);
+                (job.attempts, job.failures) = (0, 0);
+                job.deaths.clear();
                 self.move_to(id, JobState::Queued, at);
             }
             Then::Succeed => {
                 self.move_to(id, JobState::Succeeded, at);
-                self.jobs.remove(&id);
+                self.jobs.remove(id.0);
             }
             Then::Retry { at: until } => {
                 job.retry_at = Some(until);
@@ -122,29 +138,75 @@ impl State {
             Then::Requeue => self.move_to(id, JobState::Queued, at),
             Then::Fail => self.move_to(id, JobState::Failed, at),
             Then::Cancel => self.move_to(id, JobState::Cancelled, at),
+            Then::Expire => self.move_to(id, JobState::Expired, at),
         }
     }
 
-    pub(super) fn requeue(&mut self, id: JobId, at: Time) {
-        self.move_to(id, JobState::Queued, at);
-    }
-
-    pub(super) fn begin_cancel(&mut self, jobs: &[JobId], at: Time) {
-        jobs.iter().for_each(|id| self.move_to(*id, JobState::Cancelling, at));
-    }
-
-    pub(super) fn cancel_waiting(&mut self, jobs: &[JobId], at: Time) {
-        jobs.iter().for_each(|id| self.move_to(*id, JobState::Cancelled, at));
-    }
-
-    pub(super) fn retry_by_hand(&mut self, id: JobId, at: Time) {
+    /// Counts a failed attempt against the job, where it is to blame.
+    pub(super) fn blame(
+        &mut self,
+        id: JobId,
+        attempt: AttemptId,
+        worker: WorkerId,
+        failure: &Failure,
+    ) {
         let job = self.job_mut(id);
-        (job.failures, job.lost) = (0, 0);
-        self.move_to(id, JobState::Queued, at);
+        match failure.kind {
+            FailureKind::Lost if is_death(failure) => job.deaths.push((worker, attempt)),
+            FailureKind::Lost | FailureKind::Cancelled => {}
+            _ => job.failures += 1,
+        }
+    }
+
+    pub(super) fn begin_cancel(&mut self, jobs: &[JobId], expiring: bool, at: Time) {
+        for id in jobs {
+            self.job_mut(*id).expiring = expiring;
+            self.move_to(*id, JobState::Cancelling, at);
+        }
+    }
+
+    /// Moves jobs that do not run to another state, folded ones as they are.
+    pub(super) fn move_all(&mut self, runs: &[JobRun], to: JobState, at: Time) {
+        for run in runs {
+            let here: Vec<JobId> = self.jobs_in(*run).map(|(id, _)| id).collect();
+            let folded = self.folds(*run);
+            let count = here.len() as u64 + folded.iter().map(|(part, _)| part.count).sum::<u64>();
+            assert_eq!(count, run.count, "{} and its neighbours are here", run.first);
+            here.into_iter().for_each(|id| self.move_to(id, to, at));
+            folded.into_iter().for_each(|(part, _)| self.move_folded(part, to, at));
+        }
+    }
+
+    pub(super) fn retry_by_hand(&mut self, runs: &[JobRun], at: Time) {
+        for run in runs {
+            let here: Vec<JobId> = self.jobs_in(*run).map(|(id, _)| id).collect();
+            for id in here {
+                let job = self.job_mut(id);
+                job.failures = 0;
+                job.deaths.clear();
+                job.expiring = false;
+            }
+        }
+        self.move_all(runs, JobState::Queued, at);
+    }
+
+    /// Holds single jobs. A folded one is unfolded first: it stands alone from now on.
+    pub(super) fn hold_jobs(&mut self, runs: &[JobRun], at: Time) {
+        for id in runs.iter().flat_map(|run| run.jobs()) {
+            if self.job(id).is_none() {
+                self.unfold(id);
+            }
+            self.move_to(id, JobState::Blocked, at);
+        }
+    }
+
+    /// A job that must be here.
+    pub(super) fn here(&self, id: JobId) -> &Job {
+        self.jobs.get(id.0).expect("events name jobs that are here")
     }
 
     pub(super) fn job_mut(&mut self, id: JobId) -> &mut Job {
-        self.jobs.get_mut(&id).expect("events name jobs that are here")
+        self.jobs.get_mut(id.0).expect("events name jobs that are here")
     }
 
     /// Changes a job's state, and every index that speaks of states.
@@ -153,21 +215,21 @@ impl State {
         let from = std::mem::replace(&mut job.state, to);
         assert_ne!(from, to, "{id} cannot become what it is");
         job.since = at;
-        let retry_at = if to == JobState::Retrying { None } else { job.retry_at.take() };
-        let due = job.retry_at;
-        let (batch, priority) = (job.batch, job.priority);
-        if let Some(until) = retry_at {
+        let paused = if to == JobState::Retrying { None } else { job.retry_at.take() };
+        let pause = job.retry_at;
+        let (batch, rank) = (job.batch, job.rank);
+        if let Some(until) = paused {
             self.backoffs.remove(&(until, id));
         }
-        if let Some(until) = due {
+        if let Some(until) = pause {
             self.backoffs.insert((until, id));
         }
         if from == JobState::Queued || to == JobState::Queued {
-            let class = self.class(&self.jobs[&id]);
+            let class = self.class(self.here(id));
             if to == JobState::Queued {
-                self.queue.add(class, priority, id);
+                self.enqueue(batch, &class, rank, JobRun::one(id), at);
             } else {
-                self.queue.remove(class, priority, id);
+                self.dequeue(batch, &class, rank, JobRun::one(id));
             }
         }
         match (from.is_final(), to.is_final()) {
@@ -175,19 +237,62 @@ impl State {
             (true, false) => self.live_jobs += 1,
             _ => {}
         }
-        self.count_move(batch, from, to);
+        self.count_move(batch, from, to, 1, at);
+        self.note_ends(JobRun::one(id), to);
+    }
+
+    /// Others may wait for these jobs to end, which now have or now run again.
+    pub(super) fn note_ends(&mut self, run: JobRun, now: JobState) {
+        if self.dependents.is_empty() {
+            return;
+        }
+        let targets = Target::Job(run.first)..Target::Job(run.end());
+        let waited: Vec<Target> = self.dependents.range(targets).map(|(on, _)| *on).collect();
+        for on in waited {
+            if now.is_final() {
+                self.note_if_ended(on);
+            } else {
+                self.ended.remove(&on);
+            }
+        }
+    }
+
+    /// Jobs among these ids that are not folded and have not succeeded, in order.
+    pub(crate) fn jobs_in(&self, run: JobRun) -> impl Iterator<Item = (JobId, &Job)> {
+        self.jobs.range(run.first.0..run.end().0).map(|(id, job)| (JobId(id), job))
     }
 }
 
 /// A worker's death counts against a job only if the job was running there.
 pub(crate) const WORKER_LOST: &str = "worker_lost";
 
-fn counts_as_lost(failure: &Failure) -> bool {
-    failure.code == WORKER_LOST
+/// The code of the death that was one too many.
+pub(crate) const QUARANTINED: &str = "quarantined";
+
+fn is_death(failure: &Failure) -> bool {
+    failure.code == WORKER_LOST || failure.code == QUARANTINED
 }
 
 fn needs_shared_disk(job: &Job) -> bool {
-    use gristmill_model::payload::Place;
     let reads = matches!(&job.input, Payload::File(file) if matches!(file.place, Place::Path(_)));
     reads || job.output.is_some()
+}
+
+/// Gathers new jobs of one rank and class into runs.
+#[derive(Default)]
+struct Waiting {
+    last: Option<(Rank, bool, JobRun)>,
+}
+
+impl Waiting {
+    /// Adds a job; gives back the run before it if this one begins another.
+    fn push(&mut self, rank: Rank, disk: bool, id: JobId) -> Option<(Rank, bool, JobRun)> {
+        match &mut self.last {
+            Some((r, d, run)) if *r == rank && *d == disk => {
+                run.count += 1;
+                None
+            }
+            last => last.replace((rank, disk, JobRun::one(id))),
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Pipelines: every version that was ever defined, the newest of each name, and each by its spec.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gristmill_model::pipeline::{PipelineSpec, StageSpec};
+use gristmill_model::resources::Resources;
 use gristmill_model::{PipelineId, ProjectId};
 
 use super::State;
@@ -16,6 +18,17 @@ pub struct Pipeline {
     pub version: u32,
     /// What it does.
     pub spec: Arc<PipelineSpec>,
+    /// For each stage the number that it shares with all stages that ask the same of a worker.
+    pub(crate) needs: Vec<u32>,
+}
+
+/// All that a stage asks of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asks {
+    handler: &'static str,
+    requests: Vec<Resources>,
+    requires: BTreeMap<String, String>,
+    prefers: BTreeMap<String, String>,
 }
 
 impl Pipeline {
@@ -48,6 +61,18 @@ impl State {
         let spec = Arc::new(spec.clone());
         self.newest.insert((project, spec.name.clone()), id);
         self.by_spec.insert((project, Arc::clone(&spec)), id);
-        self.pipelines.insert(id, Pipeline { project, version, spec });
+        let needs = spec.stages.iter().map(|stage| self.need_number(stage)).collect();
+        self.pipelines.insert(id, Pipeline { project, version, spec, needs });
+    }
+
+    fn need_number(&mut self, stage: &StageSpec) -> u32 {
+        let asks = Asks {
+            handler: stage.handler.kind(),
+            requests: stage.requests().cloned().collect(),
+            requires: stage.requires.clone(),
+            prefers: stage.prefers.clone(),
+        };
+        let next = u32::try_from(self.asks.len()).expect("pipelines are bounded");
+        *self.asks.entry(asks).or_insert(next)
     }
 }

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gristmill_model::{AttemptId, Time, WorkerId};
+use gristmill_model::{AttemptId, Span, Time, WorkerId};
+
+use super::board::Need;
 
 /// A worker's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +25,18 @@ struct Progress {
     message: Box<str>,
 }
 
+/// How fast jobs of one need have begun of late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    last: Time,
+    /// From one to the next, the recent ones weighing more.
+    gap: Option<Span>,
+}
+
 /// What is true only while the server runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Pulse {
+    paces: BTreeMap<Need, Pace>,
     links: BTreeMap<WorkerId, Link>,
     leases: BTreeSet<(Time, WorkerId)>,
     due: BTreeMap<AttemptId, Time>,
@@ -72,6 +83,29 @@ impl Pulse {
 
     pub(super) fn set_progress(&mut self, id: AttemptId, done: u64, total: u64, message: &str) {
         self.progress.insert(id, Progress { done, total, message: message.into() });
+    }
+
+    /// A job of this need has begun.
+    pub(super) fn note_start(&mut self, need: Need, at: Time) {
+        let pace = self.paces.entry(need).or_insert(Pace { last: at, gap: None });
+        let newest = at.since(pace.last);
+        if newest == Span::ZERO && pace.gap.is_none() {
+            pace.last = at;
+            return;
+        }
+        // A moving average over about the last sixteen.
+        let old = pace.gap.unwrap_or(newest);
+        pace.gap = Some(Span((old.0 * 15 + newest.0) / 16));
+        pace.last = at;
+    }
+
+    /// When a job of this need would begin that has so many before it, if others went on beginning
+    /// as they did of late. Nothing where too little is known.
+    pub(crate) fn estimate(&self, need: Need, ahead: u64, now: Time) -> Option<Time> {
+        let pace = self.paces.get(&need)?;
+        // A long silence is slower than the average says.
+        let gap = pace.gap?.max(Span(now.since(pace.last).0 / 16));
+        Some(now + Span(gap.0.saturating_mul(ahead.saturating_add(1))))
     }
 
     pub(super) fn forget(&mut self, attempt: AttemptId) {

@@ -1,74 +1,116 @@
 //! The queue: jobs that wait for a worker, by class and in order.
 //!
-//! Jobs of one class need the same of a worker, so placement asks once per class, not per job.
-//! Within a class the higher priority goes first, then the older job; a job that comes back after
-//! a failure or a loss keeps its id and with it its place.
+//! Jobs of one class need the same of a worker and fall under the same limits, so placement asks
+//! once per class, not per job. Within a class the smaller rank goes first, then the older job.
+//!
+//! A **rank** is the time of acceptance, moved back by [`limits::AGEING`] for each level of
+//! priority. Waiting jobs all age alike, so their order never changes and needs no tick; a job of
+//! low priority that has waited long enough goes before a young one of high priority; and a job
+//! that comes back after a failure keeps its rank and with it its place.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use gristmill_model::{JobId, PipelineId, ProjectId};
+use gristmill_model::{JobId, PipelineId, ProjectId, Time, limits};
 
-/// What jobs need of a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+use super::board::{Board, Head, Need};
+use super::lane::{Lane, Rank};
+
+/// What jobs have in common that placement asks about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Class {
     pub(crate) project: ProjectId,
     pub(crate) pipeline: PipelineId,
     pub(crate) stage: u16,
     pub(crate) shared_disk: bool,
+    pub(crate) limit_key: Option<Arc<str>>,
 }
 
-/// A job's place: the smallest goes first.
-pub(crate) type Place = (Reverse<i32>, JobId);
+/// The rank of a job of this priority that was accepted, or was to start, at this time.
+pub(crate) fn rank(at: Time, priority: i32) -> Rank {
+    let ageing = i64::try_from(limits::AGEING.0).expect("the constant is small");
+    i64::try_from(at.0).unwrap_or(i64::MAX).saturating_sub(i64::from(priority) * ageing)
+}
 
 /// Jobs that wait for a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Queue {
-    classes: BTreeMap<Class, BTreeSet<Place>>,
-    length: usize,
+    lanes: BTreeMap<Class, Lane>,
+    length: u64,
+    board: Board,
 }
 
+/// The board is derived from the lanes, so it is not compared.
+impl PartialEq for Queue {
+    fn eq(&self, other: &Queue) -> bool {
+        self.lanes == other.lanes && self.length == other.length
+    }
+}
+
+impl Eq for Queue {}
+
 impl Queue {
-    pub(crate) fn add(&mut self, class: Class, priority: i32, job: JobId) {
-        let new = self.classes.entry(class).or_default().insert((Reverse(priority), job));
-        assert!(new, "{job} is queued once");
-        self.length += 1;
+    pub(crate) fn add(&mut self, class: &Class, need: Need, rank: Rank, first: JobId, count: u64) {
+        if let Some(lane) = self.lanes.get_mut(class) {
+            lane.add(rank, first, count);
+        } else {
+            let mut lane = Lane::default();
+            lane.add(rank, first, count);
+            self.lanes.insert(class.clone(), lane);
+        }
+        self.length += count;
+        self.list(class, need);
     }
 
-    pub(crate) fn remove(&mut self, class: Class, priority: i32, job: JobId) {
-        let waiting = self.classes.get_mut(&class).expect("a queued job has its class");
-        assert!(waiting.remove(&(Reverse(priority), job)), "{job} was queued");
-        if waiting.is_empty() {
-            self.classes.remove(&class);
+    pub(crate) fn remove(
+        &mut self,
+        class: &Class,
+        need: Need,
+        rank: Rank,
+        first: JobId,
+        count: u64,
+    ) {
+        let lane = self.lanes.get_mut(class).expect("a queued job has its class");
+        lane.remove(rank, first, count);
+        if lane.is_empty() {
+            self.lanes.remove(class);
         }
-        self.length -= 1;
+        self.length -= count;
+        self.list(class, need);
+    }
+
+    fn list(&mut self, class: &Class, need: Need) {
+        let head = self.lanes.get(class).and_then(Lane::head);
+        self.board.list(class, need, head.map(|(rank, job)| Head { rank, job }));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> u64 {
         self.length
     }
 
-    /// Each class with the place of its first job.
-    pub(crate) fn heads(&self) -> impl Iterator<Item = (Place, Class)> + '_ {
-        self.classes.iter().filter_map(|(class, jobs)| Some((*jobs.first()?, *class)))
+    /// Each class with the jobs that wait in it.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (&Class, &Lane)> {
+        self.lanes.iter()
     }
 
-    /// The first job of a class.
-    pub(crate) fn head(&self, class: Class) -> Option<Place> {
-        self.classes.get(&class)?.first().copied()
+    pub(crate) fn lane(&self, class: &Class) -> Option<&Lane> {
+        self.lanes.get(class)
     }
 
     /// Whether a job waits in a class.
-    pub(crate) fn holds(&self, class: Class, priority: i32, job: JobId) -> bool {
-        self.classes.get(&class).is_some_and(|jobs| jobs.contains(&(Reverse(priority), job)))
+    pub(crate) fn holds(&self, class: &Class, rank: Rank, job: JobId) -> bool {
+        self.lanes.get(class).is_some_and(|lane| lane.holds(rank, job))
     }
 
-    /// How many jobs of all classes go before a place.
-    pub(crate) fn ahead_of(&self, place: Place) -> u64 {
-        self.classes.values().map(|jobs| jobs.range(..place).count() as u64).sum()
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    pub(crate) fn board_mut(&mut self) -> &mut Board {
+        &mut self.board
     }
 }

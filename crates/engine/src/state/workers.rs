@@ -1,11 +1,11 @@
 //! Workers that have not left, with what is booked of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::booking::Booking;
 use gristmill_model::pipeline::StageSpec;
-use gristmill_model::resources::{Capacity, Resources};
-use gristmill_model::{AttemptId, JobId, Time, WorkerId};
+use gristmill_model::resources::{Capacity, WorkerShape};
+use gristmill_model::{AttemptId, JobId, Time, WorkerId, limits};
 
 use super::State;
 
@@ -20,8 +20,12 @@ pub struct Worker {
     pub handlers: BTreeSet<Box<str>>,
     /// Whether it sees the submitters' disk.
     pub shared_disk: bool,
-    /// Whether it takes no more work.
+    /// What stages may require or prefer of it.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it takes no more work, and leaves when it has finished what it holds.
     pub draining: bool,
+    /// Whether it is given no more work for a while.
+    pub paused: bool,
     /// What it has, and what is booked of it.
     pub booking: Booking,
     /// Attempts that are leased to it.
@@ -34,19 +38,19 @@ impl State {
         id: WorkerId,
         instance: u64,
         name: &str,
-        handlers: &[String],
-        capacity: &Capacity,
-        shared_disk: bool,
+        shape: &WorkerShape,
     ) {
         assert_eq!(id.0, self.next.worker, "worker ids come in order");
         self.next.worker += 1;
         let worker = Worker {
             instance,
             name: name.into(),
-            handlers: handlers.iter().map(|kind| Box::from(kind.as_str())).collect(),
-            shared_disk,
+            handlers: shape.handlers.iter().map(|kind| Box::from(kind.as_str())).collect(),
+            shared_disk: shape.shared_disk,
+            labels: shape.labels.clone(),
             draining: false,
-            booking: Booking::new(capacity.clone()),
+            paused: false,
+            booking: Booking::new(shape.capacity.clone()),
             attempts: BTreeSet::new(),
         };
         self.workers.insert(id, worker);
@@ -55,6 +59,36 @@ impl State {
 
     pub(super) fn drain(&mut self, id: WorkerId) {
         self.worker_mut(id).draining = true;
+        self.note_hunger(id);
+    }
+
+    pub(super) fn pause_worker(&mut self, id: WorkerId, paused: bool) {
+        self.worker_mut(id).paused = paused;
+        self.note_hunger(id);
+    }
+
+    pub(super) fn declare(&mut self, name: &str, shape: Option<&WorkerShape>) {
+        match shape {
+            Some(shape) => self.declared.insert(name.into(), shape.clone()),
+            None => self.declared.remove(name),
+        };
+    }
+
+    /// Notes whether a worker may be looked at when there is work. It need not fit: this only
+    /// keeps workers that are certainly full out of the way.
+    pub(super) fn note_hunger(&mut self, id: WorkerId) {
+        let hungry = self.workers.get(&id).is_some_and(|worker| {
+            let link = self.pulse.link(id).filter(|link| link.connected);
+            let backlog = worker.booking.backlog_len();
+            let takes = link.is_some_and(|link| backlog == 0 || backlog < link.prefetch as usize);
+            let held = worker.booking.held() < limits::ATTEMPTS_PER_WORKER;
+            takes && held && !worker.draining && !worker.paused
+        });
+        if hungry {
+            self.hungry.insert(id);
+        } else {
+            self.hungry.remove(&id);
+        }
     }
 
     pub(super) fn leave(&mut self, id: WorkerId) {
@@ -62,6 +96,7 @@ impl State {
         assert!(worker.attempts.is_empty(), "{id} leaves with empty hands");
         self.instances.remove(&worker.instance);
         self.pulse.remove(id);
+        self.hungry.remove(&id);
     }
 
     pub(super) fn worker_mut(&mut self, id: WorkerId) -> &mut Worker {
@@ -70,20 +105,16 @@ impl State {
 
     /// The stage where a job stands.
     pub(crate) fn stage_of(&self, job: JobId) -> &StageSpec {
-        let job = &self.jobs[&job];
+        let job = self.here(job);
         let batch = &self.batches[&job.batch];
         self.pipelines[&batch.pipeline].stage(job.stage)
-    }
-
-    /// What a job's next attempt books.
-    pub(crate) fn request_of(&self, job: JobId) -> &Resources {
-        &self.stage_of(job).resources
     }
 
     /// After a restart: every worker has a grace to come back, every attempt its whole time anew.
     /// How long the server was away nobody knows: the wall clock may have jumped meanwhile.
     pub(super) fn begin_pulse(&mut self, at: Time) {
         self.pulse.clear();
+        self.hungry.clear();
         let until = at + self.timing.restart_grace;
         self.workers.keys().for_each(|id| self.pulse.disconnect(*id, until));
         let running: Vec<_> = self

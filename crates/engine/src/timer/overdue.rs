@@ -20,7 +20,7 @@ pub(super) fn fire(turn: &mut Turn) -> bool {
         Some((due, attempt)) if due <= turn.now() => {
             let message = "its worker did not end it at its timeout";
             let failure = Failure::new(FailureKind::TimedOut, OVERDUE, message);
-            report::fail(turn, attempt, failure, Usage::default());
+            report::fail(turn, attempt, failure, Usage::default(), Vec::new());
             true
         }
         _ => false,

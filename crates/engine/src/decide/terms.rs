@@ -1,0 +1,112 @@
+//! Judges the terms of a submission, and whether what it asks for is there to be had.
+
+use std::collections::BTreeSet;
+
+use gristmill_model::pipeline::PipelineSpec;
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::scope::{Flow, Scope};
+use gristmill_model::terms::{Target, Terms};
+use gristmill_model::{ProjectId, Time, limits};
+
+use crate::schedule::fit;
+use crate::state::{Ending, State};
+
+pub(super) fn check(state: &State, terms: &Terms, now: Time) -> Result<(), Rejection> {
+    check_times(terms, now)?;
+    check_dependencies(state, terms)?;
+    if let Some(key) = &terms.limit_key
+        && (key.is_empty() || key.len() > limits::KEY_BYTES)
+    {
+        return bad(format!("a limit key has 1 to {} bytes", limits::KEY_BYTES));
+    }
+    if let Some(url) = &terms.callback {
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        if !is_http || url.len() > limits::URL_BYTES {
+            return bad(format!(
+                "a callback is an http or https URL of at most {} bytes",
+                limits::URL_BYTES
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_times(terms: &Terms, now: Time) -> Result<(), Rejection> {
+    for (what, time) in [("expires_at", terms.expires_at), ("deadline", terms.deadline)] {
+        let Some(time) = time else { continue };
+        if time <= now {
+            return bad(format!("{what} {time} has passed already"));
+        }
+        if terms.start_at.is_some_and(|start| start >= time) {
+            return bad(format!("no job can begin: start_at is not before {what}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_dependencies(state: &State, terms: &Terms) -> Result<(), Rejection> {
+    if terms.after.len() > limits::DEPENDENCIES {
+        return bad(format!(
+            "{} dependencies: at most {}",
+            terms.after.len(),
+            limits::DEPENDENCIES
+        ));
+    }
+    let mut named = BTreeSet::new();
+    for dependency in &terms.after {
+        let on = dependency.on;
+        if !named.insert(on) {
+            return bad(format!("{on} is waited for twice"));
+        }
+        if state.ending(on) == Ending::Unknown {
+            let code = match on {
+                Target::Job(_) => Code::NoSuchJob,
+                Target::Batch(_) => Code::NoSuchBatch,
+            };
+            let detail = format!("{on}, which is to end first, was never there or is forgotten");
+            return Err(Rejection::new(code, detail));
+        }
+    }
+    Ok(())
+}
+
+/// Work is not taken in where a scope that it falls under drains.
+pub(super) fn check_drains(
+    state: &State,
+    project: ProjectId,
+    pipeline: &str,
+    first_stage: &str,
+    limit_key: Option<&str>,
+) -> Result<(), Rejection> {
+    let mut scopes = vec![
+        Scope::Project,
+        Scope::Pipeline(pipeline.to_owned()),
+        Scope::Stage(pipeline.to_owned(), first_stage.to_owned()),
+    ];
+    scopes.extend(limit_key.map(|key| Scope::Key(key.to_owned())));
+    for scope in scopes {
+        if state.flow(project, &scope) == Flow::Draining {
+            return Err(Rejection::new(Code::Draining, format!("{scope} is draining")));
+        }
+    }
+    Ok(())
+}
+
+/// What could run on no worker that is known: refused where somebody declared what workers there
+/// will be, told otherwise, for a fitting one may still join.
+pub(super) fn check_fits(state: &State, spec: &PipelineSpec) -> Result<Vec<String>, Rejection> {
+    let mut warnings = Vec::new();
+    for stage in &spec.stages {
+        let Some(reason) = fit::never(state, stage) else { continue };
+        let detail = format!("stage `{}`: {reason}", stage.name);
+        if state.declared().next().is_some() {
+            return Err(Rejection::new(Code::NeverFits, detail));
+        }
+        warnings.push(detail);
+    }
+    Ok(warnings)
+}
+
+fn bad(detail: String) -> Result<(), Rejection> {
+    Err(Rejection::new(Code::InvalidRequest, detail))
+}

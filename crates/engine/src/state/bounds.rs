@@ -1,0 +1,189 @@
+//! Limits and flows: how much of a scope may be leased at once and how often, and what is paused
+//! or drained.
+
+use std::collections::BTreeMap;
+
+use gristmill_model::scope::{Flow, Limit, Rate, Scope};
+use gristmill_model::{ProjectId, Span, Time};
+
+use super::board::Bar;
+use super::{Class, State};
+
+/// A limit with what is used of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The limit.
+    pub limit: Limit,
+    /// Attempts that are leased under it.
+    pub in_use: u32,
+    /// When the rate would be kept exactly if attempts came evenly (the theoretical arrival time
+    /// of the generic cell rate algorithm, ITU-T I.371).
+    next: Time,
+}
+
+/// Why a class may not begin anything now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Barred {
+    Paused,
+    /// What comes after it takes nothing in.
+    NextDrains,
+    Busy {
+        in_use: u32,
+        most: u32,
+    },
+    TooSoon {
+        rate: Rate,
+        until: Time,
+    },
+}
+
+impl Bound {
+    /// From when on the rate lets another one begin.
+    fn open_from(&self, rate: Rate) -> Time {
+        let spare = Span(rate.per.0.saturating_sub(rate.interval().0));
+        self.next - spare
+    }
+
+    fn begin(&mut self, at: Time) {
+        self.in_use += 1;
+        if let Some(rate) = self.limit.rate {
+            self.next = self.next.max(at) + rate.interval();
+        }
+    }
+}
+
+impl State {
+    /// Limits that are set, with what is used of them.
+    pub fn bounds(&self) -> impl Iterator<Item = (ProjectId, &Scope, &Bound)> {
+        self.bounds.iter().map(|((project, scope), bound)| (*project, scope, bound))
+    }
+
+    /// Scopes that are paused or draining.
+    pub fn flows(&self) -> impl Iterator<Item = (ProjectId, &Scope, Flow)> {
+        self.flows.iter().map(|((project, scope), flow)| (*project, scope, *flow))
+    }
+
+    pub(crate) fn flow(&self, project: ProjectId, scope: &Scope) -> Flow {
+        if self.flows.is_empty() {
+            return Flow::Open;
+        }
+        self.flows.get(&(project, scope.clone())).copied().unwrap_or_default()
+    }
+
+    /// The scopes that a class falls under, the widest first.
+    pub(crate) fn scopes(&self, class: &Class) -> Vec<Scope> {
+        let pipeline = &self.pipelines[&class.pipeline];
+        let name = &pipeline.spec.name;
+        let stage = &pipeline.stage(class.stage).name;
+        let mut scopes = vec![
+            Scope::Project,
+            Scope::Pipeline(name.clone()),
+            Scope::Stage(name.clone(), stage.clone()),
+        ];
+        scopes.extend(class.limit_key.as_deref().map(|key| Scope::Key(key.to_owned())));
+        scopes
+    }
+
+    /// The scope that keeps a class from beginning anything now, and why.
+    pub(crate) fn barred(&self, class: &Class, now: Time) -> Option<(Bar, Barred)> {
+        if self.bounds.is_empty() && self.flows.is_empty() {
+            return None;
+        }
+        for scope in self.scopes(class) {
+            let bar = (class.project, scope);
+            if self.flows.get(&bar) == Some(&Flow::Paused) {
+                return Some((bar, Barred::Paused));
+            }
+            if let Some(why) = self.bounds.get(&bar).and_then(|bound| bound.full(now)) {
+                return Some((bar, why));
+            }
+        }
+        self.next_drains(class)
+    }
+
+    /// A stage that drains takes nothing in from the stage before it.
+    fn next_drains(&self, class: &Class) -> Option<(Bar, Barred)> {
+        let pipeline = &self.pipelines[&class.pipeline];
+        if pipeline.is_last(class.stage) {
+            return None;
+        }
+        let next = pipeline.stage(class.stage + 1).name.clone();
+        let bar = (class.project, Scope::Stage(pipeline.spec.name.clone(), next));
+        (self.flows.get(&bar) == Some(&Flow::Draining)).then_some((bar, Barred::NextDrains))
+    }
+
+    /// Whether a scope lets at least one more begin.
+    pub(crate) fn is_open(&self, bar: &Bar, now: Time) -> bool {
+        !self.flows.contains_key(bar)
+            && self.bounds.get(bar).is_none_or(|bound| bound.full(now).is_none())
+    }
+
+    pub(super) fn set_limit(&mut self, project: ProjectId, scope: &Scope, limit: &Limit) {
+        let bar = (project, scope.clone());
+        if limit.is_none() {
+            self.bounds.remove(&bar);
+        } else {
+            let in_use = self.leased_under(project, scope);
+            let next = self.bounds.get(&bar).map_or(Time(0), |bound| bound.next);
+            self.bounds.insert(bar.clone(), Bound { limit: limit.clone(), in_use, next });
+        }
+        self.queue.board_mut().thaw(bar);
+    }
+
+    pub(super) fn set_flow(&mut self, project: ProjectId, scope: &Scope, flow: Flow) {
+        let bar = (project, scope.clone());
+        match flow {
+            Flow::Open => self.flows.remove(&bar),
+            _ => self.flows.insert(bar.clone(), flow),
+        };
+        self.queue.board_mut().thaw(bar);
+    }
+
+    pub(crate) fn leased_under(&self, project: ProjectId, scope: &Scope) -> u32 {
+        let under = self.attempts.values().filter(|attempt| {
+            let class = self.class(self.job(attempt.job).expect("a live attempt has its job"));
+            class.project == project && self.scopes(&class).contains(scope)
+        });
+        u32::try_from(under.count()).unwrap_or(u32::MAX)
+    }
+
+    /// An attempt of a class was leased.
+    pub(super) fn bounds_begin(&mut self, class: &Class, at: Time) {
+        self.each_bound(class, |bound| bound.begin(at));
+    }
+
+    /// An attempt of a class ended.
+    pub(super) fn bounds_end(&mut self, class: &Class) {
+        self.each_bound(class, |bound| bound.in_use -= 1);
+        if !self.bounds.is_empty() {
+            for scope in self.scopes(class) {
+                self.queue.board_mut().thaw((class.project, scope));
+            }
+        }
+    }
+
+    fn each_bound(&mut self, class: &Class, mut act: impl FnMut(&mut Bound)) {
+        if self.bounds.is_empty() {
+            return;
+        }
+        for scope in self.scopes(class) {
+            if let Some(bound) = self.bounds.get_mut(&(class.project, scope)) {
+                act(bound);
+            }
+        }
+    }
+}
+
+impl Bound {
+    fn full(&self, now: Time) -> Option<Barred> {
+        if let Some(most) = self.limit.concurrency.filter(|most| self.in_use >= *most) {
+            return Some(Barred::Busy { in_use: self.in_use, most });
+        }
+        let rate = self.limit.rate?;
+        let until = self.open_from(rate);
+        (now < until).then_some(Barred::TooSoon { rate, until })
+    }
+}
+
+/// Limits by scope.
+pub(super) type Bounds = BTreeMap<Bar, Bound>;

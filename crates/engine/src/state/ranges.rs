@@ -1,0 +1,180 @@
+//! Ranges: jobs that were accepted as one record. A job of a range is *folded*, and costs nothing,
+//! until something happens to it alone: then it is unfolded and becomes a job like any other.
+
+use std::collections::BTreeMap;
+
+use gristmill_model::job::JobState;
+use gristmill_model::source::{Items, Source};
+use gristmill_model::{BatchId, JobId, JobRun, Time};
+
+use super::jobs::Job;
+use super::lane::Rank;
+use super::{State, queue};
+
+/// Jobs that were accepted as one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// Their batch.
+    pub batch: BatchId,
+    /// How many there were.
+    pub count: u64,
+    /// Their inputs.
+    pub items: Items,
+    rank: Rank,
+    /// Those that are still folded, by the first of each run.
+    folds: BTreeMap<JobId, Fold>,
+}
+
+/// Jobs of a range with consecutive ids that nothing has happened to alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fold {
+    pub(crate) count: u64,
+    pub(crate) state: JobState,
+    pub(crate) since: Time,
+}
+
+impl Range {
+    /// Where its jobs stand among those that wait.
+    pub(crate) fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// The folded jobs among these ids, run by run.
+    fn folded(&self, run: JobRun) -> Vec<(JobRun, Fold)> {
+        let before = self.folds.range(..=run.first).next_back().map_or(run.first, |(id, _)| *id);
+        self.folds
+            .range(before..run.end())
+            .filter_map(|(first, fold)| {
+                let start = first.0.max(run.first.0);
+                let end = (first.0 + fold.count).min(run.end().0);
+                let part = JobRun { first: JobId(start), count: end.checked_sub(start)? };
+                (part.count > 0).then_some((part, *fold))
+            })
+            .collect()
+    }
+
+    /// Cuts a part out of a fold, which may leave a fold on either side.
+    fn cut(&mut self, part: JobRun) -> Fold {
+        let (first, fold) = self
+            .folds
+            .range(..=part.first)
+            .next_back()
+            .map(|(first, fold)| (*first, *fold))
+            .expect("only what is folded is cut");
+        let end = first.0 + fold.count;
+        assert!(part.end().0 <= end, "{} and its neighbours are folded", part.first);
+        self.folds.remove(&first);
+        let before = part.first.0 - first.0;
+        let after = end - part.end().0;
+        if before > 0 {
+            self.folds.insert(first, Fold { count: before, ..fold });
+        }
+        if after > 0 {
+            self.folds.insert(part.end(), Fold { count: after, ..fold });
+        }
+        Fold { count: part.count, ..fold }
+    }
+
+    /// The input of one of its jobs.
+    fn input(&self, first: JobId, job: JobId) -> gristmill_model::payload::Payload {
+        self.items.item(job.0 - first.0).expect("ids of a range lead to its items")
+    }
+}
+
+impl State {
+    pub(super) fn add_range(
+        &mut self,
+        batch: BatchId,
+        first: JobId,
+        count: u64,
+        source: &Source,
+        at: Time,
+    ) {
+        assert_eq!(first.0, self.next.job, "job ids come in order");
+        let items = source.parse().expect("judged before it was accepted");
+        assert_eq!(items.count(), count, "a range counts its items");
+        let run = JobRun { first, count };
+        self.own_run(batch, run);
+        let rank = queue::rank(self.age_from(batch, at), self.batch_mut(batch).priority);
+        let fold = Fold { count, state: JobState::Queued, since: at };
+        let folds = BTreeMap::from([(first, fold)]);
+        self.ranges.insert(first, Range { batch, count, items, rank, folds });
+        self.count_in(batch, JobState::Queued, count);
+        let class = self.class_of_fold(batch);
+        self.enqueue(batch, &class, rank, run, at);
+        self.next.job += count;
+    }
+
+    fn range_of(&self, job: JobId) -> Option<(JobId, &Range)> {
+        let (first, range) = self.ranges.range(..=job).next_back()?;
+        (job.0 < first.0 + range.count).then_some((*first, range))
+    }
+
+    /// How a job stands that is still folded.
+    pub(crate) fn fold(&self, job: JobId) -> Option<(&Range, Fold)> {
+        let (_, range) = self.range_of(job)?;
+        let (_, fold) = range.folded(JobRun::one(job)).pop()?;
+        Some((range, fold))
+    }
+
+    /// Folded jobs among these ids, run by run.
+    pub(crate) fn folds(&self, run: JobRun) -> Vec<(JobRun, Fold)> {
+        if self.ranges.is_empty() {
+            return Vec::new();
+        }
+        let before = self.ranges.range(..=run.first).next_back().map_or(run.first, |(id, _)| *id);
+        let ranges = self.ranges.range(before..run.end());
+        ranges.flat_map(|(_, range)| range.folded(run)).collect()
+    }
+
+    /// Ranges of which some jobs are still folded, by their first jobs.
+    pub fn ranges(&self) -> impl Iterator<Item = (JobId, &Range)> {
+        self.ranges.iter().map(|(first, range)| (*first, range))
+    }
+
+    /// Makes a folded job one like any other; it stays where it stands.
+    pub(super) fn unfold(&mut self, id: JobId) {
+        let first = self.range_of(id).expect("only a job of a range is unfolded").0;
+        let range = self.ranges.get_mut(&first).expect("found just now");
+        let fold = range.cut(JobRun::one(id));
+        let mut job = Job::new(range.batch, range.rank, range.input(first, id), fold.since);
+        job.state = fold.state;
+        self.live_jobs += usize::from(!fold.state.is_final());
+        self.jobs.insert(id.0, job);
+        self.drop_if_unfolded(first);
+    }
+
+    fn drop_if_unfolded(&mut self, first: JobId) {
+        if self.ranges[&first].folds.is_empty() {
+            self.ranges.remove(&first);
+        }
+    }
+
+    /// Changes the state of jobs that are folded, and stay so.
+    pub(super) fn move_folded(&mut self, part: JobRun, to: JobState, at: Time) {
+        let first = self.range_of(part.first).expect("only jobs of a range are folded").0;
+        let range = self.ranges.get_mut(&first).expect("found just now");
+        let fold = range.cut(part);
+        range.folds.insert(part.first, Fold { count: part.count, state: to, since: at });
+        let (batch, rank) = (range.batch, range.rank);
+        assert_ne!(fold.state, to, "{} cannot become what it is", part.first);
+        let class = self.class_of_fold(batch);
+        if fold.state == JobState::Queued {
+            self.dequeue(batch, &class, rank, part);
+        }
+        self.count_move(batch, fold.state, to, part.count, at);
+        self.note_ends(part, to);
+        if to == JobState::Queued {
+            self.enqueue(batch, &class, rank, part, at);
+        }
+    }
+
+    /// Forgets the ranges of a batch.
+    pub(super) fn drop_ranges(&mut self, run: JobRun) {
+        let firsts: Vec<JobId> =
+            self.ranges.range(run.first..run.end()).map(|(first, _)| *first).collect();
+        for first in firsts {
+            self.ranges.remove(&first);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The time by which a batch's jobs must be final has passed: what waits expires, what runs is
+//! stopped and expires when it has ended.
+
+use gristmill_model::access::Actor;
+use gristmill_model::event::Event;
+use gristmill_model::{Time, limits};
+
+use crate::decide::{self, cancel};
+use crate::state::State;
+use crate::turn::Turn;
+
+pub(super) fn next(state: &State) -> Option<Time> {
+    state.deadlines().first().map(|(at, _)| *at)
+}
+
+pub(super) fn fire(turn: &mut Turn) -> bool {
+    let Some((at, batch)) = turn.state().deadlines().first().copied() else { return false };
+    if at > turn.now() {
+        return false;
+    }
+    let found = turn.state().batch(batch).expect("timers name batches that are here");
+    let (open, runs) = (found.open, found.runs.clone());
+    for jobs in decide::unleased(turn.state(), &runs).chunks(limits::JOBS_PER_EVENT) {
+        turn.emit(Event::JobsExpired { jobs: jobs.to_vec() });
+    }
+    cancel::stop_running(turn, &Actor::Server, &runs);
+    if open {
+        turn.emit(Event::BatchClosed { batch });
+    }
+    turn.emit(Event::DeadlineReached { batch });
+    true
+}
