@@ -7,9 +7,13 @@ mod apply;
 mod attempts;
 mod batches;
 mod jobs;
+#[allow(dead_code, reason = "the queue and the jobs move in next")]
+mod lane;
 mod pipelines;
 mod pulse;
 mod queue;
+#[allow(dead_code, reason = "the queue and the jobs move in next")]
+mod table;
 mod workers;
 
 pub use attempts::Attempt;
