@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod problem;
 pub mod resources;
 pub mod retry;
+pub mod source;
 pub mod template;
 pub mod time;
 pub mod wire;
