@@ -22,6 +22,7 @@ pub mod problem;
 pub mod resources;
 pub mod retry;
 pub mod scope;
+pub mod source;
 pub mod template;
 pub mod terms;
 pub mod time;

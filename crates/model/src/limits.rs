@@ -63,6 +63,10 @@ pub const ATTEMPTS: u32 = 100;
 pub const LOST_WORKERS: usize = 3;
 /// Jobs of one submit command; larger submissions arrive in pieces.
 pub const JOBS_PER_COMMAND: usize = 10_000;
+/// Items of one range; their text is made up when an item is wanted, so they cost nothing before.
+pub const RANGE_ITEMS: u64 = 1_000_000_000;
+/// Groups within groups of one brace pattern.
+pub const BRACE_DEPTH: usize = 32;
 /// Jobs that are not final, in all; beyond it submissions are turned away with `queue_full`.
 pub const LIVE_JOBS: usize = 5_000_000;
 /// Workers connected at once.

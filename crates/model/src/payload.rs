@@ -16,6 +16,18 @@ pub enum Payload {
     Json(String),
     /// A file: a path on a disk that both sides share, or a blob.
     File(Artifact),
+    /// A line of a stored list; whoever sends it to a worker puts the text in its place.
+    Line(Line),
+}
+
+/// A line of a stored list, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Line {
+    /// The blob whose lines are the list.
+    #[schema(value_type = String, example = "b3-af13…")]
+    pub list: Digest,
+    /// Which line, from 0 on.
+    pub index: u64,
 }
 
 /// A named input or output that points to bytes.
@@ -53,8 +65,14 @@ impl Payload {
         match self {
             Payload::Text(text) | Payload::Json(text) => text.len(),
             Payload::File(artifact) => artifact.inline_len(),
+            Payload::Line(_) => Line::INLINE_LEN,
         }
     }
+}
+
+impl Line {
+    /// Bytes of a digest and a number.
+    const INLINE_LEN: usize = 40;
 }
 
 impl Artifact {
