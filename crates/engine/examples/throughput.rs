@@ -18,10 +18,9 @@ use gristmill_model::job::JobSpec;
 use gristmill_model::limits::{self, Timing};
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
-use gristmill_model::resources::{Capacity, Resources};
-use gristmill_model::retry::RetryPolicy;
+use gristmill_model::resources::Capacity;
 use gristmill_model::wire::ToWorker;
-use gristmill_model::{AttemptId, ProjectId, Time, WorkerId};
+use gristmill_model::{AttemptId, Time, WorkerId};
 
 fn main() {
     let jobs: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
@@ -50,7 +49,8 @@ fn main() {
         done += held.len();
         for attempt in held {
             let (outcome, usage) = (success(), Usage::default());
-            ask(&mut engine, &mut log, Command::Report { worker, attempt, outcome, usage });
+            let report = Command::Report { worker, attempt, outcome, usage, devices: Vec::new() };
+            ask(&mut engine, &mut log, report);
         }
     }
     print("lease and complete", done, started);
@@ -96,6 +96,7 @@ fn greet(engine: &mut Engine, log: &mut Vec<Record>) -> WorkerId {
         capacity: Capacity::of_cpus(2),
         prefetch: limits::PREFETCH,
         shared_disk: false,
+        labels: BTreeMap::new(),
         holds: Vec::new(),
     };
     match ask(engine, log, Command::Greet(greeting)) {
@@ -106,21 +107,8 @@ fn greet(engine: &mut Engine, log: &mut Vec<Record>) -> WorkerId {
 
 fn submission() -> Submission {
     let command = CommandSpec { argv: vec!["true".into()], shell: false, env: BTreeMap::default() };
-    let stage = StageSpec {
-        name: "run".into(),
-        handler: Handler::Command(command),
-        resources: Resources::default(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-    };
-    Submission {
-        project: ProjectId::DEFAULT,
-        pipeline: PipelineRef::Inline(PipelineSpec { name: "bench".into(), stages: vec![stage] }),
-        name: None,
-        key: None,
-        priority: 0,
-        labels: BTreeMap::new(),
-        jobs: vec![JobSpec::of(Payload::empty()); limits::JOBS_PER_COMMAND],
-        open: false,
-    }
+    let stage = StageSpec::new("run", Handler::Command(command));
+    let pipeline = PipelineSpec { name: "bench".into(), stages: vec![stage] };
+    let jobs = vec![JobSpec::of(Payload::empty()); limits::JOBS_PER_COMMAND];
+    Submission::new(PipelineRef::Inline(pipeline), jobs)
 }

@@ -91,7 +91,8 @@ fn check_runs(runs: &[JobRun]) -> Result<(), Rejection> {
         return Err(Rejection::new(Code::TooLarge, detail));
     }
     let in_order = runs.windows(2).all(|pair| pair[0].end() <= pair[1].first);
-    let sound = runs.iter().all(|run| run.count > 0 && run.first.0.checked_add(run.count).is_some());
+    let sound =
+        runs.iter().all(|run| run.count > 0 && run.first.0.checked_add(run.count).is_some());
     if !(in_order && sound) {
         let detail = "runs of jobs come in order and do not overlap";
         return Err(Rejection::new(Code::InvalidRequest, detail));

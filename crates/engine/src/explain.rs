@@ -34,9 +34,9 @@ pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation
     let place = queued.then(|| place::of(state, &waiting));
     let summary = summary(&waits_for, place.as_ref(), &workers);
     let ahead = place.as_ref().map(|place| place.ahead);
-    let estimated_start = ahead.filter(|_| waits_for.is_empty()).and_then(|ahead| {
-        state.pulse().estimate(state.need(&waiting.class), ahead, now)
-    });
+    let estimated_start = ahead
+        .filter(|_| waits_for.is_empty())
+        .and_then(|ahead| state.pulse().estimate(state.need(&waiting.class), ahead, now));
     Ok(Explanation {
         ahead,
         behind: place.map(|place| place.next).unwrap_or_default(),
@@ -67,13 +67,24 @@ fn plain(job: JobId, state: JobState, since: Option<Time>, summary: String) -> E
 fn waiting(state: &State, id: JobId) -> Option<Waiting> {
     if let Some(job) = state.job(id) {
         let (batch, class, rank) = (job.batch, state.class(job), job.rank);
-        return matches!(job.state, JobState::Queued | JobState::Blocked)
-            .then_some(Waiting { id, batch, class, rank, since: job.since });
+        return matches!(job.state, JobState::Queued | JobState::Blocked).then_some(Waiting {
+            id,
+            batch,
+            class,
+            rank,
+            since: job.since,
+        });
     }
     let (range, fold) = state.fold(id)?;
     let class = state.class_of_fold(range.batch);
     let (batch, rank) = (range.batch, range.rank());
-    (fold.state == JobState::Queued).then_some(Waiting { id, batch, class, rank, since: fold.since })
+    (fold.state == JobState::Queued).then_some(Waiting {
+        id,
+        batch,
+        class,
+        rank,
+        since: fold.since,
+    })
 }
 
 fn verdicts(state: &State, class: &Class) -> Vec<WorkerVerdict> {
@@ -114,9 +125,7 @@ fn elsewhere(state: &State, now: Time, shown: JobState, job: Option<&Job>) -> St
             let at = job.retry_at.unwrap_or(now);
             format!("after {} it pauses until {at}", count(job.failures.into(), "failure"))
         }
-        (JobState::Failed, _) => {
-            "it has failed for good: see its last attempt, or retry it".into()
-        }
+        (JobState::Failed, _) => "it has failed for good: see its last attempt, or retry it".into(),
         (JobState::Cancelled, _) => "it was cancelled: retry it to run it after all".into(),
         (JobState::Expired, _) => "its time passed: retry it to run it after all".into(),
         (other, _) => format!("it is {other}"),

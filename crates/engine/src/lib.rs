@@ -88,9 +88,7 @@ impl Engine {
             Command::Append { batch, jobs, range, close } => {
                 decide::append::append(turn, batch, jobs, range, close)
             }
-            Command::DefineProject { name, weight } => {
-                decide::project::define(turn, name, weight)
-            }
+            Command::DefineProject { name, weight } => decide::project::define(turn, name, weight),
             Command::CancelJob(job) => decide::cancel::job(turn, actor, job),
             Command::CancelJobs(runs) => decide::cancel::jobs(turn, actor, &runs),
             Command::CancelBatch(batch) => decide::cancel::batch(turn, actor, batch),

@@ -14,7 +14,8 @@ use crate::timer::OVERDUE;
 /// What a worker's greeting asks.
 #[must_use]
 pub fn greeting(hello: Hello) -> Greeting {
-    let Hello { instance, name, handlers, capacity, prefetch, shared_disk, holds, labels, .. } = hello;
+    let Hello { instance, name, handlers, capacity, prefetch, shared_disk, holds, labels, .. } =
+        hello;
     Greeting { instance, name, handlers, capacity, prefetch, shared_disk, labels, holds }
 }
 

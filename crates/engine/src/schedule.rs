@@ -100,7 +100,8 @@ impl Round {
                 continue;
             }
             let Some((used_now, head_now, class)) = turn.next_of(need) else { continue };
-            let better = self.order.first().is_some_and(|first| *first < (used_now, head_now, need));
+            let better =
+                self.order.first().is_some_and(|first| *first < (used_now, head_now, need));
             if (used_now, head_now) != (used, head) && better {
                 self.order.insert((used_now, head_now, need));
                 continue;

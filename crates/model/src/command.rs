@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::access::Actor;
 use crate::attempt::{Outcome, Usage};
-use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, WorkerId};
+use crate::ids::{AttemptId, BatchId, DEFAULT_PROJECT, JobId, JobRun, PipelineId, WorkerId};
 use crate::job::JobSpec;
 use crate::pipeline::PipelineSpec;
 use crate::resources::{Capacity, WorkerShape};
@@ -174,6 +174,25 @@ pub struct Submission {
     pub range: Option<Source>,
     /// Whether more jobs may be added later.
     pub open: bool,
+}
+
+impl Submission {
+    /// A closed batch of these jobs in the default project, with nothing else to say.
+    #[must_use]
+    pub fn new(pipeline: PipelineRef, jobs: Vec<JobSpec>) -> Submission {
+        Submission {
+            project: DEFAULT_PROJECT.into(),
+            pipeline,
+            name: None,
+            key: None,
+            priority: 0,
+            labels: BTreeMap::new(),
+            terms: Terms::default(),
+            jobs,
+            range: None,
+            open: false,
+        }
+    }
 }
 
 /// An idempotency key with a digest of what it stands for.

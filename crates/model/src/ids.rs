@@ -149,6 +149,9 @@ impl JobRun {
     }
 }
 
+/// Name of the project that work belongs to when nobody says otherwise.
+pub const DEFAULT_PROJECT: &str = "default";
+
 impl ProjectId {
     /// The project that work belongs to when nobody says otherwise.
     pub const DEFAULT: ProjectId = ProjectId(1);

@@ -45,12 +45,12 @@ pub const DECLARED_WORKERS: usize = 1_000;
 pub const FINISHED_BATCHES: usize = 250_000;
 /// Batches that one event forgets.
 pub const PRUNED_PER_EVENT: usize = 256;
-/// Items that one range expands to.
-pub const RANGE_ITEMS: u64 = 1_000_000_000;
 /// Waiting jobs that an explanation names as going first.
 pub const NAMED_AHEAD: usize = 5;
 /// Bytes of a callback's URL.
 pub const URL_BYTES: usize = 2_048;
+/// Named resources of a request or a worker.
+pub const NAMED_RESOURCES: usize = 32;
 /// Devices that a report names.
 pub const DEVICES: usize = 64;
 /// Stages of a pipeline.

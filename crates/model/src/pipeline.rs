@@ -42,13 +42,13 @@ pub struct StageSpec {
     #[schema(value_type = Option<String>, example = "10m")]
     pub timeout: Option<Span>,
     /// Other resources that would do as well, in order of preference after `resources`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub alternatives: Vec<Resources>,
     /// Labels that a worker must have.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub requires: BTreeMap<String, String>,
     /// Labels of workers that go first where there is a choice.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub prefers: BTreeMap<String, String>,
 }
 
@@ -167,6 +167,21 @@ impl StageSpec {
 }
 
 impl StageSpec {
+    /// A stage that books one CPU, with the usual retries and no timeout.
+    #[must_use]
+    pub fn new(name: impl Into<String>, handler: Handler) -> StageSpec {
+        StageSpec {
+            name: name.into(),
+            handler,
+            resources: Resources::default(),
+            retry: RetryPolicy::default(),
+            timeout: None,
+            alternatives: Vec::new(),
+            requires: BTreeMap::new(),
+            prefers: BTreeMap::new(),
+        }
+    }
+
     /// All the resources that would do, the preferred first. An attempt's lease says which of them
     /// it books, by its place here.
     pub fn requests(&self) -> impl Iterator<Item = &Resources> {

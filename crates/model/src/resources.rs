@@ -21,6 +21,9 @@ pub struct Resources {
     /// Devices, all or nothing.
     #[serde(default)]
     pub devices: Vec<DeviceRequest>,
+    /// Generic resources in thousandths: a licence, a TPU, a share of something.
+    #[serde(default)]
+    pub named: BTreeMap<String, u32>,
 }
 
 /// A wish for devices of one kind.
@@ -56,6 +59,9 @@ pub struct Capacity {
     pub memory: u64,
     /// Devices by name.
     pub devices: Vec<Device>,
+    /// Generic resources in thousandths.
+    #[serde(default)]
+    pub named: BTreeMap<String, u32>,
 }
 
 /// What a worker has to give, and what it may be asked for: enough to judge whether work could
@@ -81,7 +87,7 @@ const fn one_cpu() -> MilliCpus {
 impl Default for Resources {
     /// One whole CPU: what an ordinary program takes.
     fn default() -> Self {
-        Resources { cpus: one_cpu(), memory: 0, devices: Vec::new() }
+        Resources { cpus: one_cpu(), memory: 0, devices: Vec::new(), named: BTreeMap::new() }
     }
 }
 
@@ -89,6 +95,11 @@ impl Capacity {
     /// A worker with nothing but CPUs.
     #[must_use]
     pub fn of_cpus(whole: u32) -> Capacity {
-        Capacity { cpus: whole.saturating_mul(1_000), memory: 0, devices: Vec::new() }
+        Capacity {
+            cpus: whole.saturating_mul(1_000),
+            memory: 0,
+            devices: Vec::new(),
+            named: BTreeMap::new(),
+        }
     }
 }

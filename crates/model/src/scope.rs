@@ -34,10 +34,10 @@ pub enum Scope {
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// Attempts leased at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub concurrency: Option<u32>,
     /// Attempts begun in a span of time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, example = "100/1m")]
     pub rate: Option<Rate>,
 }

@@ -26,12 +26,7 @@ pub(crate) fn release(turn: &mut Turn, actor: Actor, target: Target) -> Result<R
 }
 
 /// Holding a batch again, or letting go of one that nobody holds, changes nothing.
-fn set_batch(
-    turn: &mut Turn,
-    actor: Actor,
-    id: BatchId,
-    held: bool,
-) -> Result<Reply, Rejection> {
+fn set_batch(turn: &mut Turn, actor: Actor, id: BatchId, held: bool) -> Result<Reply, Rejection> {
     let batch = find_batch(turn.state(), id)?;
     let waiting = batch.stored_count(JobState::Queued);
     if batch.is_finished() {

@@ -65,8 +65,8 @@ pub(super) fn remedies(state: &State, waiting: &Waiting, workers: &[WorkerVerdic
             Barred::Busy { .. } | Barred::TooSoon { .. } => format!("a higher limit on {scope}"),
         });
     }
-    let waits_for_worker = batch.gate_shows() == JobState::Queued
-        && !workers.iter().any(|worker| worker.fits);
+    let waits_for_worker =
+        batch.gate_shows() == JobState::Queued && !workers.iter().any(|worker| worker.fits);
     if waits_for_worker {
         let stage = fit::stage(state, &waiting.class);
         remedies.push(match fit::never(state, stage) {

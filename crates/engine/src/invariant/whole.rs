@@ -75,7 +75,9 @@ fn batches_count_their_jobs(state: &State) {
     }
     assert!(counted.is_empty(), "every job has its batch");
     let mut all: BTreeMap<JobState, u64> = BTreeMap::new();
-    for (job_state, count) in state.batches().flat_map(|(_, batch)| batch.counts().collect::<Vec<_>>()) {
+    for (job_state, count) in
+        state.batches().flat_map(|(_, batch)| batch.counts().collect::<Vec<_>>())
+    {
         *all.entry(job_state).or_default() += count;
     }
     assert_eq!(state.counts(), all, "the total counts every batch");

@@ -183,7 +183,9 @@ pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
         }
     }
     nearest.map(|(who, reason)| {
-        format!("no worker that is known or declared could ever run it; the nearest, {who}: {reason}")
+        format!(
+            "no worker that is known or declared could ever run it; the nearest, {who}: {reason}"
+        )
     })
 }
 

@@ -6,9 +6,9 @@ use gristmill_model::job::JobState;
 use gristmill_model::resources::WorkerShape;
 use gristmill_model::{Time, WorkerId};
 
+use super::State;
 use super::attempts::Attempt;
 use super::batches::Opening;
-use super::State;
 
 impl State {
     /// Applies what happened.
@@ -67,9 +67,7 @@ impl State {
 
     fn apply_to_batch(&mut self, event: &Event, at: Time) {
         match event {
-            Event::BatchOpened {
-                batch, project, pipeline, name, key, priority, terms, ..
-            } => {
+            Event::BatchOpened { batch, project, pipeline, name, key, priority, terms, .. } => {
                 let opening = Opening {
                     project: *project,
                     pipeline: *pipeline,
@@ -93,10 +91,14 @@ impl State {
             Event::ExpiryReached { batch } => self.reach_expiry(*batch),
             Event::DeadlineReached { batch } => self.reach_deadline(*batch),
             Event::DependencyMet { batch, on } | Event::DependencyFailed { batch, on } => {
-                self.turn_gate(*batch, at, |gate| drop(gate.pending.remove(on)));
+                self.turn_gate(*batch, at, |gate| {
+                    gate.pending.remove(on);
+                });
                 self.forget_dependency(*batch, *on);
             }
-            Event::BatchFinished { batch } => drop(self.to_announce.remove(batch)),
+            Event::BatchFinished { batch } => {
+                self.to_announce.remove(batch);
+            }
             Event::CallbackSettled { .. } => {}
             Event::BatchesPruned { batches } => self.prune(batches),
             event => self.apply_to_workers(event, at),

@@ -103,6 +103,7 @@ impl Lane {
     }
 
     /// Those of `count` ids from `first` on that wait under this rank, as runs in order.
+    #[cfg(test)]
     pub(crate) fn within(&self, rank: Rank, first: JobId, count: u64) -> Vec<(JobId, u64)> {
         if count == 0 {
             return Vec::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::booking::Booking;
 use gristmill_model::pipeline::StageSpec;
-use gristmill_model::resources::{Capacity, WorkerShape};
+use gristmill_model::resources::WorkerShape;
 use gristmill_model::{AttemptId, JobId, Time, WorkerId, limits};
 
 use super::State;
@@ -33,13 +33,7 @@ pub struct Worker {
 }
 
 impl State {
-    pub(super) fn join(
-        &mut self,
-        id: WorkerId,
-        instance: u64,
-        name: &str,
-        shape: &WorkerShape,
-    ) {
+    pub(super) fn join(&mut self, id: WorkerId, instance: u64, name: &str, shape: &WorkerShape) {
         assert_eq!(id.0, self.next.worker, "worker ids come in order");
         self.next.worker += 1;
         let worker = Worker {

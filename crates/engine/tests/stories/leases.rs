@@ -116,7 +116,7 @@ fn what_waits_in_a_dead_workers_backlog_is_not_blamed() {
     let waiting = gristmill_model::JobId(first.0 + 1);
     assert_eq!(world.state(waiting), JobState::Running, "leased ahead");
     world.pass(Span::seconds(16));
-    let lost = |job| world.engine.state().job(job).unwrap().lost;
+    let lost = |job| world.engine.state().job(job).unwrap().deaths.len();
     assert_eq!((lost(first), lost(waiting)), (1, 0));
 }
 
@@ -201,7 +201,12 @@ fn a_clock_set_forward_over_a_restart_makes_no_attempt_overdue() {
 
 #[test]
 fn whatever_a_worker_says_is_a_sign_of_life() {
-    let late = Ended { attempt: AttemptId(99), outcome: success("late"), usage: Usage::default() };
+    let late = Ended {
+        attempt: AttemptId(99),
+        outcome: success("late"),
+        usage: Usage::default(),
+        devices: Vec::new(),
+    };
     for frame in [FromWorker::Ended(vec![late]), FromWorker::Draining] {
         let mut world = World::new();
         let worker = world.worker(1);

@@ -4,7 +4,7 @@ use gristmill_model::command::{BatchKey, Command, PipelineRef, Reply, Submission
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
 use gristmill_model::problem::Code;
-use gristmill_model::{JobId, ProjectId, limits};
+use gristmill_model::{JobId, limits};
 
 use crate::world::{World, pipeline, stage, success};
 
@@ -96,18 +96,11 @@ fn a_stage_hands_its_output_on() {
 #[test]
 fn an_open_batch_takes_more_until_it_is_closed() {
     let mut world = World::new();
-    let submission = Submission {
-        project: ProjectId::DEFAULT,
-        pipeline: PipelineRef::Inline(pipeline(&["a"])),
-        name: Some("open".into()),
-        key: None,
-        priority: 0,
-        labels: Default::default(),
-        jobs: vec![],
-        open: true,
-    };
+    let pipeline = PipelineRef::Inline(pipeline(&["a"]));
+    let submission = Submission { open: true, ..Submission::new(pipeline, vec![]) };
     let Reply::Batch(made) = world.ask(Command::Submit(submission)).unwrap() else { panic!() };
-    let append = |close| Command::Append { batch: made.batch, jobs: vec![text("x")], close };
+    let append =
+        |close| Command::Append { batch: made.batch, jobs: vec![text("x")], range: None, close };
     world.ask(append(false)).unwrap();
     world.ask(append(true)).unwrap();
     assert_eq!(world.ask(append(false)).unwrap_err().code, Code::BatchClosed);
@@ -119,7 +112,7 @@ fn an_open_batch_takes_more_until_it_is_closed() {
 fn a_named_pipeline_gets_versions() {
     let mut world = World::new();
     let define = |world: &mut World, spec| {
-        world.ask(Command::DefinePipeline { project: ProjectId::DEFAULT, spec }).unwrap()
+        world.ask(Command::DefinePipeline { project: "default".into(), spec }).unwrap()
     };
     let first = define(&mut world, pipeline(&["a"]));
     assert_eq!(define(&mut world, pipeline(&["a"])), first, "the same spec changes nothing");

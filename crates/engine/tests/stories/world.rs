@@ -15,9 +15,9 @@ use gristmill_model::limits::Timing;
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::problem::Rejection;
-use gristmill_model::resources::{Capacity, Resources};
+use gristmill_model::resources::Capacity;
 use gristmill_model::retry::RetryPolicy;
-use gristmill_model::{AttemptId, JobId, ProjectId, Span, Time, WorkerId};
+use gristmill_model::{AttemptId, JobId, Span, Time, WorkerId};
 
 pub struct World {
     pub engine: Engine,
@@ -90,16 +90,11 @@ impl World {
         jobs: Vec<JobSpec>,
         key: Option<BatchKey>,
     ) -> Result<Submitted, Rejection> {
-        let submission = Submission {
-            project: ProjectId::DEFAULT,
-            pipeline: PipelineRef::Inline(spec),
-            name: None,
-            key,
-            priority: 0,
-            labels: BTreeMap::new(),
-            jobs,
-            open: false,
-        };
+        let submission = Submission { key, ..Submission::new(PipelineRef::Inline(spec), jobs) };
+        self.submit_batch(submission)
+    }
+
+    pub fn submit_batch(&mut self, submission: Submission) -> Result<Submitted, Rejection> {
         match self.ask(Command::Submit(submission))? {
             Reply::Batch(submitted) => Ok(submitted),
             other => panic!("a submission answers with a batch, not {other:?}"),
@@ -119,6 +114,7 @@ impl World {
             capacity: Capacity::of_cpus(cpus),
             prefetch: 0,
             shared_disk: false,
+            labels: BTreeMap::new(),
             holds: holds.to_vec(),
         };
         match self.ask(Command::Greet(greeting)).expect("welcome") {
@@ -138,15 +134,17 @@ impl World {
         attempt: AttemptId,
         outcome: Outcome,
     ) -> Result<Reply, Rejection> {
-        self.ask(Command::Report { worker, attempt, outcome, usage: Usage::default() })
+        self.ask(Command::Report {
+            worker,
+            attempt,
+            outcome,
+            usage: Usage::default(),
+            devices: Vec::new(),
+        })
     }
 
     pub fn state(&self, job: JobId) -> JobState {
-        match self.engine.state().job(job) {
-            Some(job) => job.state,
-            None if self.engine.state().knows_job(job) => JobState::Succeeded,
-            None => panic!("{job} was never accepted"),
-        }
+        self.engine.state().job_state(job).expect("the job was accepted and is not forgotten")
     }
 
     pub fn attempt_of(&self, job: JobId) -> AttemptId {
@@ -178,17 +176,9 @@ pub fn failure(kind: FailureKind) -> Outcome {
 }
 
 pub fn stage(name: &str) -> StageSpec {
-    StageSpec {
-        name: name.into(),
-        handler: Handler::Command(CommandSpec {
-            argv: vec!["true".into()],
-            shell: false,
-            env: BTreeMap::new(),
-        }),
-        resources: Resources::default(),
-        retry: RetryPolicy { jitter_percent: 0, ..RetryPolicy::default() },
-        timeout: None,
-    }
+    let command = CommandSpec { argv: vec!["true".into()], shell: false, env: BTreeMap::new() };
+    let retry = RetryPolicy { jitter_percent: 0, ..RetryPolicy::default() };
+    StageSpec { retry, ..StageSpec::new(name, Handler::Command(command)) }
 }
 
 pub fn pipeline(stages: &[&str]) -> PipelineSpec {
