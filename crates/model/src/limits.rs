@@ -17,6 +17,8 @@ pub const LABELS: usize = 32;
 pub const LABEL_BYTES: usize = 256;
 /// Bytes of a path.
 pub const PATH_BYTES: usize = 4096;
+/// Named resources of one request or one worker.
+pub const NAMED_RESOURCES: usize = 32;
 /// Stages of a pipeline.
 pub const STAGES: usize = 32;
 /// Versions of pipelines, in all.
