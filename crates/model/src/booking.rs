@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::ids::AttemptId;
-use crate::resources::{Capacity, Resources};
+use crate::resources::{Capacity, DeviceRequest, Resources, named};
 
 /// A worker's capacity and what is booked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,20 @@ pub struct Booking {
     capacity: Capacity,
     running: BTreeMap<AttemptId, Resources>,
     backlog: VecDeque<(AttemptId, Resources)>,
-    booked_cpus: u64,
-    booked_memory: u64,
+    booked: Booked,
+}
+
+/// What the running attempts have booked together. A name with nothing booked has no entry, so
+/// that equal bookings are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Booked {
+    cpus: u64,
+    /// Bytes; stays 0 where memory is not counted.
+    memory: u64,
+    /// Whole devices by kind.
+    devices: BTreeMap<String, u64>,
+    /// Thousandths by name.
+    named: BTreeMap<String, u64>,
 }
 
 /// Why a request can never run on this capacity, however empty.
@@ -29,19 +41,16 @@ pub enum Misfit {
     Memory(u64, u64),
     /// Fewer such devices than needed (kind, needed, there).
     Devices(String, u32, u32),
+    /// Less of a named resource than needed (name, needed, there; thousandths).
+    Named(String, u32, u32),
 }
 
 impl Booking {
     /// Nothing booked yet.
     #[must_use]
     pub fn new(capacity: Capacity) -> Booking {
-        Booking {
-            capacity,
-            running: BTreeMap::new(),
-            backlog: VecDeque::new(),
-            booked_cpus: 0,
-            booked_memory: 0,
-        }
+        let (running, backlog) = (BTreeMap::new(), VecDeque::new());
+        Booking { capacity, running, backlog, booked: Booked::default() }
     }
 
     /// What the worker has in all.
@@ -75,7 +84,7 @@ impl Booking {
     /// CPUs that nothing has booked, in thousandths.
     #[must_use]
     pub fn free_cpus(&self) -> u64 {
-        u64::from(self.capacity.cpus).saturating_sub(self.booked_cpus)
+        u64::from(self.capacity.cpus).saturating_sub(self.booked.cpus)
     }
 
     /// Whether a request could run here if nothing else did.
@@ -106,8 +115,7 @@ impl Booking {
     /// Lets an attempt go and returns those of the backlog that may start now, in order.
     pub fn release(&mut self, attempt: AttemptId) -> Vec<AttemptId> {
         if let Some(request) = self.running.remove(&attempt) {
-            self.booked_cpus -= u64::from(request.cpus);
-            self.booked_memory -= request.memory;
+            self.booked.give_back(&request, self.capacity.memory != 0);
         } else {
             self.backlog.retain(|(waiting, _)| *waiting != attempt);
         }
@@ -128,30 +136,72 @@ impl Booking {
     }
 
     fn book(&mut self, attempt: AttemptId, request: Resources) {
-        self.booked_cpus += u64::from(request.cpus);
-        self.booked_memory += request.memory;
+        self.booked.take(&request, self.capacity.memory != 0);
         self.running.insert(attempt, request);
     }
 
     fn has_room(&self, request: &Resources) -> bool {
-        let cpus = self.booked_cpus + u64::from(request.cpus) <= u64::from(self.capacity.cpus);
+        let Booked { cpus, memory, devices, named } = &self.booked;
+        let cpus = cpus + u64::from(request.cpus) <= u64::from(self.capacity.cpus);
         let memory = self.capacity.memory == 0
-            || self.booked_memory.saturating_add(request.memory) <= self.capacity.memory;
-        cpus && memory && self.devices_free(request)
+            || memory.saturating_add(request.memory) <= self.capacity.memory;
+        let of = |booked: &BTreeMap<String, u64>, name| booked.get(name).copied().unwrap_or(0);
+        cpus && memory
+            && request.devices.iter().all(|wish| {
+                // Which device an attempt gets is the worker's choice, so each that is booked
+                // may be one that would have fitted.
+                let there = count_devices(&self.capacity, &wish.kind, wish.vram);
+                of(devices, &wish.kind) + wished(request, wish) <= u64::from(there)
+            })
+            && request.named.iter().all(|(name, needed)| {
+                of(named, name) + u64::from(*needed) <= u64::from(there(&self.capacity, name))
+            })
+    }
+}
+
+impl Booked {
+    fn take(&mut self, request: &Resources, counts_memory: bool) {
+        self.cpus += u64::from(request.cpus);
+        self.memory += if counts_memory { request.memory } else { 0 };
+        for wish in &request.devices {
+            add(&mut self.devices, &wish.kind, wish.count);
+        }
+        for (name, needed) in &request.named {
+            add(&mut self.named, name, *needed);
+        }
     }
 
-    /// Whole devices of a kind are counted; which one an attempt gets is the worker's choice.
-    fn devices_free(&self, request: &Resources) -> bool {
-        request.devices.iter().all(|wish| {
-            let used: u32 = self
-                .running
-                .values()
-                .flat_map(|running| &running.devices)
-                .filter(|other| other.kind == wish.kind)
-                .map(|other| other.count)
-                .sum();
-            used.saturating_add(wish.count) <= count_devices(&self.capacity, &wish.kind, wish.vram)
-        })
+    fn give_back(&mut self, request: &Resources, counts_memory: bool) {
+        self.cpus -= u64::from(request.cpus);
+        self.memory -= if counts_memory { request.memory } else { 0 };
+        for wish in &request.devices {
+            subtract(&mut self.devices, &wish.kind, wish.count);
+        }
+        for (name, needed) in &request.named {
+            subtract(&mut self.named, name, *needed);
+        }
+    }
+}
+
+fn add(booked: &mut BTreeMap<String, u64>, name: &str, amount: u32) {
+    if amount == 0 {
+        return;
+    }
+    if let Some(sum) = booked.get_mut(name) {
+        *sum += u64::from(amount);
+    } else {
+        booked.insert(name.to_owned(), u64::from(amount));
+    }
+}
+
+fn subtract(booked: &mut BTreeMap<String, u64>, name: &str, amount: u32) {
+    if amount == 0 {
+        return;
+    }
+    let sum = booked.get_mut(name).unwrap_or_else(|| panic!("{name} is booked"));
+    *sum -= u64::from(amount);
+    if *sum == 0 {
+        booked.remove(name);
     }
 }
 
@@ -168,11 +218,30 @@ pub fn could_fit(capacity: &Capacity, request: &Resources) -> Result<(), Misfit>
     }
     for wish in &request.devices {
         let there = count_devices(capacity, &wish.kind, wish.vram);
-        if wish.count > there {
-            return Err(Misfit::Devices(wish.kind.clone(), wish.count, there));
+        let needed = wished(request, wish);
+        if needed > u64::from(there) {
+            let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+            return Err(Misfit::Devices(wish.kind.clone(), needed, there));
+        }
+    }
+    for (name, needed) in &request.named {
+        let there = there(capacity, name);
+        if *needed > there {
+            return Err(Misfit::Named(name.clone(), *needed, there));
         }
     }
     Ok(())
+}
+
+/// Devices that a request wants of a wish's kind and at least as large, over all its wishes:
+/// what serves a larger wish cannot serve this one too.
+fn wished(request: &Resources, wish: &DeviceRequest) -> u64 {
+    let same = |other: &&DeviceRequest| other.kind == wish.kind && other.vram >= wish.vram;
+    request.devices.iter().filter(same).map(|other| u64::from(other.count)).sum()
+}
+
+fn there(capacity: &Capacity, name: &str) -> u32 {
+    capacity.named.get(name).copied().unwrap_or(0)
 }
 
 fn count_devices(capacity: &Capacity, kind: &str, vram: u64) -> u32 {
@@ -192,6 +261,10 @@ impl std::fmt::Display for Misfit {
             Misfit::Devices(kind, needed, there) => {
                 write!(f, "needs {needed} device(s) of kind {kind}, has {there} that fit")
             }
+            Misfit::Named(name, needed, there) => {
+                let (needed, there) = (named::amount(*needed), named::amount(*there));
+                write!(f, "needs {needed} of {name}, has {there}")
+            }
         }
     }
 }
@@ -202,7 +275,11 @@ fn milli(thousandths: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::resources::Device;
 
     fn cpus(milli: u32) -> Resources {
         Resources { cpus: milli, ..Resources::default() }
@@ -226,5 +303,122 @@ mod tests {
         let booking = Booking::new(Capacity::of_cpus(2));
         let error = booking.could_fit(&cpus(3_000)).unwrap_err();
         assert_eq!(error.to_string(), "needs 3 cpus, has 2");
+    }
+    #[test]
+    fn a_licence_is_waited_for_like_a_cpu() {
+        let named = |amount| BTreeMap::from([("licence".to_owned(), amount)]);
+        let needs = |amount| Resources { named: named(amount), ..cpus(0) };
+        let mut booking = Booking::new(Capacity { named: named(2_000), ..Capacity::of_cpus(8) });
+        assert!(booking.admit(AttemptId(1), &needs(1_500)));
+        assert!(!booking.admit(AttemptId(2), &needs(501)));
+        assert!(!booking.admit(AttemptId(3), &cpus(1)), "nobody overtakes a backlog");
+        assert_eq!(booking.release(AttemptId(1)), [AttemptId(2), AttemptId(3)]);
+        let error = booking.could_fit(&needs(2_500)).unwrap_err().to_string();
+        assert_eq!(error, "needs 2.5 of licence, has 2");
+        let error = could_fit(&Capacity::of_cpus(8), &needs(1)).unwrap_err().to_string();
+        assert_eq!(error, "needs 0.001 of licence, has 0");
+    }
+
+    #[test]
+    fn wishes_for_one_kind_add_up() {
+        let gpu = |vram| Device { id: format!("GPU-{vram}"), kind: "gpu".into(), vram };
+        let wish = |count, vram| DeviceRequest { kind: "gpu".into(), count, vram };
+        let capacity = Capacity { devices: vec![gpu(8), gpu(24)], ..Capacity::of_cpus(8) };
+        let needs = |devices| Resources { devices, ..cpus(0) };
+        assert_eq!(could_fit(&capacity, &needs(vec![wish(1, 24), wish(1, 8)])), Ok(()));
+        let both_large = could_fit(&capacity, &needs(vec![wish(1, 24), wish(1, 16)]));
+        assert_eq!(both_large, Err(Misfit::Devices("gpu".into(), 2, 1)));
+        let huge = could_fit(&capacity, &needs(vec![wish(u32::MAX, 0), wish(u32::MAX, 0)]));
+        assert_eq!(huge, Err(Misfit::Devices("gpu".into(), u32::MAX, 2)));
+    }
+
+    fn requests() -> impl Strategy<Value = Resources> {
+        let kind = prop::sample::select(vec!["gpu", "tpu"]).prop_map(String::from);
+        let wish = (kind, 0..3_u32, 0..3_u64);
+        let wish = wish.prop_map(|(kind, count, vram)| DeviceRequest { kind, count, vram });
+        let name = prop::sample::select(vec!["licence", "share"]).prop_map(String::from);
+        let memory = prop_oneof![9 => 0..6_u64, 1 => Just(u64::MAX)];
+        (0..3_000_u32, memory, vec(wish, 0..3), btree_map(name, 0..2_500_u32, 0..3))
+            .prop_map(|(cpus, memory, devices, named)| Resources { cpus, memory, devices, named })
+    }
+
+    fn capacities() -> impl Strategy<Value = Capacity> {
+        let device = prop::sample::select(vec!["gpu", "tpu"]);
+        let device = (device, 0..3_u64).prop_map(|(kind, vram)| Device {
+            id: format!("{kind}-{vram}"),
+            kind: kind.into(),
+            vram,
+        });
+        (1..6_u32, 0..12_u64, vec(device, 0..6), 0..5_000_u32).prop_map(
+            |(whole, memory, devices, licences)| {
+                let named = BTreeMap::from([("licence".into(), licences)]);
+                Capacity { memory, devices, named, ..Capacity::of_cpus(whole) }
+            },
+        )
+    }
+
+    /// Asserts that the running attempts fit together, summed up anew from their requests: each
+    /// device that is wished for can be given, no amount exceeds what is there.
+    fn holds_together(booking: &Booking, asked: &BTreeMap<AttemptId, Resources>) {
+        let capacity = booking.capacity();
+        let running: Vec<&Resources> = booking.running().map(|attempt| &asked[&attempt]).collect();
+        let cpus: u64 = running.iter().map(|request| u64::from(request.cpus)).sum();
+        assert!(cpus <= u64::from(capacity.cpus));
+        assert_eq!(booking.free_cpus(), u64::from(capacity.cpus) - cpus);
+        if capacity.memory != 0 {
+            let memory: u64 = running.iter().map(|request| request.memory).sum();
+            assert!(memory <= capacity.memory);
+        }
+        let mut free = capacity.devices.clone();
+        let mut wishes: Vec<_> = running.iter().flat_map(|request| &request.devices).collect();
+        wishes.sort_by_key(|wish| std::cmp::Reverse(wish.vram));
+        for wish in wishes {
+            for _ in 0..wish.count {
+                let fits = |device: &Device| device.kind == wish.kind && device.vram >= wish.vram;
+                let at = free.iter().position(fits).expect("a device for each wish");
+                free.remove(at);
+            }
+        }
+        for name in ["licence", "share"] {
+            let of = |request: &&Resources| request.named.get(name).map_or(0, |n| u64::from(*n));
+            assert!(running.iter().map(of).sum::<u64>() <= u64::from(there(capacity, name)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn booked_never_exceeds_capacity_and_ends_at_nothing(
+            capacity in capacities(),
+            steps in vec((requests(), any::<prop::sample::Index>(), any::<bool>()), 1..60),
+        ) {
+            let mut booking = Booking::new(capacity);
+            let (mut asked, mut order) = (BTreeMap::new(), Vec::new());
+            for (number, (request, which, leaves)) in (0..).zip(steps) {
+                if leaves && !order.is_empty() {
+                    let attempt = order.remove(which.index(order.len()));
+                    booking.release(attempt);
+                } else if booking.could_fit(&request).is_ok() {
+                    let attempt = AttemptId(number);
+                    let behind = booking.backlog_len() > 0;
+                    let starts = booking.admit(attempt, &request);
+                    prop_assert!(!(behind && starts), "nobody overtakes a backlog");
+                    asked.insert(attempt, request);
+                    order.push(attempt);
+                }
+                holds_together(&booking, &asked);
+                let waits: Vec<_> = booking.backlog().collect();
+                prop_assert!(waits.is_sorted(), "first in, first out");
+                if let Some(first) = waits.first() {
+                    prop_assert!(!booking.has_room(&asked[first]), "what can start does");
+                }
+                prop_assert_eq!(booking.held(), order.len());
+            }
+            for attempt in order {
+                booking.release(attempt);
+                holds_together(&booking, &asked);
+            }
+            prop_assert_eq!(&booking.booked, &Booked::default());
+            prop_assert_eq!(booking.held(), 0);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What an attempt needs and what a worker has: quantities, never names of machines.
 
+pub mod named;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +61,7 @@ pub struct Capacity {
     pub memory: u64,
     /// Devices by name.
     pub devices: Vec<Device>,
-    /// Generic resources in thousandths.
+    /// Generic resources in thousandths; what is not named is not there.
     #[serde(default)]
     pub named: BTreeMap<String, u32>,
 }
@@ -87,7 +89,8 @@ const fn one_cpu() -> MilliCpus {
 impl Default for Resources {
     /// One whole CPU: what an ordinary program takes.
     fn default() -> Self {
-        Resources { cpus: one_cpu(), memory: 0, devices: Vec::new(), named: BTreeMap::new() }
+        let (devices, named) = (Vec::new(), BTreeMap::new());
+        Resources { cpus: one_cpu(), memory: 0, devices, named }
     }
 }
 
@@ -95,11 +98,22 @@ impl Capacity {
     /// A worker with nothing but CPUs.
     #[must_use]
     pub fn of_cpus(whole: u32) -> Capacity {
-        Capacity {
-            cpus: whole.saturating_mul(1_000),
-            memory: 0,
-            devices: Vec::new(),
-            named: BTreeMap::new(),
-        }
+        let (devices, named) = (Vec::new(), BTreeMap::new());
+        Capacity { cpus: whole.saturating_mul(1_000), memory: 0, devices, named }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_before_there_were_named_resources_loads() {
+        let resources = rmp_serde::to_vec(&(500_u32, 7_u64, Vec::<DeviceRequest>::new())).unwrap();
+        let resources: Resources = rmp_serde::from_slice(&resources).unwrap();
+        assert_eq!(resources, Resources { cpus: 500, memory: 7, ..Resources::default() });
+        let capacity = rmp_serde::to_vec(&(2_000_u32, 0_u64, Vec::<Device>::new())).unwrap();
+        assert_eq!(rmp_serde::from_slice::<Capacity>(&capacity).unwrap(), Capacity::of_cpus(2));
+        assert_eq!(serde_json::from_str::<Resources>("{}").unwrap(), Resources::default());
     }
 }

@@ -36,9 +36,13 @@ fn artifact() -> Artifact {
     Artifact { name: "a.jpg".into(), size: 12, place: Place::Blob(Digest([7; 32])) }
 }
 
+fn licences(thousandths: u32) -> BTreeMap<String, u32> {
+    BTreeMap::from([("licence".into(), thousandths)])
+}
+
 fn capacity() -> Capacity {
     let gpu = Device { id: "GPU-1".into(), kind: "gpu".into(), vram: 1 << 34 };
-    Capacity { cpus: 2_000, memory: 1 << 33, devices: vec![gpu] }
+    Capacity { cpus: 2_000, memory: 1 << 33, devices: vec![gpu], named: licences(4_000) }
 }
 
 fn success() -> Success {
@@ -72,7 +76,12 @@ fn pipeline() -> PipelineSpec {
     let stage = |name: &str, handler| StageSpec {
         name: name.into(),
         handler,
-        resources: Resources { cpus: 500, memory: 1 << 20, devices: vec![gpu.clone()] },
+        resources: Resources {
+            cpus: 500,
+            memory: 1 << 20,
+            devices: vec![gpu.clone()],
+            named: licences(1_500),
+        },
         retry: RetryPolicy::default(),
         timeout: Some(Span::seconds(60)),
     };
