@@ -86,7 +86,7 @@ pub enum Event {
         /// Labels that all its jobs share.
         labels: BTreeMap<String, String>,
         /// Under what terms they run.
-        terms: Terms,
+        terms: Box<Terms>,
     },
     /// Jobs joined a batch.
     JobsAdded {

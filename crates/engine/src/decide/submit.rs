@@ -35,7 +35,7 @@ pub(crate) fn submit(
     let pipeline = resolved.id(turn, project);
     let batch = BatchId(turn.state().next().batch);
     let key = key.map(|key| (key.key, key.fingerprint));
-    let terms = submission.terms;
+    let terms = Box::new(submission.terms);
     turn.emit(Event::BatchOpened {
         batch,
         project,
