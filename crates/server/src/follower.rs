@@ -46,7 +46,7 @@ impl Follower {
         log: Box<dyn LogReader>,
         committed: watch::Receiver<u64>,
     ) -> Result<(Follower, Read), ReadError> {
-        let (tables, seq) = schema::open(path, *committed.borrow())?;
+        let (tables, seq) = schema::open(path, log.identity()?, *committed.borrow())?;
         let (progress, shown) = watch::channel(Progress { seq, trouble: None });
         let read = Read::new(path.to_owned(), committed.clone(), shown);
         let mut following = Following { tables, log, committed, progress };

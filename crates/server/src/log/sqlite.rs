@@ -13,7 +13,7 @@ use gristmill_model::event::{FORMAT, Record};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::row::{self, Gathering, Row};
-use super::{Log, LogError, LogReader};
+use super::{Log, LogError, LogId, LogReader};
 
 /// "gmll": what `file` and other tools know our logs by.
 const APPLICATION_ID: u32 = 0x676d_6c6c;
@@ -31,6 +31,8 @@ const TABLE: &str = "CREATE TABLE commits (
     checksum INTEGER NOT NULL,
     bytes BLOB NOT NULL
 ) STRICT";
+/// One row: a [`LogId`].
+const IDENTITY: &str = "CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT";
 
 /// What an append waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,7 @@ impl SqliteLog {
         connection.busy_timeout(BUSY).map_err(told)?;
         let format = found_format(path, &connection)?;
         prepare(&mut connection, durability, format).map_err(told)?;
+        identify(path, &mut connection)?;
         let last = last(&connection).map_err(told)?;
         // The names of the database and its WAL must be as durable as what will be in them.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -144,6 +147,12 @@ impl LogReader for SqliteReader {
         }
         Ok(gathering.finish())
     }
+
+    fn identity(&self) -> Result<LogId, LogError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |error| LogError::from_sqlite(&self.path, 0, error);
+        identity(&connection).map_err(told)
+    }
 }
 
 fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
@@ -206,6 +215,42 @@ fn prepare(
     // From now on events of our format may be in it, which an older gristmill must not read.
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+/// Gives the log an identity where it has none yet.
+fn identify(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
+    let told = |error| LogError::from_sqlite(path, 0, error);
+    let known = "SELECT count(*) FROM sqlite_schema WHERE name = 'identity'";
+    let known: u32 = connection.query_row(known, [], |row| row.get(0)).map_err(told)?;
+    if known == 0 { renew(path, connection).map(drop) } else { Ok(()) }
+}
+
+/// Draws a new identity and writes it into the log.
+fn renew(path: &Path, connection: &mut Connection) -> Result<LogId, LogError> {
+    let identity = LogId::draw()
+        .map_err(|source| LogError::Unusable { path: path.to_owned(), source: source.into() })?;
+    let mut store = || {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(IDENTITY)?;
+        transaction.execute("DELETE FROM identity", [])?;
+        transaction.execute("INSERT INTO identity VALUES (?1)", [identity.to_string()])?;
+        transaction.commit()
+    };
+    store().map_err(|error| LogError::from_sqlite(path, 0, error))?;
+    Ok(identity)
+}
+
+fn identity(connection: &Connection) -> rusqlite::Result<LogId> {
+    connection.query_row("SELECT id FROM identity", [], |row| {
+        let text: String = row.get(0)?;
+        text.parse().map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                0,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })
+    })
 }
 
 fn last(connection: &Connection) -> rusqlite::Result<u64> {

@@ -32,7 +32,8 @@ struct Fed {
 impl Fed {
     fn new() -> Fed {
         let folder = TempDir::new().unwrap();
-        let (connection, seq) = schema::open(&folder.path().join("read.db"), 0).unwrap();
+        let log = "1".parse().unwrap();
+        let (connection, seq) = schema::open(&folder.path().join("read.db"), log, 0).unwrap();
         Fed { _folder: folder, connection, seq }
     }
 

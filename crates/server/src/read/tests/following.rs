@@ -74,11 +74,12 @@ async fn a_restart_goes_on_and_a_rebuild_equals_what_was_live() {
     let log = mill.stop();
     let live = rows(folder.path());
 
-    let spoilt: [fn(&Path); 4] = [
+    let spoilt: [fn(&Path); 5] = [
         |path| std::fs::remove_file(path).unwrap(),
         |path| std::fs::write(path, "not tables at all".repeat(999)).unwrap(),
         |path| sql(path, "PRAGMA user_version = 99"),
         |path| sql(path, "UPDATE position SET seq = 1000; DELETE FROM jobs"),
+        |path| sql(path, "UPDATE position SET log = 'another'; DELETE FROM jobs"),
     ];
     for spoil in spoilt {
         spoil(&folder.path().join("read.db"));
