@@ -12,7 +12,7 @@ mod row;
 mod sqlite;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use gristmill_model::event::Record;
 
@@ -20,6 +20,7 @@ pub use error::LogError;
 pub use identity::LogId;
 pub use memory::MemoryLog;
 pub use sqlite::{Durability, SqliteLog};
+pub(crate) use sqlite::{look, renew_identity};
 
 /// The writing side. `append`, `last` and a reader's `read` and `identity` are all that a store must
 /// be able to do; the conformance suite says how.

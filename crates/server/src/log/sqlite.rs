@@ -109,11 +109,7 @@ impl Log for SqliteLog {
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
-        let told = |error| LogError::from_sqlite(&self.path, self.last, error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(told)?;
-        connection.busy_timeout(BUSY).map_err(told)?;
-        Ok(Box::new(SqliteReader { path: self.path.clone(), connection: Mutex::new(connection) }))
+        Ok(Box::new(SqliteReader::open(&self.path)?))
     }
 }
 
@@ -121,6 +117,43 @@ impl Log for SqliteLog {
 struct SqliteReader {
     path: PathBuf,
     connection: Mutex<Connection>,
+}
+
+impl SqliteReader {
+    fn open(path: &Path) -> Result<SqliteReader, LogError> {
+        let told = |error| LogError::from_sqlite(path, 0, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(told)?;
+        connection.busy_timeout(BUSY).map_err(told)?;
+        Ok(SqliteReader { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+}
+
+/// Opens a log for reading only, and says where it ends.
+///
+/// # Errors
+/// The file is not a log, is of a newer format, or cannot be read.
+pub(crate) fn look(path: &Path) -> Result<(Box<dyn LogReader>, u64), LogError> {
+    let reader = SqliteReader::open(path)?;
+    let connection = reader.connection.lock().unwrap_or_else(PoisonError::into_inner);
+    found_format(path, &connection)?.ok_or_else(|| LogError::Foreign { path: path.to_owned() })?;
+    let last = last(&connection).map_err(|error| LogError::from_sqlite(path, 0, error))?;
+    drop(connection);
+    Ok((Box::new(reader), last))
+}
+
+/// Gives a copy of a log an identity of its own. Returns the one it had, if any, and the new one.
+///
+/// # Errors
+/// The file is not a log, or cannot be written.
+pub(crate) fn renew_identity(path: &Path) -> Result<(Option<LogId>, LogId), LogError> {
+    let told = |error| LogError::from_sqlite(path, 0, error);
+    let mut connection = Connection::open(path).map_err(told)?;
+    found_format(path, &connection)?.ok_or_else(|| LogError::Foreign { path: path.to_owned() })?;
+    // A copy is one file until it is served.
+    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(told)?;
+    let before = identity(&connection).ok();
+    Ok((before, renew(path, &mut connection)?))
 }
 
 impl LogReader for SqliteReader {

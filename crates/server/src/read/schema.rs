@@ -105,11 +105,7 @@ pub(crate) fn open(path: &Path, log: LogId, last: u64) -> Result<(Connection, u6
         }
         Err(_) => {}
     }
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        absent_is_fine(fs::remove_file(name))?;
-    }
+    remove(path)?;
     let mut connection = Connection::open(path)?;
     set_up(&connection)?;
     let transaction = connection.transaction()?;
@@ -118,6 +114,44 @@ pub(crate) fn open(path: &Path, log: LogId, last: u64) -> Result<(Connection, u6
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok((connection, 0))
+}
+
+/// Makes tables that were filled from one log those of another which holds the same events, as a
+/// copy does. Says whether they were such tables; if not, they are left as they are.
+///
+/// # Errors
+/// The file cannot be used.
+pub(crate) fn adopt(path: &Path, from: LogId, log: LogId, last: u64) -> Result<bool, ReadError> {
+    let (connection, seq, of) = open_current(path)?;
+    if of != from.to_string() || seq > last {
+        return Ok(false);
+    }
+    connection.execute("UPDATE position SET log = ?1", [log.to_string()])?;
+    Ok(true)
+}
+
+/// Removes the tables, if there are any.
+///
+/// # Errors
+/// A file cannot be removed.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        absent_is_fine(fs::remove_file(name))?;
+    }
+    Ok(())
+}
+
+/// Tables in memory that are of no log.
+///
+/// # Errors
+/// There is no memory for them.
+pub(super) fn in_memory() -> Result<Connection, ReadError> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(TABLES)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
 }
 
 /// Tables of this version, how far they have come, and in which log.
