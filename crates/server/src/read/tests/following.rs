@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::feed::Tail;
 use crate::follower::Follower;
 use crate::log::{Log, MemoryLog};
 
@@ -10,27 +11,30 @@ use super::*;
 
 struct Mill {
     log: MemoryLog,
-    committed: watch::Sender<u64>,
+    tail: Arc<Tail>,
     follower: Follower,
     read: Read,
 }
 
 impl Mill {
     fn start(folder: &Path, log: MemoryLog) -> Mill {
-        let (committed, seen) = watch::channel(log.last());
+        let tail = Arc::new(Tail::new(log.last()));
         let path = folder.join("read.db");
-        let (follower, read) = Follower::start(&path, log.reader().unwrap(), seen).unwrap();
-        Mill { log, committed, follower, read }
+        let reader = log.reader().unwrap();
+        let (follower, read) =
+            Follower::start(&path, reader, log.last(), Arc::clone(&tail)).unwrap();
+        Mill { log, tail, follower, read }
     }
 
     fn append(&mut self, events: Vec<Event>) {
         let records: Vec<_> =
             events.into_iter().map(|event| Record { at: at(self.log.last()), event }).collect();
-        self.committed.send_replace(self.log.append(&records).unwrap());
+        let last = self.log.append(&records).unwrap();
+        self.tail.push(last, &Arc::new(records));
     }
 
     fn stop(self) -> MemoryLog {
-        drop(self.committed);
+        self.tail.close();
         self.follower.join();
         self.log
     }
