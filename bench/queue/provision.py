@@ -24,13 +24,16 @@ class Missing(Exception):
 
 def quiet(*command, **settings):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, **settings)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, **settings
+        )
     except FileNotFoundError:
         raise Missing(f"no program {command[0]}") from None
     except subprocess.TimeoutExpired:
         raise Missing(f"{command[0]} took more than {PATIENCE_S} s") from None
     if done.returncode:
-        raise Missing(f"{' '.join(map(str, command[:3]))} failed: {gist(done.stderr or done.stdout)}")
+        called = " ".join(map(str, command[:3]))
+        raise Missing(f"{called} failed: {gist(done.stderr or done.stdout)}")
     return done.stdout
 
 
@@ -109,9 +112,9 @@ class Kit:
 
     def _postgres(self):
         def newest():
-            roots = ("/", f"{self.unpacked}/")
-            all_of = [p for root in roots for p in glob.glob(f"{root}usr/lib/postgresql/*/bin/pgbench")]
-            return max(all_of, key=lambda p: int(re.search(r"postgresql/(\d+)", p)[1]), default=None)
+            where = "usr/lib/postgresql/*/bin/pgbench"
+            found = [*glob.glob(f"/{where}"), *glob.glob(f"{self.unpacked}/{where}")]
+            return max(found, key=lambda p: int(re.search(r"sql/(\d+)", p)[1]), default=None)
 
         if not newest():
             self.unpack("postgresql")

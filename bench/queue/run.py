@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 """Times gristmill's queue beside its peers, in turn, in one call.
 
-    bench/queue/run.py [--rounds 5] [--quick] [--only gristmill,bullmq,redis-lists/fsync] [--json]
+    bench/queue/run.py [--rounds 5] [--quick] [--only gristmill,redis-lists/fsync] [--json]
 
 The peers are real: Celery and BullMQ over Redis, graphile-worker and pg-boss over PostgreSQL,
 beanstalkd, HyperQueue; and as physical references bare loops over Redis (lists, streams) and
-PostgreSQL. Each is one file in peers/, whose head says with which settings and why. Stores run in
-two settings (servers.py): fsync, and lazy, which may lose the last second. gristmill has only fsync.
+PostgreSQL. Each is one file in peers/, whose head says with which settings and why. Stores run
+in two settings (servers.py): fsync, and lazy, which may lose the last second. gristmill is fsync.
 
-Figures: bulk submission of distinct no-op jobs; single submissions from 64 clients; drain (lease and
-completion by a worker process of its own; a peer's clock starts when its worker is up, gristmill's
-when its worker is started); round trip on an idle system, from submission until the submitter sees
-the job done; jobs that spawn `true`; an array of a million jobs accepted. `-`: the system has no
-such notion, or none was told. Every round runs every system once, on a fresh store, in an order
-rotated from round to round; the table gives medians over the rounds and ratios of medians.
+Figures: bulk submission of distinct no-op jobs; single submissions from 64 clients; drain (lease
+and completion by a worker process of its own; a peer's clock starts when its worker is up,
+gristmill's when its worker is started); round trip on an idle system, from submission until the
+submitter sees the job done; jobs that spawn `true`; an array of a million jobs accepted. `-`: the
+system has no such notion, or none was told. Every round runs every system once, on a fresh store,
+in an order rotated from round to round; tables give medians over rounds and ratios of medians.
 
 The first call installs the peers below --work (provision.py). All that is started is ended.
 """
@@ -32,6 +32,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+sys.dont_write_bytecode = True  # the repository is not for caches
+
 import provision
 import report
 import servers
@@ -39,7 +41,7 @@ import servers
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FULL = {"scale": 1.0, "bound_s": 60, "minutes": 25}
-QUICK = {"scale": 0.2, "bound_s": 20, "minutes": 3}
+QUICK = {"scale": 0.2, "bound_s": 30, "minutes": 3}
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,18 @@ def both(name, driver, store):
     return {f"{name}/{word}": System(driver, store, word == "fsync") for word in ("fsync", "lazy")}
 
 
+# Short ones first: should time run out, the long ones are cut.
 SYSTEMS = {
     "gristmill/fsync": System("gristmill.py", servers.none, True),
-    **both("celery", "celery_peer.py", servers.redis),
-    **both("bullmq", "bullmq.mjs", servers.redis),
-    **both("graphile-worker", "graphile.mjs", servers.postgres),
-    **both("pg-boss", "pgboss.mjs", servers.postgres),
-    **both("beanstalkd", "beanstalkd.py", servers.beanstalkd),
-    "hyperqueue/memory": System("hyperqueue_peer.py", servers.none, False),
     **both("redis-lists", "redis_lists.py", servers.redis),
     **both("redis-streams", "redis_streams.py", servers.redis),
     **both("postgres-raw", "postgres_raw.py", servers.postgres),
+    **both("beanstalkd", "beanstalkd.py", servers.beanstalkd),
+    "hyperqueue/memory": System("hyperqueue_peer.py", servers.none, False),
+    **both("bullmq", "bullmq.mjs", servers.redis),
+    **both("graphile-worker", "graphile.mjs", servers.postgres),
+    **both("pg-boss", "pgboss.mjs", servers.postgres),
+    **both("celery", "celery_peer.py", servers.redis),
 }
 
 
@@ -116,9 +119,10 @@ class Bench:
             try:
                 for line in driver.stdout:
                     self.told.append({"system": name, "round": turn, **json.loads(line)})
-                driver.wait()
+                servers.ended(driver, servers.GRACE_S)
             finally:
                 clock.cancel()
+                clock.join()
                 self.processes.stop(driver)
             if late.is_set():
                 return f"stopped after {self.size['bound_s']} s; what it had told is kept"
@@ -129,13 +133,9 @@ class Bench:
 
     @staticmethod
     def expire(driver, late):
-        """Asks its whole group to end, so that gristmill's own children end too, then ends it."""
+        """The time bound of one measurement."""
         late.set()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(driver.pid, signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                driver.wait(servers.GRACE_S)
-            os.killpg(driver.pid, signal.SIGKILL)
+        servers.end(driver, signal.SIGINT)
 
     def rounds(self, names):
         """All rounds, each in another order, as far as time allows."""
@@ -148,7 +148,10 @@ class Bench:
             shift = turn * max(1, len(names) // self.chosen.rounds) % len(names)
             started = time.monotonic()
             for name in names[shift:] + names[:shift]:
-                self.measure(name, turn + 1)
+                if time.monotonic() < until:
+                    self.measure(name, turn + 1)
+                else:
+                    self.skipped.setdefault(name, []).append(f"round {turn + 1}: out of time")
             longest = max(longest, time.monotonic() - started)
         return self.chosen.rounds
 
@@ -229,12 +232,13 @@ def show(bench, names, rounds, about, as_json):
 
 def arguments():
     words = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    words.add_argument("--rounds", type=int, help="how often each system is measured [5; quick: 1]")
+    words.add_argument("--rounds", type=int, help="how often each is measured [5; quick: 1]")
     words.add_argument("--quick", action="store_true", help="a fifth of the jobs, one round")
     words.add_argument("--only", help="which systems, with commas; all others are left out")
     words.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    words.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/tmp/gristmill-bench-queue"),
-                       help="where peers are installed and all data lies: the disk that is measured")
+    words.add_argument("--work", type=pathlib.Path,
+                       default=pathlib.Path("/tmp/gristmill-bench-queue"),
+                       help="where peers are installed and all data lies: the disk measured")
     words.add_argument("--target", type=pathlib.Path,
                        default=pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")))
     chosen = words.parse_args()
@@ -257,7 +261,8 @@ def main():
         try:
             rounds = bench.rounds(names)
         except KeyboardInterrupt:
-            sys.exit("interrupted; nothing is reported")
+            say("interrupted; nothing is reported")
+            sys.exit(130)
         finally:
             processes.stop_all()
     show(bench, names, rounds, about, chosen.json)

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import time
 
-from provision import Missing, quiet
+from provision import Missing, gist, quiet
 
 PATIENCE_S = 30
 GRACE_S = 5
@@ -34,26 +34,41 @@ class Processes:
 
     def start(self, command, **settings):
         # Should this script be killed outright, the kernel ends them.
-        end = lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        die_with_us = lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL,
-                                   start_new_session=True, preexec_fn=end, **settings)
+                                   start_new_session=True, preexec_fn=die_with_us, **settings)
         self.running.append(process)
         return process
 
     def stop(self, process, sig=signal.SIGINT):
-        """Asks it to end, then ends it and its group. The process is ours, so its id still is."""
-        if process.poll() is None:
-            process.send_signal(sig)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        """Asks its group to end, waits a little, then ends it."""
+        end(process, sig)
         process.wait()
         self.running.remove(process)
 
     def stop_all(self):
         for process in list(self.running):
             self.stop(process)
+
+
+def ended(process, within_s=0.0):
+    """Whether it has ended. It is not reaped: its id stays its own, and its group's, until then."""
+    until = time.monotonic() + within_s
+    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while os.waitid(os.P_PID, process.pid, how) is None:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def end(process, sig):
+    """Ends the group of a process that nobody has reaped yet."""
+    if not ended(process):
+        os.killpg(process.pid, sig)
+        ended(process, GRACE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_port():
@@ -69,11 +84,11 @@ def await_port(process, port, log):
     while time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        if process.poll() is not None:
+        if ended(process):
             break
         time.sleep(0.02)
-    lines = pathlib.Path(log).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-    raise Missing(f"{pathlib.Path(process.args[0]).name} did not come up: {lines[-1]}")
+    said = gist(pathlib.Path(log).read_text(errors="replace"))
+    raise Missing(f"{pathlib.Path(process.args[0]).name} did not come up: {said}")
 
 
 @contextlib.contextmanager

@@ -75,7 +75,8 @@ async function bench() {
 async function work(name, of) {
   const handler = name === 'spawn' ? driver.runTrue : async () => {}
   const concurrency = name === 'spawn' ? 8 : 100
-  const worker = new BullWorker(name, handler, { connection: connect(), concurrency, autorun: false })
+  const options = { connection: connect(), concurrency, autorun: false }
+  const worker = new BullWorker(name, handler, options)
   await worker.waitUntilReady()
   let left = Number(of)
   worker.on('completed', () => --left === 0 && driver.say('done'))

@@ -8,6 +8,7 @@ worker is a process of its own, `DRIVER work WHAT N`: it says `ready` once conne
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -88,6 +89,9 @@ def await_go():
 
 
 def main(bench, work):
+    # The kernel's word when run.py was killed: then all that this driver started ends with it.
+    if os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
     if sys.argv[1] == "bench":
         bench()
     else:

@@ -5,6 +5,7 @@ no row for is told under its own name, and run.py lists it below the table.
 """
 
 import json
+import signal
 import subprocess
 
 import driver
@@ -29,6 +30,16 @@ def ours(name):
     return next((to for begin, to in FIGURES.items() if name.startswith(begin)), name)
 
 
+def relay(lines):
+    told = set()
+    for line in lines:
+        figure = json.loads(line)
+        name = ours(figure["figure"])
+        name = figure["figure"] if name in told else name
+        told.add(name)
+        driver.tell(name, figure["value"], figure["count"], figure["unit"])
+
+
 def bench():
     counts = {"--jobs": 200_000, "--singles": 20_000, "--processes": 5_000, "--trips": 500}
     command = [driver.SETTINGS["gristmill"], "bench", "queue", "--json"]
@@ -36,13 +47,12 @@ def bench():
     for option, full in counts.items():
         command += [option, str(driver.count(full))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        told = set()
-        for line in running.stdout:
-            figure = json.loads(line)
-            name = ours(figure["figure"])
-            name = figure["figure"] if name in told else name
-            told.add(name)
-            driver.tell(name, figure["value"], figure["count"], figure["unit"])
+        try:
+            relay(running.stdout)
+        except BaseException:
+            # It ends its server and its worker itself.
+            running.send_signal(signal.SIGINT)
+            raise
     if running.returncode:
         raise SystemExit(f"gristmill bench queue ended with {running.returncode}")
 

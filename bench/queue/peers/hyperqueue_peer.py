@@ -10,6 +10,9 @@ nowhere (`None`), which spares it a folder of files; one core a task, a worker w
 import contextlib
 import os
 import pathlib
+import sys
+import threading
+import time
 
 import driver
 from hyperqueue import Client, Job
@@ -40,10 +43,10 @@ def finish(client, of):
     os.mkfifo(told)
     job = programs(of)
     job.program(["sh", "-c", f"echo done > {told}"], stdout=None, stderr=None, deps=list(job.tasks))
-    started = driver.time.perf_counter()
+    started = time.perf_counter()
     client.submit(job)
     told.read_text()
-    took = driver.time.perf_counter() - started
+    took = time.perf_counter() - started
     told.unlink()
     return of / took
 
@@ -52,7 +55,7 @@ def bench():
     jobs, spawned = driver.count(20_000), driver.count(3_000)
     with cluster("no-worker") as client:
         job = programs(jobs)
-        started = driver.time.perf_counter()
+        started = time.perf_counter()
         client.submit(job)
         driver.tell_rate("bulk", jobs, started)
     with cluster("one-worker") as client:
@@ -62,14 +65,14 @@ def bench():
 
 def work(what, folder):
     # The server prints a table about itself where the driver listens: elsewhere with it.
-    driver.sys.stdout = os.fdopen(os.dup(1), "w")
+    sys.stdout = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     driver.await_go()
     worker = WorkerConfig(cores=os.cpu_count()) if what == "one-worker" else None
     with LocalCluster(folder, worker):
         driver.say("running")
         # Until the driver ends this process.
-        driver.threading.Event().wait()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

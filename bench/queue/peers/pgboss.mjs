@@ -20,7 +20,8 @@ function open(max, more = {}) {
 async function bulk(boss, name, of) {
   for (let at = 0; at < of; at += CHUNK) {
     const length = Math.min(CHUNK, of - at)
-    await boss.insert(name, Array.from({ length }, (_, n) => ({ data: { input: `input ${at + n}` } })))
+    const job = n => ({ data: { input: `input ${at + n}` } })
+    await boss.insert(name, Array.from({ length }, (_, n) => job(n)))
   }
 }
 
