@@ -1,7 +1,7 @@
 # The ways in. Each target is one script in scripts/; read there what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim bench
+.PHONY: help setup demo test check sim bench peers
 
 SEED ?= 1
 SEEDS ?= 500
@@ -27,3 +27,6 @@ sim: ## the simulator; SEED=1 SEEDS=500 say where to start and how many
 bench: ## measure images and queue on this machine
 	cargo run --release -p gristmill -- bench images
 	cargo run --release -p gristmill -- bench queue
+
+peers: ## measure the queue beside its peers, which the first call installs below /tmp
+	bench/queue/run.py

@@ -84,6 +84,7 @@ pub enum Verb {
     Retry(cmd::retry::Args),
     Explain(cmd::explain::Args),
     Workers(cmd::workers::Args),
+    Backup(cmd::backup::Args),
     Doctor(cmd::doctor::Args),
     #[command(subcommand)]
     Config(cmd::config::Verb),

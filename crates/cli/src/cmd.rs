@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub mod backup;
 pub mod batch;
 pub mod bench;
 pub mod cancel;

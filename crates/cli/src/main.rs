@@ -55,6 +55,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Retry(args) => one_thread(cmd::retry::run(&context, &args)),
         Verb::Explain(args) => one_thread(cmd::explain::run(&context, &args)),
         Verb::Workers(args) => one_thread(cmd::workers::run(&context, &args)),
+        Verb::Backup(args) => one_thread(cmd::backup::run(&context, &args)),
         Verb::Doctor(args) => one_thread(cmd::doctor::run(&context, &args)),
         Verb::Config(verb) => cmd::config::run(&context, &verb),
         Verb::Completions(args) => cmd::completions::run(&context, &args),

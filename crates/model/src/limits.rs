@@ -93,6 +93,22 @@ pub const COMMIT_ROW_RECORDS: u64 = 4_096;
 pub const EVENTS_PER_READ: usize = 4_096;
 /// Bytes of encoded events that one read of the log gathers, give or take a row.
 pub const EVENT_BYTES_PER_READ: usize = 4 * 1024 * 1024;
+/// Committed events may wait this long for company before the follower takes them in; it comes at
+/// once when somebody asks, or when as much has gathered as one read of the log would give.
+pub const GATHER: Span = Span::millis(20);
+/// Bytes of committed events, roughly, that stay in memory until the follower has taken them in;
+/// the others it reads from the log.
+pub const TAIL_BYTES: usize = 16 * 1024 * 1024;
+/// Events that stay in memory after the follower has taken them in, ...
+pub const TAIL_KEPT: u64 = 1_024;
+/// ... and their bytes, roughly.
+pub const TAIL_KEPT_BYTES: usize = 1024 * 1024;
+/// The newest events among which the story of a young batch is looked for.
+pub const STORY_LOOK_BACK: usize = 256;
+/// Events and jobs of a batch whose story is told from memory.
+pub const STORY_EVENTS: usize = 64;
+/// Pipelines that are remembered to tell stories of young batches.
+pub const FRESH_PIPELINES: usize = 256;
 /// Questions to the read tables that are answered at once; further ones wait in turn.
 pub const READERS: usize = 4;
 /// A question waits this long for the read tables to show what was acknowledged before it.

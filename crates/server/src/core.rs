@@ -264,11 +264,12 @@ impl Core {
 
     /// The round is durable: now everybody hears of it.
     fn release(&mut self, seq: u64, round: Round) {
-        self.publisher.publish(seq, &round.records);
+        let records = Arc::new(round.records);
+        self.publisher.publish(seq, &records);
         for (worker, outgoing) in round.outgoing {
             self.links.send(worker, outgoing);
         }
-        for Record { event, .. } in &round.records {
+        for Record { event, .. } in &*records {
             if let Event::WorkerLeft { worker, .. } = event {
                 self.links.close(*worker);
             }

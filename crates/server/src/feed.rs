@@ -6,20 +6,22 @@
 //! (connections, progress) is handed round in memory: a slow subscriber misses some of that.
 
 mod runs;
+mod tail;
 mod topic;
 mod view;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use gristmill_model::api::FeedEvent;
 use gristmill_model::event::{Event, Record};
-use gristmill_model::{BatchId, limits};
+use gristmill_model::{BatchId, JobId, limits};
 use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 
 use crate::log::{LogError, LogReader};
 pub(crate) use runs::Runs;
+pub(crate) use tail::{Next, Piece, Story, Tail};
 pub use topic::Topic;
 
 /// A pulse event with the sequence number of the last event before it.
@@ -32,6 +34,7 @@ struct Pulse {
 /// The core loop's end of the feed.
 pub(crate) struct Publisher {
     runs: Arc<RwLock<Runs>>,
+    tail: Arc<Tail>,
     committed: watch::Sender<u64>,
     pulses: broadcast::Sender<Pulse>,
 }
@@ -41,6 +44,7 @@ pub(crate) struct Publisher {
 pub struct Feed {
     reader: Arc<dyn LogReader>,
     runs: Arc<RwLock<Runs>>,
+    tail: Arc<Tail>,
     committed: watch::Receiver<u64>,
     pulses: broadcast::WeakSender<Pulse>,
 }
@@ -50,20 +54,23 @@ pub(crate) fn feed(reader: Box<dyn LogReader>, runs: Runs, last: u64) -> (Publis
     let runs = Arc::new(RwLock::new(runs));
     let (committed, hears) = watch::channel(last);
     let (pulses, _) = broadcast::channel(limits::FEED);
+    let tail = Arc::new(Tail::new(last));
     let feed = Feed {
         reader: reader.into(),
         runs: Arc::clone(&runs),
+        tail: Arc::clone(&tail),
         committed: hears,
         pulses: pulses.downgrade(),
     };
-    (Publisher { runs, committed, pulses }, feed)
+    (Publisher { runs, tail, committed, pulses }, feed)
 }
 
 impl Publisher {
     /// Tells of a round whose durable records end at `seq`. They are in the log; of `records` only
     /// the pulse is handed on.
-    pub(crate) fn publish(&self, seq: u64, records: &[Record]) {
+    pub(crate) fn publish(&self, seq: u64, records: &Arc<Vec<Record>>) {
         self.learn(records);
+        self.tail.push(seq, records);
         self.committed.send_if_modified(|committed| std::mem::replace(committed, seq) != seq);
         if self.pulses.receiver_count() == 0 {
             return;
@@ -74,9 +81,9 @@ impl Publisher {
         }
     }
 
-    /// Hears the sequence number of the last committed event.
-    pub(crate) fn committed(&self) -> watch::Receiver<u64> {
-        self.committed.subscribe()
+    /// The newest events, for the follower.
+    pub(crate) fn tail(&self) -> Arc<Tail> {
+        Arc::clone(&self.tail)
     }
 
     /// The batch that an event is about.
@@ -92,7 +99,27 @@ impl Publisher {
     }
 }
 
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.tail.close();
+    }
+}
+
 impl Feed {
+    /// All that has happened to a batch, where that is in memory still and not much.
+    pub(crate) fn story(&self, batch: BatchId) -> Option<Story> {
+        self.tail.story(batch, &self.runs())
+    }
+
+    /// The batch of a job that was accepted.
+    pub(crate) fn batch_of(&self, job: JobId) -> Option<BatchId> {
+        self.runs().batch_of(job)
+    }
+
+    fn runs(&self) -> RwLockReadGuard<'_, Runs> {
+        self.runs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sequence number of the last committed event.
     #[must_use]
     pub fn committed(&self) -> u64 {
@@ -209,7 +236,7 @@ impl Subscription {
     }
 
     fn gather(&mut self, seq: u64, record: &Record) {
-        let runs = self.feed.runs.read().unwrap_or_else(PoisonError::into_inner);
+        let runs = self.feed.runs();
         let batch = view::batch_of(&record.event, &runs);
         if self.topic.concerns(&record.event, batch) {
             self.ready.push_back(view::of(seq, record, batch));

@@ -5,6 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::ops::Deref;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -57,8 +58,14 @@ pub enum FolderError {
 /// A data folder that is ours while this lives.
 #[derive(Debug)]
 pub struct Folder {
-    path: PathBuf,
+    layout: Layout,
     lock: File,
+}
+
+/// What lies where in a data folder, whoever owns it.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    path: PathBuf,
 }
 
 impl Folder {
@@ -88,7 +95,7 @@ impl Folder {
             }
             Err(TryLockError::Error(error)) => return Err(told(error)),
         }
-        let mut folder = Folder { path: path.to_owned(), lock };
+        let mut folder = Folder { layout: Layout::of(path), lock };
         folder.announce("")?;
         for inner in [folder.blobs(), folder.logs()] {
             fs::create_dir_all(inner).map_err(told)?;
@@ -110,7 +117,23 @@ impl Folder {
             .rewind()
             .and_then(|()| self.lock.set_len(0))
             .and_then(|()| writeln!(self.lock, "{words}"))
-            .map_err(|error| FolderError::from_io(&self.path, error))
+            .map_err(|error| FolderError::from_io(&self.layout.path, error))
+    }
+}
+
+impl Deref for Folder {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+impl Layout {
+    /// The names in a folder, which need not exist.
+    #[must_use]
+    pub fn of(path: &Path) -> Layout {
+        Layout { path: path.to_owned() }
     }
 
     /// The folder itself.

@@ -31,8 +31,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use gristmill_model::limits;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{BatchId, limits};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
@@ -92,6 +92,18 @@ impl Api {
         + 'static,
     ) -> Answer<T> {
         Ok(self.handle.read().ask(question).await?)
+    }
+
+    /// Asks about one batch and its jobs; what has just begun is answered without the tables.
+    async fn ask_about<T: Send + 'static>(
+        &self,
+        batch: Option<BatchId>,
+        question: impl FnOnce(&crate::read::Tables<'_>) -> Result<T, crate::read::ReadError>
+        + Send
+        + 'static,
+    ) -> Answer<T> {
+        let story = batch.and_then(|batch| self.handle.feed().story(batch));
+        Ok(self.handle.read().ask_about(story, question).await?)
     }
 }
 

@@ -4,6 +4,7 @@
 //! Without doing so it serves whoever holds a [`Handle`]: that is what local mode is. The log is
 //! the truth; read tables, feed and pages only read it.
 
+pub mod backup;
 pub mod blobs;
 mod core;
 pub mod feed;

@@ -6,21 +6,24 @@
 //! core loop); whoever reads has a [`LogReader`] of its own and may sit on any thread.
 
 mod error;
+mod identity;
 mod memory;
 mod row;
 mod sqlite;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use gristmill_model::event::Record;
 
 pub use error::LogError;
+pub use identity::LogId;
 pub use memory::MemoryLog;
 pub use sqlite::{Durability, SqliteLog};
+pub(crate) use sqlite::{look, renew_identity};
 
-/// The writing side. `append`, `last` and a reader's `read` are all that a store must be able to
-/// do; the conformance suite says how.
+/// The writing side. `append`, `last` and a reader's `read` and `identity` are all that a store must
+/// be able to do; the conformance suite says how.
 pub trait Log: Send {
     /// Writes the records after all others and returns the sequence number of the last; with
     /// nothing to write, that of the last one so far. All or none of them are in the log, and
@@ -51,4 +54,10 @@ pub trait LogReader: Send + Sync {
     /// # Errors
     /// The store cannot be read, or what it holds is damaged.
     fn read(&self, after: u64, max_records: usize) -> Result<Vec<(u64, Record)>, LogError>;
+
+    /// Which log this is: what was filled from one log must not be continued from another.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn identity(&self) -> Result<LogId, LogError>;
 }

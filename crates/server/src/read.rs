@@ -11,6 +11,7 @@ mod batches;
 mod column;
 mod error;
 mod filter;
+mod fresh;
 mod jobs;
 mod pipelines;
 pub(crate) mod rows;
@@ -30,8 +31,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::feed::{Story, Tail};
 use crate::follower::Progress;
 pub use error::ReadError;
+use fresh::Fresh;
 pub use jobs::JobPage;
 
 /// Where questions are asked; a clone asks at the same place.
@@ -43,13 +46,14 @@ pub struct Read {
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    /// The last event that is acknowledged.
-    committed: watch::Receiver<u64>,
+    /// The newest events; it is told when the tables are waited for.
+    tail: Arc<Tail>,
     /// How far the tables have come.
     progress: watch::Receiver<Progress>,
     turns: Arc<Semaphore>,
     /// Connections that nobody uses right now; at most one for each turn.
     idle: Mutex<Vec<Connection>>,
+    fresh: Fresh,
 }
 
 /// The tables as they were at one moment. What can be asked stands beside each kind of thing: in
@@ -62,12 +66,30 @@ pub struct Tables<'c> {
 impl Read {
     pub(crate) fn new(
         path: PathBuf,
-        committed: watch::Receiver<u64>,
+        tail: Arc<Tail>,
         progress: watch::Receiver<Progress>,
-    ) -> Read {
+    ) -> Result<Read, ReadError> {
         let turns = Arc::new(Semaphore::new(limits::READERS));
-        let idle = Mutex::default();
-        Read { inner: Arc::new(Inner { path, committed, progress, turns, idle }) }
+        let (idle, fresh) = (Mutex::default(), Fresh::new()?);
+        Ok(Read { inner: Arc::new(Inner { path, tail, progress, turns, idle, fresh }) })
+    }
+
+    /// Asks about one batch and its jobs, at once where all that happened to it is a short story.
+    ///
+    /// # Errors
+    /// As [`Read::ask`].
+    pub(crate) async fn ask_about<T: Send + 'static>(
+        &self,
+        story: Option<Story>,
+        question: impl FnOnce(&Tables<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let Some(story) = story else { return self.ask(question).await };
+        let (pipeline, fresh) = (story.pipeline, &self.inner.fresh);
+        if !fresh.knows(pipeline) {
+            let row = self.ask(move |tables| tables.pipeline_row(pipeline)).await?;
+            fresh.learn(pipeline, row)?;
+        }
+        fresh.answer(&story, question)
     }
 
     /// Asks, on a thread that may block. All that one question looks at is of one moment.
@@ -78,8 +100,7 @@ impl Read {
         &self,
         question: impl FnOnce(&Tables<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let committed = *self.inner.committed.borrow();
-        self.caught_up(committed, limits::CATCH_UP).await?;
+        self.caught_up(self.inner.tail.committed(), limits::CATCH_UP).await?;
         // Held by the work, not by whoever waits for it: they may go away before it ends.
         let turn = Arc::clone(&self.inner.turns).acquire_owned().await;
         let Ok(turn) = turn else { return Err(ReadError::Stopped) };
@@ -108,6 +129,10 @@ impl Read {
     /// # Errors
     /// They do not get there in time, or never will.
     pub async fn caught_up(&self, seq: u64, wait: Span) -> Result<(), ReadError> {
+        if self.inner.progress.borrow().seq >= seq {
+            return Ok(());
+        }
+        self.inner.tail.want(seq);
         let mut progress = self.inner.progress.clone();
         let arrival = progress.wait_for(|at| at.seq >= seq);
         match timeout(wait.to_std(), arrival).await {

@@ -73,7 +73,7 @@ impl Server {
 
         let (publisher, feed) = feed::feed(reader, runs, last);
         let (follower, read) =
-            Follower::start(&folder.read(), log.reader()?, publisher.committed())?;
+            Follower::start(&folder.read(), log.reader()?, last, publisher.tail())?;
         feed.trace();
         let (inbox, messages) = mpsc::channel(limits::INBOX);
         let (fails, failed) = watch::channel(None);

@@ -2,8 +2,10 @@
 
 use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use gristmill_model::Span;
 use gristmill_model::limits::Timing;
 use gristmill_model::problem::exit;
 use gristmill_server::{Config, Durability, Listen, Server, StartError};
@@ -30,7 +32,13 @@ pub struct Args {
     /// Where everything lies [env: GRISTMILL_SERVE_DATA] [default: ~/.local/share/gristmill]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How long a worker that says nothing keeps its work [default: 15s]
+    #[arg(long, value_name = "SPAN")]
+    lease: Option<Span>,
 }
+
+/// What `--lease` may be: a worker speaks five times in each.
+const LEASES: RangeInclusive<Span> = Span::seconds(1)..=Span::seconds(600);
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     start_tracing();
@@ -38,8 +46,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let bind = address(settled.unwrap_or_default())?;
     let data = data_folder(context, args.data.as_deref())?;
     let interrupt = Interrupt::listen("Stopping; press Ctrl-C again to stop at once.")?;
-    let config =
-        Config { data: data.clone(), durability: Durability::Full, timing: Timing::default() };
+    let timing = args.lease.map_or_else(|| Ok(Timing::default()), timing)?;
+    let config = Config { data: data.clone(), durability: Durability::Full, timing };
     let mut server = Server::open(config).map_err(|error| refused(&error))?;
     let listen = Listen { bind, require_token: args.require_token };
     let listener = server.listen(listen).map_err(|error| refused(&error))?;
@@ -61,6 +69,23 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
             Ok(exit::OK)
         }
     }
+}
+
+/// The other spans in the same proportion to the lease as by default.
+fn timing(lease: Span) -> Result<Timing> {
+    if !LEASES.contains(&lease) {
+        let (least, most) = (LEASES.start(), LEASES.end());
+        return Err(Error::usage(format!("--lease is {lease}: expected {least} to {most}")));
+    }
+    let usual = Timing::default();
+    let scaled = |span: Span| Span(span.0 * lease.0 / usual.lease.0);
+    Ok(Timing {
+        lease,
+        heartbeat: scaled(usual.heartbeat),
+        disconnect_grace: scaled(usual.disconnect_grace),
+        restart_grace: scaled(usual.restart_grace),
+        timeout_grace: usual.timeout_grace,
+    })
 }
 
 /// One line that says where; the token beside it when it is seen for the first and only time.
@@ -113,13 +138,16 @@ fn address(text: &str) -> Result<SocketAddr> {
 
 /// Why a server does not start.
 pub fn refused(error: &StartError) -> Error {
-    let text = error.to_string();
-    // The server's own words end in the way out.
-    let (what, way_out) = match text.rsplit_once("; ").or_else(|| text.rsplit_once(": ")) {
-        Some((what, way_out)) => (what.to_owned(), Some(way_out.to_owned())),
-        None => (text, None),
-    };
+    let (what, way_out) = split(&error.to_string());
     Error { exit: error.exit(), message: what, hint: way_out }
+}
+
+/// The server's own words end in the way out.
+pub fn split(text: &str) -> (String, Option<String>) {
+    match text.rsplit_once("; ").or_else(|| text.rsplit_once(": ")) {
+        Some((what, way_out)) => (what.to_owned(), Some(way_out.to_owned())),
+        None => (text.to_owned(), None),
+    }
 }
 
 /// What a server and a worker tell of themselves, on standard error; GRISTMILL_LOG says how much.

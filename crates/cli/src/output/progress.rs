@@ -45,7 +45,8 @@ impl Progress {
             self.told = Instant::now();
             let rate = settled as f64 / self.started.elapsed().as_secs_f64();
             let Progress { total, noun, .. } = self;
-            say(format!("{settled}/{total} {noun}, {failed} failed, {rate:.0}/s"));
+            let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+            say(format!("{settled}/{total} {noun}{failures}, {rate:.0}/s"));
         }
     }
 

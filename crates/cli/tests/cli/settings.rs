@@ -69,6 +69,7 @@ fn completions_and_help_are_there_for_every_verb() {
         "retry",
         "explain",
         "workers",
+        "backup",
         "doctor",
         "config",
         "completions",

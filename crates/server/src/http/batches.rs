@@ -245,7 +245,7 @@ pub(super) async fn wait_for(api: &Api, goal: Goal, span: Span) -> Answer<()> {
 }
 
 pub(super) async fn find(api: &Api, id: BatchId) -> Answer<Batch> {
-    let found = api.ask(move |tables| tables.batch(id)).await?;
+    let found = api.ask_about(Some(id), move |tables| tables.batch(id)).await?;
     found.ok_or_else(|| Refusal::new(Code::NoSuchBatch, format!("no batch {id}")))
 }
 

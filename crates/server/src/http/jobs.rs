@@ -174,7 +174,8 @@ pub(super) async fn retry(
 }
 
 pub(super) async fn find(api: &Api, id: JobId) -> Answer<Job> {
-    let found = api.ask(move |tables| tables.job(id)).await?;
+    let batch = api.handle.feed().batch_of(id);
+    let found = api.ask_about(batch, move |tables| tables.job(id)).await?;
     found.ok_or_else(|| Refusal::new(Code::NoSuchJob, format!("no job {id}")))
 }
 

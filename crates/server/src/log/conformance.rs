@@ -144,6 +144,19 @@ pub fn a_reader_on_another_thread_sees_whole_commits_only(open: &dyn Fn() -> Box
     });
 }
 
+pub fn a_log_is_the_same_to_all_its_readers_and_no_other(
+    open: &dyn Fn() -> Box<dyn Log>,
+    another: &dyn Log,
+) {
+    let mut log = open();
+    let identity = log.reader().unwrap().identity().unwrap();
+    log.append(&[small(1)]).unwrap();
+    assert_eq!(log.reader().unwrap().identity().unwrap(), identity);
+    drop(log);
+    assert_eq!(open().reader().unwrap().identity().unwrap(), identity, "after a restart");
+    assert_ne!(another.reader().unwrap().identity().unwrap(), identity);
+}
+
 macro_rules! log_conformance {
     ($site:expr) => {
         $crate::log::conformance::log_conformance! { $site,
@@ -153,6 +166,15 @@ macro_rules! log_conformance {
             large_records_come_back_whole_and_one_read_stays_bounded
             many_records_in_one_append
             a_reader_on_another_thread_sees_whole_commits_only
+        }
+
+        #[test]
+        fn a_log_is_the_same_to_all_its_readers_and_no_other() {
+            let (site, another) = ($site(), $site());
+            $crate::log::conformance::a_log_is_the_same_to_all_its_readers_and_no_other(
+                &|| site.open(),
+                &*another.open(),
+            );
         }
     };
     ($site:expr, $($law:ident)+) => {

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use gristmill_model::event::Record;
 
 use super::row::{self, Gathering, Row};
-use super::{Log, LogError, LogReader};
+use super::{Log, LogError, LogId, LogReader};
 
 /// A log that lives as long as its last clone.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,10 @@ impl LogReader for MemoryLog {
             })?;
         }
         Ok(gathering.finish())
+    }
+
+    fn identity(&self) -> Result<LogId, LogError> {
+        Ok(LogId::of_address(Arc::as_ptr(&self.rows)))
     }
 }
 

@@ -13,7 +13,7 @@ use gristmill_model::event::{FORMAT, Record};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::row::{self, Gathering, Row};
-use super::{Log, LogError, LogReader};
+use super::{Log, LogError, LogId, LogReader};
 
 /// "gmll": what `file` and other tools know our logs by.
 const APPLICATION_ID: u32 = 0x676d_6c6c;
@@ -31,6 +31,8 @@ const TABLE: &str = "CREATE TABLE commits (
     checksum INTEGER NOT NULL,
     bytes BLOB NOT NULL
 ) STRICT";
+/// One row: a [`LogId`].
+const IDENTITY: &str = "CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT";
 
 /// What an append waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,7 @@ impl SqliteLog {
         connection.busy_timeout(BUSY).map_err(told)?;
         let format = found_format(path, &connection)?;
         prepare(&mut connection, durability, format).map_err(told)?;
+        identify(path, &mut connection)?;
         let last = last(&connection).map_err(told)?;
         // The names of the database and its WAL must be as durable as what will be in them.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -106,11 +109,7 @@ impl Log for SqliteLog {
     }
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
-        let told = |error| LogError::from_sqlite(&self.path, self.last, error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(told)?;
-        connection.busy_timeout(BUSY).map_err(told)?;
-        Ok(Box::new(SqliteReader { path: self.path.clone(), connection: Mutex::new(connection) }))
+        Ok(Box::new(SqliteReader::open(&self.path)?))
     }
 }
 
@@ -118,6 +117,43 @@ impl Log for SqliteLog {
 struct SqliteReader {
     path: PathBuf,
     connection: Mutex<Connection>,
+}
+
+impl SqliteReader {
+    fn open(path: &Path) -> Result<SqliteReader, LogError> {
+        let told = |error| LogError::from_sqlite(path, 0, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(told)?;
+        connection.busy_timeout(BUSY).map_err(told)?;
+        Ok(SqliteReader { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+}
+
+/// Opens a log for reading only, and says where it ends.
+///
+/// # Errors
+/// The file is not a log, is of a newer format, or cannot be read.
+pub(crate) fn look(path: &Path) -> Result<(Box<dyn LogReader>, u64), LogError> {
+    let reader = SqliteReader::open(path)?;
+    let connection = reader.connection.lock().unwrap_or_else(PoisonError::into_inner);
+    found_format(path, &connection)?.ok_or_else(|| LogError::Foreign { path: path.to_owned() })?;
+    let last = last(&connection).map_err(|error| LogError::from_sqlite(path, 0, error))?;
+    drop(connection);
+    Ok((Box::new(reader), last))
+}
+
+/// Gives a copy of a log an identity of its own. Returns the one it had, if any, and the new one.
+///
+/// # Errors
+/// The file is not a log, or cannot be written.
+pub(crate) fn renew_identity(path: &Path) -> Result<(Option<LogId>, LogId), LogError> {
+    let told = |error| LogError::from_sqlite(path, 0, error);
+    let mut connection = Connection::open(path).map_err(told)?;
+    found_format(path, &connection)?.ok_or_else(|| LogError::Foreign { path: path.to_owned() })?;
+    // A copy is one file until it is served.
+    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(told)?;
+    let before = identity(&connection).ok();
+    Ok((before, renew(path, &mut connection)?))
 }
 
 impl LogReader for SqliteReader {
@@ -143,6 +179,12 @@ impl LogReader for SqliteReader {
             })?;
         }
         Ok(gathering.finish())
+    }
+
+    fn identity(&self) -> Result<LogId, LogError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |error| LogError::from_sqlite(&self.path, 0, error);
+        identity(&connection).map_err(told)
     }
 }
 
@@ -206,6 +248,42 @@ fn prepare(
     // From now on events of our format may be in it, which an older gristmill must not read.
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+/// Gives the log an identity where it has none yet.
+fn identify(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
+    let told = |error| LogError::from_sqlite(path, 0, error);
+    let known = "SELECT count(*) FROM sqlite_schema WHERE name = 'identity'";
+    let known: u32 = connection.query_row(known, [], |row| row.get(0)).map_err(told)?;
+    if known == 0 { renew(path, connection).map(drop) } else { Ok(()) }
+}
+
+/// Draws a new identity and writes it into the log.
+fn renew(path: &Path, connection: &mut Connection) -> Result<LogId, LogError> {
+    let identity = LogId::draw()
+        .map_err(|source| LogError::Unusable { path: path.to_owned(), source: source.into() })?;
+    let mut store = || {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(IDENTITY)?;
+        transaction.execute("DELETE FROM identity", [])?;
+        transaction.execute("INSERT INTO identity VALUES (?1)", [identity.to_string()])?;
+        transaction.commit()
+    };
+    store().map_err(|error| LogError::from_sqlite(path, 0, error))?;
+    Ok(identity)
+}
+
+fn identity(connection: &Connection) -> rusqlite::Result<LogId> {
+    connection.query_row("SELECT id FROM identity", [], |row| {
+        let text: String = row.get(0)?;
+        text.parse().map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                0,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })
+    })
 }
 
 fn last(connection: &Connection) -> rusqlite::Result<u64> {

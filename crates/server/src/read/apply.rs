@@ -10,18 +10,26 @@ use rusqlite::{Connection, Result, params};
 use super::column::to_json;
 use super::rows::{Ended, Leased, Rows, end_of_batch};
 
-/// Applies a chunk of the log and notes its end. The caller's transaction makes it one step.
+/// Applies a chunk of the log and notes its end, which it returns. The caller's transaction makes
+/// it one step.
 ///
 /// # Errors
 /// The tables cannot be written, or an event names what they do not have.
-pub(crate) fn chunk(tables: &Connection, records: &[(u64, Record)]) -> Result<()> {
+pub(crate) fn chunk<'r>(
+    tables: &Connection,
+    records: impl IntoIterator<Item = (u64, &'r Record)>,
+) -> Result<Option<u64>> {
     let mut chunk = Chunk { tables, rows: Rows::default() };
-    records.iter().try_for_each(|(_, record)| chunk.apply(record))?;
-    chunk.rows.store(tables)?;
-    if let Some((last, _)) = records.last() {
-        tables.execute("UPDATE position SET seq = ?1", [last.cast_signed()])?;
+    let mut last = None;
+    for (seq, record) in records {
+        chunk.apply(record)?;
+        last = Some(seq);
     }
-    Ok(())
+    chunk.rows.store(tables)?;
+    if let Some(last) = last {
+        tables.prepare_cached("UPDATE position SET seq = ?1")?.execute([last.cast_signed()])?;
+    }
+    Ok(last)
 }
 
 struct Chunk<'c> {

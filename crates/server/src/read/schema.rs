@@ -11,13 +11,14 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::ReadError;
+use crate::log::LogId;
 
 /// Raise it with every change to [`TABLES`] or to what is written there.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const TABLES: &str = "
-CREATE TABLE position (seq INTEGER NOT NULL) STRICT;
-INSERT INTO position VALUES (0);
+-- how far the tables have come, in which log
+CREATE TABLE position (seq INTEGER NOT NULL, log TEXT NOT NULL) STRICT;
 
 CREATE TABLE pipelines (
     id INTEGER PRIMARY KEY, project INTEGER NOT NULL, name TEXT NOT NULL,
@@ -83,30 +84,78 @@ const CACHE_PAGES: u32 = 4_096;
 /// Statements kept ready: more than the follower has.
 const STATEMENTS: usize = 64;
 
-/// Opens the tables for writing, and makes them anew where they are missing, of another version or
-/// ahead of a log that ends at `last`. Returns how far they have come.
+/// Opens the tables for writing, and makes them anew where they are missing, of another version,
+/// filled from another log, or ahead of this one, which ends at `last`. Returns how far they have
+/// come.
 ///
 /// # Errors
 /// The file cannot be used.
-pub(crate) fn open(path: &Path, last: u64) -> Result<(Connection, u64), ReadError> {
-    if let Ok((connection, seq)) = open_current(path)
-        && seq <= last
-    {
-        return Ok((connection, seq));
+pub(crate) fn open(path: &Path, log: LogId, last: u64) -> Result<(Connection, u64), ReadError> {
+    match open_current(path) {
+        Ok((connection, seq, of)) if of == log.to_string() && seq <= last => {
+            return Ok((connection, seq));
+        }
+        Ok((_, seq, of)) => {
+            tracing::info!(
+                seq,
+                last,
+                same_log = (of == log.to_string()),
+                "read.db does not belong to log.db as it is; it is built again"
+            );
+        }
+        Err(_) => {}
     }
-    for suffix in ["", "-wal", "-shm"] {
+    remove(path)?;
+    let mut connection = Connection::open(path)?;
+    set_up(&connection)?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.execute("INSERT INTO position VALUES (0, ?1)", [log.to_string()])?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok((connection, 0))
+}
+
+/// Makes tables that were filled from one log those of another which holds the same events, as a
+/// copy does. Says whether they were such tables; if not, they are left as they are.
+///
+/// # Errors
+/// The file cannot be used.
+pub(crate) fn adopt(path: &Path, from: LogId, log: LogId, last: u64) -> Result<bool, ReadError> {
+    let (connection, seq, of) = open_current(path)?;
+    if of != from.to_string() || seq > last {
+        return Ok(false);
+    }
+    connection.execute("UPDATE position SET log = ?1", [log.to_string()])?;
+    Ok(true)
+}
+
+/// Removes the tables, if there are any.
+///
+/// # Errors
+/// A file cannot be removed.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         absent_is_fine(fs::remove_file(name))?;
     }
-    let connection = Connection::open(path)?;
-    set_up(&connection)?;
-    connection
-        .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
-    Ok((connection, 0))
+    Ok(())
 }
 
-fn open_current(path: &Path) -> Result<(Connection, u64), ReadError> {
+/// Tables in memory that are of no log.
+///
+/// # Errors
+/// There is no memory for them.
+pub(super) fn in_memory() -> Result<Connection, ReadError> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(TABLES)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Tables of this version, how far they have come, and in which log.
+fn open_current(path: &Path) -> Result<(Connection, u64, String), ReadError> {
     // Looked at first: opening would make the file.
     fs::metadata(path)?;
     let connection = Connection::open(path)?;
@@ -115,8 +164,10 @@ fn open_current(path: &Path) -> Result<(Connection, u64), ReadError> {
         return Err(io::Error::other(format!("version {version}")).into());
     }
     set_up(&connection)?;
-    let seq: i64 = connection.query_row("SELECT seq FROM position", [], |row| row.get(0))?;
-    Ok((connection, seq.cast_unsigned()))
+    let position = "SELECT seq, log FROM position";
+    let (seq, log): (i64, String) =
+        connection.query_row(position, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((connection, seq.cast_unsigned(), log))
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {

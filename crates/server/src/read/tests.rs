@@ -21,19 +21,25 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::feed::{Runs, Tail};
 
 /// Tables that a test feeds by hand, one event a chunk unless it says otherwise.
 struct Fed {
     _folder: TempDir,
     connection: Connection,
     seq: u64,
+    tail: Tail,
+    runs: Runs,
+    fresh: Fresh,
 }
 
 impl Fed {
     fn new() -> Fed {
         let folder = TempDir::new().unwrap();
-        let (connection, seq) = schema::open(&folder.path().join("read.db"), 0).unwrap();
-        Fed { _folder: folder, connection, seq }
+        let log = "1".parse().unwrap();
+        let (connection, seq) = schema::open(&folder.path().join("read.db"), log, 0).unwrap();
+        let (tail, runs, fresh) = (Tail::new(0), Runs::default(), Fresh::new().unwrap());
+        Fed { _folder: folder, connection, seq, tail, runs, fresh }
     }
 
     /// Feeds an event that happened at this second.
@@ -43,11 +49,13 @@ impl Fed {
 
     /// Feeds events as one chunk.
     fn feed_all(&mut self, records: impl IntoIterator<Item = Record>) {
-        let records: Vec<_> = (self.seq + 1..).zip(records).collect();
-        self.seq += records.len() as u64;
+        let records: Arc<Vec<_>> = Arc::new(records.into_iter().collect());
         let transaction = self.connection.transaction().unwrap();
-        apply::chunk(&transaction, &records).unwrap();
+        apply::chunk(&transaction, (self.seq + 1..).zip(&*records)).unwrap();
         transaction.commit().unwrap();
+        self.seq += records.len() as u64;
+        records.iter().for_each(|record| self.runs.learn(&record.event));
+        self.tail.push(self.seq, &records);
     }
 
     fn tables(&self) -> Tables<'_> {
@@ -55,11 +63,27 @@ impl Fed {
     }
 
     fn job(&self, id: u64) -> gristmill_model::api::Job {
-        self.tables().job(JobId(id)).unwrap().unwrap()
+        let batch = self.runs.batch_of(JobId(id)).unwrap();
+        self.ask_both(batch, |tables| tables.job(JobId(id)).unwrap().unwrap())
     }
 
     fn batch(&self, id: u64) -> gristmill_model::api::Batch {
-        self.tables().batch(BatchId(id)).unwrap().unwrap()
+        self.ask_both(BatchId(id), |tables| tables.batch(BatchId(id)).unwrap().unwrap())
+    }
+
+    /// Asks the tables, and those made of the batch's story alone, which must say the same.
+    fn ask_both<T: PartialEq + std::fmt::Debug>(
+        &self,
+        batch: BatchId,
+        question: impl Fn(&Tables<'_>) -> T,
+    ) -> T {
+        let answer = question(&self.tables());
+        let story = self.tail.story(batch, &self.runs).expect("stories of tests are short");
+        let row = self.tables().pipeline_row(story.pipeline).unwrap();
+        self.fresh.learn(story.pipeline, row).unwrap();
+        let fresh = self.fresh.answer(&story, |tables| Ok(question(tables))).unwrap();
+        assert_eq!(fresh, answer, "what is told from memory");
+        answer
     }
 
     /// Every row of every table, to compare with other tables.

@@ -68,6 +68,16 @@ fn an_older_format_is_read_and_marked_as_ours() {
 }
 
 #[test]
+fn a_log_from_before_there_were_identities_gets_one_and_keeps_it() {
+    let site = Site::new();
+    site.open().append(&[small(1)]).unwrap();
+    site.sql("DROP TABLE identity");
+    let given = site.open().reader().unwrap().identity().unwrap();
+    assert_eq!(site.open().reader().unwrap().identity().unwrap(), given);
+    assert_eq!(site.open().last(), 1);
+}
+
+#[test]
 fn a_foreign_file_is_refused_and_left_alone() {
     let site = Site::new();
     site.sql("CREATE TABLE theirs (x); PRAGMA user_version = 3");

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::feed::Tail;
 use crate::follower::Follower;
 use crate::log::{Log, MemoryLog};
 
@@ -10,27 +11,30 @@ use super::*;
 
 struct Mill {
     log: MemoryLog,
-    committed: watch::Sender<u64>,
+    tail: Arc<Tail>,
     follower: Follower,
     read: Read,
 }
 
 impl Mill {
     fn start(folder: &Path, log: MemoryLog) -> Mill {
-        let (committed, seen) = watch::channel(log.last());
+        let tail = Arc::new(Tail::new(log.last()));
         let path = folder.join("read.db");
-        let (follower, read) = Follower::start(&path, log.reader().unwrap(), seen).unwrap();
-        Mill { log, committed, follower, read }
+        let reader = log.reader().unwrap();
+        let (follower, read) =
+            Follower::start(&path, reader, log.last(), Arc::clone(&tail)).unwrap();
+        Mill { log, tail, follower, read }
     }
 
     fn append(&mut self, events: Vec<Event>) {
         let records: Vec<_> =
             events.into_iter().map(|event| Record { at: at(self.log.last()), event }).collect();
-        self.committed.send_replace(self.log.append(&records).unwrap());
+        let last = self.log.append(&records).unwrap();
+        self.tail.push(last, &Arc::new(records));
     }
 
     fn stop(self) -> MemoryLog {
-        drop(self.committed);
+        self.tail.close();
         self.follower.join();
         self.log
     }
@@ -74,11 +78,12 @@ async fn a_restart_goes_on_and_a_rebuild_equals_what_was_live() {
     let log = mill.stop();
     let live = rows(folder.path());
 
-    let spoilt: [fn(&Path); 4] = [
+    let spoilt: [fn(&Path); 5] = [
         |path| std::fs::remove_file(path).unwrap(),
         |path| std::fs::write(path, "not tables at all".repeat(999)).unwrap(),
         |path| sql(path, "PRAGMA user_version = 99"),
         |path| sql(path, "UPDATE position SET seq = 1000; DELETE FROM jobs"),
+        |path| sql(path, "UPDATE position SET log = 'another'; DELETE FROM jobs"),
     ];
     for spoil in spoilt {
         spoil(&folder.path().join("read.db"));
