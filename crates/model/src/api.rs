@@ -127,6 +127,9 @@ pub struct Accepted {
     pub known: Vec<KnownJob>,
     /// Whether the whole batch was known by its idempotency key.
     pub replayed: bool,
+    /// What the submitter should know, such as that no worker known could ever run it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Where to look.
     pub links: Links,
 }

@@ -175,6 +175,7 @@ async fn connect(
     let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{base}/v1/link")).await?;
     let (mut says, hears) = socket.split();
     let hello = Hello {
+        labels: Default::default(),
         protocol: PROTOCOL,
         version: "bench".into(),
         instance: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos()
@@ -193,7 +194,12 @@ async fn connect(
 
 fn success(attempt: gristmill_model::AttemptId) -> Ended {
     let success = Success { output: Payload::empty(), artifacts: vec![], warnings: vec![] };
-    Ended { attempt, outcome: Outcome::Succeeded(success), usage: Usage::default() }
+    Ended {
+        attempt,
+        outcome: Outcome::Succeeded(success),
+        usage: Usage::default(),
+        devices: vec![],
+    }
 }
 
 fn print(what: &str, count: usize, took: Duration) {

@@ -99,6 +99,8 @@ async fn through_worker(home: &Path, work: Vec<Assignment>) -> Result<Duration> 
         handlers: vec!["command".into(), "images".into()],
         cpus: probe::cpus(),
         memory: 0,
+        named: BTreeMap::new(),
+        labels: BTreeMap::new(),
         shared_roots: vec!["/".into()],
         scratch: home.join("scratch"),
         prefetch: limits::PREFETCH,

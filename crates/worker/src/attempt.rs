@@ -46,7 +46,7 @@ pub(crate) async fn live(shop: Arc<Workshop>, assignment: Assignment, stop: Canc
     bench.folder.remove(command::ARTIFACTS).await;
     let usage = Usage { wall: Span::from_std(began.elapsed()), ..bench.usage };
     // Without a listener the worker is leaving, and what it held is given back.
-    let _ = inputs.send(Input::Ended(Ended { attempt, outcome, usage })).await;
+    let _ = inputs.send(Input::Ended(Ended { attempt, outcome, usage, devices: Vec::new() })).await;
 }
 
 impl Bench {
@@ -64,6 +64,11 @@ impl Bench {
         let file = match &self.assignment.input {
             Payload::Text(text) | Payload::Json(text) => return Ok(Given::Text(text.clone())),
             Payload::File(file) => file,
+            // Whoever sends an assignment puts the line's text in its place.
+            Payload::Line(line) => {
+                let message = format!("line {} of a list arrived without its text", line.index);
+                return Err(Failure::new(FailureKind::Failed, "line_missing", message));
+            }
         };
         let name = plain_name(&file.name);
         let path = match &file.place {

@@ -15,6 +15,8 @@ mod withheld;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use gristmill_model::attempt::{Failure, FailureKind, Outcome};
 use gristmill_model::booking::Booking;
 use gristmill_model::problem::Code;
@@ -40,6 +42,8 @@ pub struct Identity {
     pub capacity: Capacity,
     /// Whether it sees the submitters' disk.
     pub shared_disk: bool,
+    /// What stages may require or prefer of it.
+    pub labels: BTreeMap<String, String>,
     /// The most attempts that it will hold beyond those that run; it begins with one and learns
     /// from how long attempts take.
     pub prefetch: u32,

@@ -19,6 +19,7 @@ mod shutdown;
 mod uplink;
 mod workshop;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +56,10 @@ pub struct WorkerConfig {
     pub cpus: u32,
     /// Bytes of memory to give, 0 to leave memory uncounted; see [`probe::memory`].
     pub memory: u64,
+    /// Generic resources to give, by name, in thousandths.
+    pub named: BTreeMap<String, u32>,
+    /// What stages may require or prefer of it.
+    pub labels: BTreeMap<String, String>,
     /// Folders that it may read and write for submitters who share its disk; without any, it
     /// takes only work whose files travel as blobs.
     pub shared_roots: Vec<PathBuf>,
@@ -158,13 +163,15 @@ fn watch_over(mark: &str) -> Option<Lifeline> {
 }
 
 fn identity(config: WorkerConfig, instance: u64) -> Identity {
-    let capacity = Capacity { memory: config.memory, ..Capacity::of_cpus(config.cpus) };
+    let (memory, named) = (config.memory, config.named);
+    let capacity = Capacity { memory, named, ..Capacity::of_cpus(config.cpus) };
     Identity {
         instance,
         name: config.name,
         handlers: config.handlers,
         capacity,
         shared_disk: !config.shared_roots.is_empty(),
+        labels: config.labels,
         prefetch: config.prefetch,
     }
 }

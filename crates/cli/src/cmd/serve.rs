@@ -85,6 +85,7 @@ fn timing(lease: Span) -> Result<Timing> {
         disconnect_grace: scaled(usual.disconnect_grace),
         restart_grace: scaled(usual.restart_grace),
         timeout_grace: usual.timeout_grace,
+        keep_finished: usual.keep_finished,
     })
 }
 

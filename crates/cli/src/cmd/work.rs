@@ -1,5 +1,6 @@
 //! `gristmill work --server URL`: a worker on this machine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         handlers: handlers(context, args, &client)?,
         cpus: args.cpus.or_else(|| settings.count("work.cpus")).unwrap_or_else(probe::cpus),
         memory: probe::memory(),
+        named: BTreeMap::new(),
+        labels: BTreeMap::new(),
         shared_roots: shared(context, args, &client),
         scratch: scratch.path().to_owned(),
         prefetch: limits::PREFETCH,

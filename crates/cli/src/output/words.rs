@@ -70,6 +70,7 @@ pub fn payload(payload: &Payload) -> String {
             Place::Path(path) => path.clone(),
             Place::Blob(digest) => format!("{} ({digest})", file.name),
         },
+        Payload::Line(line) => format!("line {} of {}", line.index + 1, line.list),
     }
 }
 

@@ -98,6 +98,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn leased(attempt: u64) -> gristmill_model::event::Record {
     let event = Event::AttemptLeased {
+        alternative: 0,
         attempt: AttemptId(attempt),
         job: gristmill_model::JobId(1),
         stage: 0,

@@ -14,9 +14,8 @@ use gristmill_model::limits::Timing;
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::problem::{Code, Rejection};
-use gristmill_model::resources::{Capacity, Resources};
-use gristmill_model::retry::RetryPolicy;
-use gristmill_model::{BatchId, JobId, ProjectId, Time};
+use gristmill_model::resources::Capacity;
+use gristmill_model::{BatchId, JobId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Core, Goal, Message};
@@ -95,28 +94,11 @@ impl Loop {
 }
 
 fn submission() -> Command {
-    let stage = StageSpec {
-        name: "only".into(),
-        handler: Handler::Command(CommandSpec {
-            argv: vec!["true".into()],
-            shell: false,
-            env: Default::default(),
-        }),
-        resources: Resources::default(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-    };
+    let command = CommandSpec { argv: vec!["true".into()], shell: false, env: Default::default() };
+    let stage = StageSpec::new("only", Handler::Command(command));
     let spec = PipelineSpec { name: "p".into(), stages: vec![stage] };
-    Command::Submit(Submission {
-        project: ProjectId::DEFAULT,
-        pipeline: PipelineRef::Inline(spec),
-        name: None,
-        key: None,
-        priority: 0,
-        labels: Default::default(),
-        jobs: vec![JobSpec::of(Payload::empty())],
-        open: false,
-    })
+    let jobs = vec![JobSpec::of(Payload::empty())];
+    Command::Submit(Submission::new(PipelineRef::Inline(spec), jobs))
 }
 
 #[test]
@@ -156,6 +138,7 @@ fn after_a_failed_append_nothing_is_acknowledged_or_written() {
         capacity: Capacity::of_cpus(1),
         prefetch: 0,
         shared_disk: false,
+        labels: Default::default(),
         holds: vec![],
     };
     let greeted = running.ask(|answer| Message::Greet { greeting, frames, answer });

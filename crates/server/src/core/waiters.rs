@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gristmill_engine::State;
 use gristmill_model::event::{Event, Then};
-use gristmill_model::{BatchId, JobId};
+use gristmill_model::{BatchId, JobId, JobRun};
 
 use super::inbox::{Answer, Goal};
 
@@ -42,12 +42,14 @@ impl Waiters {
     pub(super) fn wake(&mut self, state: &State, event: &Event, batch: Option<BatchId>) {
         match event {
             Event::AttemptSucceeded { job, then, .. } | Event::AttemptFailed { job, then, .. } => {
-                if matches!(then, Then::Succeed | Then::Fail | Then::Cancel) {
+                if matches!(then, Then::Succeed | Then::Fail | Then::Cancel | Then::Expire) {
                     self.settle(state, Goal::Job(*job));
                 }
             }
-            Event::JobsCancelled { jobs, .. } => {
-                jobs.iter().for_each(|job| self.settle(state, Goal::Job(*job)));
+            Event::JobsCancelled { jobs, .. } | Event::JobsExpired { jobs } => {
+                for run in jobs {
+                    self.settle_run(state, *run);
+                }
             }
             Event::BatchClosed { .. } => {}
             _ => return,
@@ -55,6 +57,17 @@ impl Waiters {
         if let Some(batch) = batch {
             self.settle(state, Goal::Batch(batch));
         }
+    }
+
+    /// Jobs may be many and those who wait are few: looks for them among the latter.
+    fn settle_run(&mut self, state: &State, run: JobRun) {
+        let waited: Vec<Goal> = self
+            .waiting
+            .keys()
+            .filter(|goal| matches!(goal, Goal::Job(job) if run.contains(*job)))
+            .copied()
+            .collect();
+        waited.into_iter().for_each(|goal| self.settle(state, goal));
     }
 
     /// Answers those who wait for a goal if it is reached.

@@ -6,7 +6,7 @@
 use gristmill_model::api::FeedEvent;
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::job::JobState;
-use gristmill_model::{BatchId, JobId, WorkerId, limits};
+use gristmill_model::{BatchId, JobId, JobRun, WorkerId, limits};
 use serde_json::{Value, json};
 
 use super::Runs;
@@ -31,12 +31,24 @@ pub(super) fn batch_of(event: &Event, runs: &Runs) -> Option<BatchId> {
     match event {
         Event::BatchOpened { batch, .. }
         | Event::JobsAdded { batch, .. }
+        | Event::RangeAdded { batch, .. }
+        | Event::BatchHeld { batch, .. }
+        | Event::BatchReleased { batch, .. }
+        | Event::StartReached { batch }
+        | Event::ExpiryReached { batch }
+        | Event::DeadlineReached { batch }
+        | Event::DependencyMet { batch, .. }
+        | Event::DependencyFailed { batch, .. }
+        | Event::BatchFinished { batch }
+        | Event::CallbackSettled { batch, .. }
         | Event::BatchClosed { batch } => Some(*batch),
-        Event::CancelRequested { jobs, .. } | Event::JobsCancelled { jobs, .. } => {
-            // An event never speaks of jobs of two batches.
-            runs.batch_of(*jobs.first()?)
-        }
-        _ => runs.batch_of(job_of(event)?),
+        // An event about many jobs may speak of several batches: it is told under the first.
+        Event::CancelRequested { jobs, .. } => runs.batch_of(*jobs.first()?),
+        _ => runs.batch_of(
+            runs_of(event)
+                .and_then(|jobs| jobs.first())
+                .map_or_else(|| job_of(event), |run| Some(run.first))?,
+        ),
     }
 }
 
@@ -47,12 +59,30 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::AttemptSucceeded { job, .. }
         | Event::AttemptFailed { job, .. }
         | Event::BackoffElapsed { job }
-        | Event::JobRetried { job, .. }
         | Event::ProgressMade { job, .. } => Some(*job),
-        Event::CancelRequested { jobs, .. } | Event::JobsCancelled { jobs, .. } => {
-            if let [job] = jobs[..] { Some(job) } else { None }
+        Event::CancelRequested { jobs, .. } => {
+            if let [job] = jobs[..] {
+                Some(job)
+            } else {
+                None
+            }
         }
         Event::JobsAdded { first, jobs, .. } => (jobs.len() == 1).then_some(*first),
+        _ => match runs_of(event)? {
+            [run] if run.count == 1 => Some(run.first),
+            _ => None,
+        },
+    }
+}
+
+/// The jobs that an event is about, where it may be many at once.
+fn runs_of(event: &Event) -> Option<&[JobRun]> {
+    match event {
+        Event::JobsCancelled { jobs, .. }
+        | Event::JobsExpired { jobs }
+        | Event::JobsRetried { jobs, .. }
+        | Event::JobsHeld { jobs, .. }
+        | Event::JobsReleased { jobs, .. } => Some(jobs),
         _ => None,
     }
 }
@@ -60,13 +90,15 @@ fn job_of(event: &Event) -> Option<JobId> {
 /// Whether an event is about a job, alone or among others.
 pub(super) fn names_job(event: &Event, job: JobId) -> bool {
     match event {
-        Event::CancelRequested { jobs, .. } | Event::JobsCancelled { jobs, .. } => {
-            jobs.contains(&job)
-        }
+        Event::CancelRequested { jobs, .. } => jobs.contains(&job),
+        Event::RangeAdded { first, count, .. } => (first.0..first.0 + count).contains(&job.0),
         Event::JobsAdded { first, jobs, .. } => {
             (first.0..first.0 + jobs.len() as u64).contains(&job.0)
         }
-        _ => job_of(event) == Some(job),
+        _ => match runs_of(event) {
+            Some(runs) => runs.iter().any(|run| run.contains(job)),
+            None => job_of(event) == Some(job),
+        },
     }
 }
 
@@ -78,6 +110,7 @@ pub(super) fn worker_of(event: &Event) -> Option<WorkerId> {
         | Event::AttemptFailed { worker, .. }
         | Event::WorkerJoined { worker, .. }
         | Event::WorkerDraining { worker }
+        | Event::WorkerPaused { worker, .. }
         | Event::WorkerLeft { worker, .. }
         | Event::WorkerConnected { worker, .. }
         | Event::WorkerDisconnected { worker, .. }
@@ -89,9 +122,13 @@ pub(super) fn worker_of(event: &Event) -> Option<WorkerId> {
 
 fn state_after(event: &Event) -> Option<JobState> {
     match event {
-        Event::JobsAdded { .. } | Event::BackoffElapsed { .. } | Event::JobRetried { .. } => {
-            Some(JobState::Queued)
-        }
+        Event::JobsAdded { .. }
+        | Event::RangeAdded { .. }
+        | Event::BackoffElapsed { .. }
+        | Event::JobsReleased { .. }
+        | Event::JobsRetried { .. } => Some(JobState::Queued),
+        Event::JobsHeld { .. } => Some(JobState::Blocked),
+        Event::JobsExpired { .. } => Some(JobState::Expired),
         Event::AttemptLeased { .. } => Some(JobState::Running),
         Event::CancelRequested { .. } => Some(JobState::Cancelling),
         Event::JobsCancelled { .. } => Some(JobState::Cancelled),
@@ -102,6 +139,7 @@ fn state_after(event: &Event) -> Option<JobState> {
                 Then::Retry { .. } => JobState::Retrying,
                 Then::Fail => JobState::Failed,
                 Then::Cancel => JobState::Cancelled,
+                Then::Expire => JobState::Expired,
             })
         }
         _ => None,
@@ -113,7 +151,7 @@ fn data(event: &Event) -> Value {
         Event::JobsAdded { batch, first, jobs } => {
             json!({ "batch": batch, "first": first, "count": jobs.len() })
         }
-        Event::CancelRequested { jobs, actor } | Event::JobsCancelled { jobs, actor } => {
+        Event::CancelRequested { jobs, actor } => {
             let shown = &jobs[..jobs.len().min(limits::PAGE)];
             json!({ "jobs": shown, "count": jobs.len(), "actor": actor })
         }
@@ -146,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_an_event_says_stands_without_its_tag() {
-        let event = Event::JobRetried { job: JobId(4), actor: Actor::Local };
+        let event = Event::CancelRequested { jobs: vec![JobId(4)], actor: Actor::Local };
         let shown = of(9, &Record { at: Time(1), event }, None);
         assert_eq!(shown.event, "job_retried");
         assert_eq!(shown.data, json!({ "job": "j4", "actor": "local" }));

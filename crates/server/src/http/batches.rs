@@ -250,7 +250,7 @@ pub(super) async fn find(api: &Api, id: BatchId) -> Answer<Batch> {
 }
 
 fn accepted(submitted: Submitted) -> Response {
-    let Submitted { batch, first, count, known, replayed } = submitted;
+    let Submitted { batch, first, count, known, replayed, warnings } = submitted;
     let status = format!("/v1/batches/{batch}");
     let links = Links {
         results: format!("{status}/results"),
@@ -260,8 +260,8 @@ fn accepted(submitted: Submitted) -> Response {
     };
     let code = if replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
     let known = known.into_iter().map(|(index, job): (u64, JobId)| KnownJob { index, job });
-    let accepted =
-        Accepted { batch, first_job: first, jobs: count, known: known.collect(), replayed, links };
+    let (first_job, known) = (first, known.collect());
+    let accepted = Accepted { batch, first_job, jobs: count, known, replayed, warnings, links };
     (code, [(LOCATION, status)], Json(accepted)).into_response()
 }
 

@@ -174,7 +174,7 @@ pub(super) async fn append(
     loop {
         let Piece { jobs, lines, last, .. } = source.piece().await?;
         let taken = jobs.len() as u64;
-        let command = Command::Append { batch, jobs, close: close && last };
+        let command = Command::Append { batch, jobs, range: None, close: close && last };
         let added = ask(api, &actor, command, &lines, count).await?;
         match &mut submitted {
             Some(submitted) => join(submitted, added, count),
@@ -239,7 +239,7 @@ impl Taking {
                 lines.drain(..skipped.min(lines.len()));
             }
             let batch = submitted.batch;
-            let command = Command::Append { batch, jobs, close: close && last };
+            let command = Command::Append { batch, jobs, range: None, close: close && last };
             let added = ask(api, actor, command, &lines, count).await?;
             join(submitted, added, count);
             count += taken;

@@ -1,7 +1,6 @@
 //! From what a submission says to what the engine takes in: judges what can be judged without the
 //! engine, which judges the rest.
 
-use gristmill_model::ProjectId;
 use gristmill_model::api::{BatchRequest, JobRequest, SingleRequest};
 use gristmill_model::command::{BatchKey, PipelineRef, Submission};
 use gristmill_model::job::JobSpec;
@@ -20,16 +19,9 @@ pub(super) fn batch(
     key: Option<BatchKey>,
 ) -> Result<(Submission, Vec<JobRequest>), Rejection> {
     let BatchRequest { pipeline, stages, name, priority, labels, jobs, open } = request;
-    let head = Submission {
-        project: ProjectId::DEFAULT,
-        pipeline: pipeline_of(pipeline, stages)?,
-        name,
-        key,
-        priority,
-        labels,
-        jobs: Vec::new(),
-        open,
-    };
+    let pipeline = pipeline_of(pipeline, stages)?;
+    let empty = Submission::new(pipeline, Vec::new());
+    let head = Submission { name, key, priority, labels, open, ..empty };
     Ok((head, jobs))
 }
 
@@ -42,16 +34,8 @@ pub(super) fn single(
         request;
     let request =
         JobRequest { input, file, output, key: of_job, priority: None, labels: Default::default() };
-    Ok(Submission {
-        project: ProjectId::DEFAULT,
-        pipeline: pipeline_of(pipeline, stages)?,
-        name: None,
-        key,
-        priority,
-        labels,
-        jobs: vec![job(request)?],
-        open: false,
-    })
+    let submission = Submission::new(pipeline_of(pipeline, stages)?, vec![job(request)?]);
+    Ok(Submission { key, priority, labels, ..submission })
 }
 
 fn pipeline_of(

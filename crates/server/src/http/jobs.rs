@@ -208,7 +208,7 @@ where
 }
 
 fn accepted(job: JobId, submitted: Submitted) -> Response {
-    let Submitted { batch, count, known, replayed, .. } = submitted;
+    let Submitted { batch, count, known, replayed, warnings, .. } = submitted;
     let status = format!("/v1/jobs/{job}");
     let links = Links {
         results: format!("/v1/batches/{batch}/results"),
@@ -225,6 +225,7 @@ fn accepted(job: JobId, submitted: Submitted) -> Response {
         jobs: count,
         known: known.map(|(index, job)| gristmill_model::api::KnownJob { index, job }).collect(),
         replayed,
+        warnings,
         links,
     };
     (code, [(LOCATION, status)], Json(accepted)).into_response()

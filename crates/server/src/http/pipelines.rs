@@ -5,6 +5,7 @@ use axum::extract::State;
 use gristmill_model::ProjectId;
 use gristmill_model::api::{Page, Pipeline, Problem};
 use gristmill_model::command::Command;
+use gristmill_model::ids::DEFAULT_PROJECT;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::Code;
 
@@ -29,7 +30,7 @@ pub(super) async fn define(
         let detail = format!("the path says `{name}` and the body `{}`", spec.name);
         return Err(Refusal::new(Code::InvalidRequest, detail));
     }
-    let project = ProjectId::DEFAULT;
+    let project = DEFAULT_PROJECT.to_owned();
     api.handle.request(actor, Command::DefinePipeline { project, spec }).await?;
     find(&api, name).await
 }

@@ -29,6 +29,7 @@ pub fn jobs(count: usize, bytes: usize) -> Record {
 /// A record with most of what events are made of.
 pub fn rich() -> Record {
     let event = Event::BatchOpened {
+        terms: Box::default(),
         batch: BatchId(u64::MAX),
         project: ProjectId::DEFAULT,
         pipeline: PipelineId(1),

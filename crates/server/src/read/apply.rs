@@ -4,7 +4,7 @@
 use gristmill_model::attempt::{Failure, Success, Usage};
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::job::{JobSpec, JobState};
-use gristmill_model::{AttemptId, BatchId, JobId, Time, WorkerId};
+use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 use rusqlite::{Connection, Result, params};
 
 use super::column::to_json;
@@ -45,24 +45,27 @@ impl Chunk<'_> {
             Event::BatchOpened { .. } => self.open_batch(&record.event, at),
             Event::JobsAdded { batch, first, jobs } => self.add_jobs(*batch, *first, jobs, at),
             Event::BatchClosed { batch } => self.close_batch(*batch, at),
-            Event::AttemptLeased { attempt, job, stage, number, worker } => {
+            Event::AttemptLeased { attempt, job, stage, number, worker, .. } => {
                 let leased =
                     Leased { job: *job, stage: *stage, number: *number, worker: *worker, at };
                 self.lease(*attempt, leased)
             }
-            Event::AttemptSucceeded { attempt, job, worker, success, usage, then } => {
+            Event::AttemptSucceeded { attempt, job, worker, success, usage, then, .. } => {
                 self.succeed(*attempt, *worker, success, usage, at)?;
                 self.settle(*job, *then, at)
             }
-            Event::AttemptFailed { attempt, job, worker, failure, usage, then } => {
+            Event::AttemptFailed { attempt, job, worker, failure, usage, then, .. } => {
                 self.fail((*attempt, *job), *worker, failure, usage, at)?;
                 self.settle(*job, *then, at)
             }
-            Event::BackoffElapsed { job } | Event::JobRetried { job, .. } => {
-                self.move_all(&[*job], JobState::Queued, at)
+            Event::BackoffElapsed { job } => self.move_all(&[*job], JobState::Queued, at),
+            Event::JobsRetried { jobs, .. } | Event::JobsReleased { jobs, .. } => {
+                self.move_runs(jobs, JobState::Queued, at)
             }
+            Event::JobsHeld { jobs, .. } => self.move_runs(jobs, JobState::Blocked, at),
+            Event::JobsExpired { jobs } => self.move_runs(jobs, JobState::Expired, at),
             Event::CancelRequested { jobs, .. } => self.move_all(jobs, JobState::Cancelling, at),
-            Event::JobsCancelled { jobs, .. } => self.move_all(jobs, JobState::Cancelled, at),
+            Event::JobsCancelled { jobs, .. } => self.move_runs(jobs, JobState::Cancelled, at),
             Event::WorkerJoined { .. } => self.join(&record.event, at),
             Event::WorkerDraining { worker } => self.worker_is(*worker, "draining", None),
             Event::WorkerLeft { worker, .. } => self.worker_is(*worker, "gone", Some(at)),
@@ -73,6 +76,7 @@ impl Chunk<'_> {
             | Event::LeaseRenewed { .. }
             | Event::PrefetchSet { .. }
             | Event::ProgressMade { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -249,12 +253,18 @@ impl Chunk<'_> {
             Then::Requeue => JobState::Queued,
             Then::Fail => JobState::Failed,
             Then::Cancel => JobState::Cancelled,
+            Then::Expire => JobState::Expired,
         };
         self.rows.move_to(self.tables, job, state, at)
     }
 
     fn move_all(&mut self, jobs: &[JobId], state: JobState, at: Time) -> Result<()> {
         jobs.iter().try_for_each(|job| self.rows.move_to(self.tables, *job, state, at))
+    }
+
+    fn move_runs(&mut self, runs: &[JobRun], state: JobState, at: Time) -> Result<()> {
+        let jobs = runs.iter().flat_map(|run| run.jobs());
+        jobs.into_iter().try_for_each(|job| self.rows.move_to(self.tables, job, state, at))
     }
 
     fn join(&mut self, event: &Event, at: Time) -> Result<()> {

@@ -14,9 +14,10 @@ use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::job::JobSpec;
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
-use gristmill_model::resources::{Capacity, Resources};
-use gristmill_model::retry::RetryPolicy;
-use gristmill_model::{AttemptId, BatchId, JobId, PipelineId, ProjectId, Span, Time, WorkerId};
+use gristmill_model::resources::Capacity;
+use gristmill_model::{
+    AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, Span, Time, WorkerId,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -124,17 +125,8 @@ fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// A pipeline with two stages, `grind` and `sift`.
 fn defined(pipeline: u64, version: u32) -> Event {
-    let stage = |name: &str| StageSpec {
-        name: name.into(),
-        handler: Handler::Command(CommandSpec {
-            argv: vec!["true".into()],
-            shell: false,
-            env: BTreeMap::new(),
-        }),
-        resources: Resources::default(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-    };
+    let command = CommandSpec { argv: vec!["true".into()], shell: false, env: BTreeMap::new() };
+    let stage = |name: &str| StageSpec::new(name, Handler::Command(command.clone()));
     let spec = PipelineSpec { name: "mill".into(), stages: vec![stage("grind"), stage("sift")] };
     let pipeline = PipelineId(pipeline);
     Event::PipelineDefined { pipeline, project: ProjectId::DEFAULT, version, spec }
@@ -142,6 +134,7 @@ fn defined(pipeline: u64, version: u32) -> Event {
 
 fn opened(batch: u64) -> Event {
     Event::BatchOpened {
+        terms: Box::default(),
         batch: BatchId(batch),
         project: ProjectId::DEFAULT,
         pipeline: PipelineId(1),
@@ -163,6 +156,7 @@ fn plain(count: usize) -> Vec<JobSpec> {
 
 fn leased(attempt: u64, job: u64, stage: u16, number: u32, worker: u64) -> Event {
     Event::AttemptLeased {
+        alternative: 0,
         attempt: AttemptId(attempt),
         job: JobId(job),
         stage,
@@ -173,6 +167,7 @@ fn leased(attempt: u64, job: u64, stage: u16, number: u32, worker: u64) -> Event
 
 fn succeeded(attempt: u64, job: u64, worker: u64, output: &str, then: Then) -> Event {
     Event::AttemptSucceeded {
+        devices: vec![],
         attempt: AttemptId(attempt),
         job: JobId(job),
         worker: WorkerId(worker),
@@ -184,6 +179,7 @@ fn succeeded(attempt: u64, job: u64, worker: u64, output: &str, then: Then) -> E
 
 fn failed(attempt: u64, job: u64, worker: u64, kind: FailureKind, then: Then) -> Event {
     Event::AttemptFailed {
+        devices: vec![],
         attempt: AttemptId(attempt),
         job: JobId(job),
         worker: WorkerId(worker),
@@ -199,6 +195,7 @@ fn usage() -> Usage {
 
 fn joined(worker: u64) -> Event {
     Event::WorkerJoined {
+        labels: Default::default(),
         worker: WorkerId(worker),
         instance: u64::MAX,
         name: format!("miller-{worker}"),

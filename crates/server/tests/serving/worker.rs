@@ -35,6 +35,7 @@ pub fn hello(instance: u64, holds: Vec<AttemptId>) -> Hello {
         prefetch: 1_000,
         shared_disk: false,
         holds,
+        labels: Default::default(),
     }
 }
 
@@ -114,7 +115,7 @@ impl Worker {
         let failure = Failure::new(kind, "scripted", "the script says so");
         let outcome = Outcome::Failed(failure);
         let usage = Usage::default();
-        self.say(FromWorker::Ended(vec![Ended { attempt, outcome, usage }])).await;
+        self.say(FromWorker::Ended(vec![Ended { attempt, outcome, usage, devices: vec![] }])).await;
     }
 
     /// Works off everything until `count` attempts have succeeded and are settled.
@@ -140,7 +141,7 @@ impl Worker {
 pub fn success(attempt: AttemptId) -> Ended {
     let output = Payload::Text(format!("result of {attempt}"));
     let outcome = Outcome::Succeeded(Success { output, artifacts: vec![], warnings: vec![] });
-    Ended { attempt, outcome, usage: Usage::default() }
+    Ended { attempt, outcome, usage: Usage::default(), devices: vec![] }
 }
 
 pub async fn open(

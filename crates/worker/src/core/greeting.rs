@@ -28,6 +28,7 @@ impl Core {
             capacity: who.capacity.clone(),
             prefetch: self.prefetch_told,
             shared_disk: who.shared_disk,
+            labels: who.labels.clone(),
             holds: self.holding.ours().chain(self.reports.attempts()).collect(),
         }
     }

@@ -168,7 +168,7 @@ pub(super) fn too_many() -> Outcome {
 
 /// The report of an attempt that was never started.
 pub(super) fn never_ran(attempt: AttemptId, outcome: Outcome) -> Ended {
-    Ended { attempt, outcome, usage: Usage::default() }
+    Ended { attempt, outcome, usage: Usage::default(), devices: Vec::new() }
 }
 
 fn exit_code(outcome: &Outcome) -> Option<i32> {

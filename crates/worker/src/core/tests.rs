@@ -31,6 +31,7 @@ impl Stage {
             handlers: vec!["command".into()],
             capacity: Capacity::of_cpus(cpus),
             shared_disk: true,
+            labels: Default::default(),
             prefetch: 1_024,
         });
         Stage { core, now: Time(1_000_000), out: Vec::new() }
@@ -136,7 +137,12 @@ fn with_timeout(n: u64, timeout: Span) -> ToWorker {
 
 fn succeeded(n: u64) -> Ended {
     let success = Success { output: Payload::empty(), artifacts: vec![], warnings: vec![] };
-    Ended { attempt: AttemptId(n), outcome: Outcome::Succeeded(success), usage: Usage::default() }
+    Ended {
+        attempt: AttemptId(n),
+        outcome: Outcome::Succeeded(success),
+        usage: Usage::default(),
+        devices: vec![],
+    }
 }
 
 fn failed(n: u64) -> Ended {
@@ -144,7 +150,12 @@ fn failed(n: u64) -> Ended {
         exit_code: Some(143),
         ..Failure::new(FailureKind::Failed, "exit_status", "ended with status 143")
     };
-    Ended { attempt: AttemptId(n), outcome: Outcome::Failed(failure), usage: Usage::default() }
+    Ended {
+        attempt: AttemptId(n),
+        outcome: Outcome::Failed(failure),
+        usage: Usage::default(),
+        devices: vec![],
+    }
 }
 
 fn log(n: u64) -> Input {

@@ -175,6 +175,8 @@ pub fn config(home: &Path) -> WorkerConfig {
         handlers: vec!["command".into(), "images".into()],
         cpus: 4,
         memory: 0,
+        named: BTreeMap::new(),
+        labels: BTreeMap::new(),
         shared_roots: vec![home.join("shared")],
         scratch: home.join("scratch"),
         prefetch: 64,

@@ -3,6 +3,7 @@
 
 mod records;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::job::JobSpec;
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::{PipelineSpec, StageSpec};
-use gristmill_model::{BatchId, JobId, ProjectId, limits};
+use gristmill_model::{BatchId, JobId, limits};
 use gristmill_server::feed::{Subscription, Topic};
 use gristmill_server::read::JobPage;
 use gristmill_server::{Handle, Server};
@@ -68,23 +69,16 @@ impl Local {
         Ok(found.map_err(records::unreadable)?.items)
     }
 
+    fn submission(&self, jobs: Vec<JobSpec>) -> Submission {
+        let (name, stages) = ("images".into(), vec![self.stage.clone()]);
+        Submission::new(PipelineRef::Inline(PipelineSpec { name, stages }), jobs)
+    }
+
     pub async fn submit(&mut self, orders: &[Order<'_>]) -> Result<Vec<Placed>> {
         let jobs = orders.iter().map(job).collect();
         let command = match self.batch {
-            Some(batch) => Command::Append { batch, jobs, close: false },
-            None => Command::Submit(Submission {
-                project: ProjectId::DEFAULT,
-                pipeline: PipelineRef::Inline(PipelineSpec {
-                    name: "images".into(),
-                    stages: vec![self.stage.clone()],
-                }),
-                name: None,
-                key: None,
-                priority: 0,
-                labels: Default::default(),
-                jobs,
-                open: true,
-            }),
+            Some(batch) => Command::Append { batch, jobs, range: None, close: false },
+            None => Command::Submit(Submission { open: true, ..self.submission(jobs) }),
         };
         let Reply::Batch(submitted) = self.handle.request(Actor::Local, command).await? else {
             return Err(Error::internal("a submission was not answered with a batch"));
@@ -129,7 +123,7 @@ impl Local {
     pub async fn close(mut self, interrupted: bool, drive: &mut Drive<'_>) -> Result<()> {
         self.shutdown.drain();
         if let (false, Some(batch)) = (interrupted, self.batch) {
-            let close = Command::Append { batch, jobs: Vec::new(), close: true };
+            let close = Command::Append { batch, jobs: Vec::new(), range: None, close: true };
             self.handle.request(Actor::Local, close).await?;
         }
         // It leaves when all that it did is recorded. A second Ctrl-C ends the process.
@@ -161,6 +155,8 @@ fn work(
         handlers: vec!["images".into()],
         cpus: workers,
         // One image at a time on each worker: the images' own limits bound their memory.
+        named: BTreeMap::new(),
+        labels: BTreeMap::new(),
         memory: 0,
         // Only this process submits, and only what the user named.
         shared_roots: vec!["/".into()],

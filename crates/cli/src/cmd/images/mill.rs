@@ -4,7 +4,6 @@ use gristmill_imaging::Recipe;
 use gristmill_model::JobId;
 use gristmill_model::api::Job;
 use gristmill_model::pipeline::{Handler, ImagesSpec, StageSpec};
-use gristmill_model::resources::Resources;
 use gristmill_model::retry::RetryPolicy;
 
 use super::drive::Drive;
@@ -102,11 +101,7 @@ impl Mill {
 
 /// The one stage of the work. A picture takes one CPU; a disk that hiccups gets a second chance.
 pub fn stage(recipe: &Recipe) -> Result<StageSpec> {
-    Ok(StageSpec {
-        name: "images".into(),
-        handler: Handler::Images(ImagesSpec { recipe: plan::text(recipe)? }),
-        resources: Resources::default(),
-        retry: RetryPolicy { attempts: 2, ..RetryPolicy::default() },
-        timeout: None,
-    })
+    let handler = Handler::Images(ImagesSpec { recipe: plan::text(recipe)? });
+    let retry = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
+    Ok(StageSpec { retry, ..StageSpec::new("images", handler) })
 }

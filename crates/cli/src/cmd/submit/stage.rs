@@ -45,14 +45,14 @@ impl Wishes {
     /// The stage that runs this command. The same rules judge it here as on the server, so that a
     /// mistake is told before anything is sent.
     pub fn stage(&self, argv: &[String]) -> Result<StageSpec> {
+        let handler = Handler::Command(CommandSpec {
+            argv: argv.to_vec(),
+            shell: self.shell,
+            env: self.env.iter().cloned().collect(),
+        });
+        let (cpus, memory) = (self.cpus, self.memory);
         let stage = StageSpec {
-            name: "command".into(),
-            handler: Handler::Command(CommandSpec {
-                argv: argv.to_vec(),
-                shell: self.shell,
-                env: self.env.iter().cloned().collect(),
-            }),
-            resources: Resources { cpus: self.cpus, memory: self.memory, devices: Vec::new() },
+            resources: Resources { cpus, memory, ..Resources::default() },
             retry: RetryPolicy {
                 attempts: self.retries.saturating_add(1),
                 backoff: self.backoff,
@@ -61,6 +61,7 @@ impl Wishes {
                 ..RetryPolicy::default()
             },
             timeout: self.timeout,
+            ..StageSpec::new("command", handler)
         };
         PipelineSpec { name: "command".into(), stages: vec![stage.clone()] }.check()?;
         Ok(stage)

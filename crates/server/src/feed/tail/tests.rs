@@ -10,6 +10,7 @@ use super::*;
 
 fn opened(batch: u64) -> Event {
     Event::BatchOpened {
+        terms: Box::default(),
         batch: BatchId(batch),
         project: ProjectId::DEFAULT,
         pipeline: PipelineId(7),

@@ -60,7 +60,7 @@ impl History {
         let (id, job, actor) = (index as u64 + 1, JobId(index as u64 + 1), Actor::Local);
         let (state, stage, event) = match state {
             JobState::Queued if choice.is_multiple_of(5) => {
-                let jobs = vec![job];
+                let jobs = vec![JobRun::one(job)];
                 (JobState::Cancelled, stage, Event::JobsCancelled { jobs, actor })
             }
             JobState::Queued => {
@@ -93,9 +93,11 @@ impl History {
                 (JobState::Cancelled, stage, event)
             }
             JobState::Retrying => (JobState::Queued, stage, Event::BackoffElapsed { job }),
-            JobState::Failed | JobState::Cancelled => {
-                (JobState::Queued, stage, Event::JobRetried { job, actor })
-            }
+            JobState::Failed | JobState::Cancelled => (
+                JobState::Queued,
+                stage,
+                Event::JobsRetried { jobs: vec![JobRun::one(job)], actor },
+            ),
             _ => return,
         };
         self.jobs[index] = (state, stage, self.attempts.max(attempt));

@@ -101,7 +101,7 @@ fn a_batch_ends_and_begins_again_when_a_job_is_retried() {
     fed.feed(10, leased(1, 1, 0, 1, 1));
     fed.feed(11, Event::CancelRequested { jobs: vec![JobId(1)], actor: actor.clone() });
     assert_eq!(fed.job(1).state, JobState::Cancelling);
-    fed.feed(12, Event::JobsCancelled { jobs: vec![JobId(2)], actor: actor.clone() });
+    fed.feed(12, Event::JobsCancelled { jobs: vec![JobRun::one(JobId(2))], actor: actor.clone() });
     fed.feed(13, failed(1, 1, 1, FailureKind::Cancelled, Then::Cancel));
     fed.feed(14, leased(2, 3, 0, 1, 1));
     assert_eq!((fed.batch(1).finished, fed.batch(1).finished_at), (false, None));
@@ -112,7 +112,7 @@ fn a_batch_ends_and_begins_again_when_a_job_is_retried() {
     assert_eq!((batch.jobs, &*batch.actor, batch.created_at), (3, "local", at(4)));
     assert_eq!((batch.name.as_deref(), &*batch.pipeline), (Some("harvest"), "mill"));
 
-    fed.feed(16, Event::JobRetried { job: JobId(3), actor });
+    fed.feed(16, Event::JobsRetried { jobs: vec![JobRun::one(JobId(3))], actor });
     assert_eq!((fed.job(3).state, fed.job(3).finished_at), (JobState::Queued, None));
     assert_eq!((fed.batch(1).finished, fed.batch(1).finished_at), (false, None));
     fed.feed(17, leased(3, 3, 0, 2, 1));

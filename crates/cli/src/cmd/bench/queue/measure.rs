@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use gristmill_model::api::{BatchRequest, JobRequest};
 use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, StageSpec};
-use gristmill_model::resources::Resources;
 use gristmill_model::retry::RetryPolicy;
 use gristmill_model::{BatchId, limits};
 use reqwest::Body;
@@ -121,13 +120,7 @@ async fn settle(stage: &Stage) -> Result<()> {
 }
 
 fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
-    let stage = StageSpec {
-        name: "bench".into(),
-        handler,
-        resources: Resources::default(),
-        retry: RetryPolicy::never(),
-        timeout: None,
-    };
+    let stage = StageSpec { retry: RetryPolicy::never(), ..StageSpec::new("bench", handler) };
     BatchRequest {
         pipeline: None,
         stages: Some(vec![stage]),

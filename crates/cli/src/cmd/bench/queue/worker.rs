@@ -61,6 +61,7 @@ fn hello() -> FromWorker {
         prefetch: limits::PREFETCH,
         shared_disk: true,
         holds: Vec::new(),
+        labels: Default::default(),
     })
 }
 
@@ -70,6 +71,7 @@ fn done(assignment: &Assignment) -> Ended {
         attempt: assignment.attempt,
         outcome: Outcome::Succeeded(success),
         usage: Usage::default(),
+        devices: Vec::new(),
     }
 }
 
