@@ -11,13 +11,15 @@ COLUMNS = {
     "trip_p99": ("trip p99 ms", False),
     "processes": ("spawn true /s", True),
     "range": ("1 M range ms", False),
+    # Not a figure of the system's: the rows of two systems compare where their disks did.
+    "disk": ("disk syncs /s", True),
 }
 OURS = "gristmill/fsync"
 WIDTH = 15
 
 
 def medians(rounds):
-    """{system: {figure: median, low, high, unit, count, rounds}} of a list of told figures."""
+    """{system: {figure: median, low, high, unit, count, values}} of a list of told figures."""
     told = {}
     for figure in rounds:
         told.setdefault(figure["system"], {}).setdefault(figure["figure"], []).append(figure)
@@ -35,7 +37,7 @@ def summed(list_of):
         "high": max(values),
         "unit": list_of[0]["unit"],
         "count": list_of[0]["count"],
-        "rounds": len(values),
+        "values": len(values),
     }
 
 

@@ -11,9 +11,10 @@ in two settings (servers.py): fsync, and lazy, which may lose the last second. g
 Figures: bulk submission of distinct no-op jobs; single submissions from 64 clients; drain (lease
 and completion by a worker process of its own; a peer's clock starts when its worker is up,
 gristmill's when its worker is started); round trip on an idle system, from submission until the
-submitter sees the job done; jobs that spawn `true`; an array of a million jobs accepted. `-`: the
-system has no such notion, or none was told. Every round runs every system once, on a fresh store,
-in an order rotated from round to round; tables give medians over rounds and ratios of medians.
+submitter sees the job done; jobs that spawn `true`; an array of a million jobs accepted; and how
+often the disk synced just before and after. `-`: no such notion, or none was told. Every round
+runs every system once, on a fresh store, in an order rotated from round to round; the tables give
+medians over the rounds and ratios of medians.
 
 The first call installs the peers below --work (provision.py). All that is started is ended.
 """
@@ -34,6 +35,7 @@ from dataclasses import dataclass
 
 sys.dont_write_bytecode = True  # the repository is not for caches
 
+import disk
 import provision
 import report
 import servers
@@ -92,13 +94,19 @@ class Bench:
             ):
                 settings = {**store, "folder": str(folder), "fsync": system.fsync,
                             "scale": self.size["scale"], "gristmill": str(self.gristmill)}
+                self.tell(name, turn, "disk", disk.syncs(folder), "1/s")
                 complaint = self.drive(name, turn, command, settings)
+                self.tell(name, turn, "disk", disk.syncs(folder), "1/s")
         except provision.Missing as reason:
             complaint = str(reason)
         took = time.monotonic() - started
         if complaint:
             self.skipped.setdefault(name, []).append(f"round {turn}: {complaint}")
         say(f"round {turn}: {name:<24}{took:6.1f} s{'  ' + complaint if complaint else ''}")
+
+    def tell(self, name, turn, figure, value, unit, count=1):
+        self.told.append({"system": name, "round": turn, "figure": figure, "value": value,
+                          "unit": unit, "count": count})
 
     def command(self, system):
         if system.driver.endswith(".mjs"):
@@ -118,7 +126,7 @@ class Bench:
             clock.start()
             try:
                 for line in driver.stdout:
-                    self.told.append({"system": name, "round": turn, **json.loads(line)})
+                    self.tell(name, turn, **json.loads(line))
                 servers.ended(driver, servers.GRACE_S)
             finally:
                 clock.cancel()

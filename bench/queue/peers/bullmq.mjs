@@ -39,7 +39,7 @@ async function drain(figure, queue, of) {
 async function bench() {
   const connection = connect()
   const open = name => new Queue(name, { connection, defaultJobOptions: OPTIONS })
-  const [jobs, singles, spawned] = [100_000, 30_000, 3_000].map(driver.count)
+  const [jobs, singles, spawned] = [60_000, 20_000, 1_500].map(driver.count)
 
   const queue = open('drain')
   await queue.waitUntilReady()

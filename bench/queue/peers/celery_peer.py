@@ -95,11 +95,11 @@ def singles(of):
 
 def bench():
     store = redis.Redis(port=driver.SETTINGS["port"])
-    jobs, spawned = driver.count(6_000), driver.count(1_000)
+    jobs, spawned = driver.count(4_000), driver.count(600)
     started = time.perf_counter()
     bulk(no_op, "drain", jobs)
     driver.tell_rate("bulk", jobs, started)
-    singles(driver.count(6_000))
+    singles(driver.count(4_000))
     store.delete("singles", "warm")
     worker = subprocess.Popen([
         sys.executable, "-m", "celery", "-A", "celery_peer", "worker", "--pool=prefork",

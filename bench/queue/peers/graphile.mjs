@@ -49,7 +49,7 @@ async function bench() {
   const utils = await makeWorkerUtils({ preset: preset(driver.CLIENTS) })
   await utils.migrate()
   const pool = new pg.Pool({ connectionString: driver.settings.url, max: 2 })
-  const [jobs, singles, spawned] = [100_000, 20_000, 3_000].map(driver.count)
+  const [jobs, singles, spawned] = [60_000, 10_000, 1_500].map(driver.count)
 
   let started = performance.now()
   await bulk(utils, 'drain', jobs)

@@ -12,7 +12,6 @@ import driver
 
 # The binary's name of a figure (or how it begins): ours.
 FIGURES = {
-    "disk: fdatasync": "disk",
     "submit in bulk": "bulk",
     "submit one by one, 64 clients": "singles",
     "drain": "drain",

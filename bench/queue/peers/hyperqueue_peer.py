@@ -52,7 +52,7 @@ def finish(client, of):
 
 
 def bench():
-    jobs, spawned = driver.count(20_000), driver.count(3_000)
+    jobs, spawned = driver.count(20_000), driver.count(2_000)
     with cluster("no-worker") as client:
         job = programs(jobs)
         started = time.perf_counter()

@@ -44,7 +44,7 @@ async function bench() {
   const boss = await open(driver.CLIENTS)
   for (const name of ['drain', 'singles', 'spawn']) await boss.createQueue(name)
   await boss.createQueue('trips', { notify: true })
-  const [jobs, singles, spawned] = [100_000, 20_000, 3_000].map(driver.count)
+  const [jobs, singles, spawned] = [60_000, 10_000, 1_500].map(driver.count)
 
   let started = performance.now()
   await bulk(boss, 'drain', jobs)

@@ -224,7 +224,7 @@ impl Code {
                 "use the same gristmill on both sides",
             ),
             Code::StoreUnavailable => {
-                (503, DISK, "the store takes no more", "free space on its disk, then start again")
+                (503, DISK, "the store takes no more", "free or mend its disk, then start again")
             }
             Code::ShuttingDown => (503, BUSY, "the server is stopping", "try again in a moment"),
             Code::Internal => {

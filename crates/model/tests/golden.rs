@@ -19,11 +19,13 @@ use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, PipelineSpec, StageSpec};
 use gristmill_model::problem::{Code, Rejection};
-use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources};
-use gristmill_model::retry::RetryPolicy;
+use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources, WorkerShape};
+use gristmill_model::scope::{Flow, Limit, Scope};
+use gristmill_model::source::{Lines, Source};
+use gristmill_model::terms::{Dependency, Target, Terms, When};
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Hello, Stream, ToWorker, Welcome};
 use gristmill_model::{
-    AttemptId, BatchId, JobId, PipelineId, ProjectId, Span, Time, WorkerId, api,
+    AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, Span, Time, WorkerId, api,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -74,16 +76,17 @@ fn pipeline() -> PipelineSpec {
         env: BTreeMap::from([("LANG".into(), "C".into())]),
     };
     let stage = |name: &str, handler| StageSpec {
-        name: name.into(),
-        handler,
         resources: Resources {
             cpus: 500,
             memory: 1 << 20,
             devices: vec![gpu.clone()],
             named: licences(1_500),
         },
-        retry: RetryPolicy::default(),
         timeout: Some(Span::seconds(60)),
+        alternatives: vec![Resources { cpus: 8_000, ..Resources::default() }],
+        requires: labels(),
+        prefers: BTreeMap::from([("disk".into(), "fast".into())]),
+        ..StageSpec::new(name, handler)
     };
     PipelineSpec {
         name: "mill".into(),
@@ -108,6 +111,46 @@ fn job() -> JobSpec {
     }
 }
 
+fn terms() -> Terms {
+    Terms {
+        start_at: Some(Time(5)),
+        expires_at: Some(Time(6)),
+        deadline: Some(Time(7)),
+        held: true,
+        after: vec![
+            Dependency { on: Target::Job(JobId(1)), when: When::Finished },
+            Dependency { on: Target::Batch(BatchId(2)), when: When::Failed },
+        ],
+        limit_key: Some("ada".into()),
+        callback: Some("http://127.0.0.1:9/".into()),
+    }
+}
+
+fn runs() -> Vec<JobRun> {
+    vec![JobRun { first: JobId(17), count: 3 }, JobRun::one(JobId(30))]
+}
+
+fn shape() -> WorkerShape {
+    WorkerShape {
+        capacity: capacity(),
+        handlers: vec!["command".into()],
+        labels: labels(),
+        shared_disk: true,
+    }
+}
+
+fn range(source: Source) -> Event {
+    Event::RangeAdded { batch: BatchId(3), first: JobId(17), count: 4, source }
+}
+
+fn limit(scope: Scope, limit: Limit) -> Event {
+    Event::LimitSet { project: ProjectId(2), scope, limit, actor: Actor::Local }
+}
+
+fn flow(scope: Scope, flow: Flow) -> Event {
+    Event::FlowSet { project: ProjectId(2), scope, flow, actor: Actor::Token }
+}
+
 fn events() -> Vec<Event> {
     let (attempt, batch, job_id, worker) = (AttemptId(21), BatchId(3), JobId(17), WorkerId(2));
     let failed = |then| Event::AttemptFailed {
@@ -116,6 +159,7 @@ fn events() -> Vec<Event> {
         worker,
         failure: failure(),
         usage: usage(),
+        devices: vec!["GPU-1".into()],
         then,
     };
     let succeeded = |then| Event::AttemptSucceeded {
@@ -124,6 +168,7 @@ fn events() -> Vec<Event> {
         worker,
         success: success(),
         usage: usage(),
+        devices: vec!["GPU-1".into()],
         then,
     };
     vec![
@@ -143,6 +188,7 @@ fn events() -> Vec<Event> {
             key: Some(("k".into(), u64::MAX)),
             priority: 5,
             labels: labels(),
+            terms: Box::new(terms()),
         },
         Event::JobsAdded {
             batch,
@@ -150,7 +196,28 @@ fn events() -> Vec<Event> {
             jobs: vec![job(), JobSpec::of(Payload::Json("[1]".into()))],
         },
         Event::BatchClosed { batch },
-        Event::AttemptLeased { attempt, job: job_id, stage: 0, number: 1, worker },
+        range(Source::Numbers { first: 0, last: 9, step: 3 }),
+        range(Source::Brace("{a,b}/{00..99}".into())),
+        range(Source::Lines(Lines { list: Digest([7; 32]), count: 9 })),
+        Event::BatchHeld { batch, actor: Actor::Local },
+        Event::BatchReleased { batch, actor: Actor::Local },
+        Event::StartReached { batch },
+        Event::ExpiryReached { batch },
+        Event::DeadlineReached { batch },
+        Event::DependencyMet { batch, on: Target::Job(job_id) },
+        Event::DependencyFailed { batch, on: Target::Batch(batch) },
+        Event::BatchFinished { batch },
+        Event::CallbackSettled { batch, delivered: true, detail: "200".into() },
+        Event::BatchesPruned { batches: vec![batch] },
+        Event::ProjectDefined { project: ProjectId(2), name: "lab".into(), weight: 3 },
+        limit(Scope::Project, Limit { concurrency: Some(2), rate: None }),
+        limit(
+            Scope::Key("ada".into()),
+            Limit { concurrency: None, rate: Some("9/1m".parse().unwrap()) },
+        ),
+        flow(Scope::Pipeline("mill".into()), Flow::Paused),
+        flow(Scope::Stage("mill".into(), "sum".into()), Flow::Draining),
+        Event::AttemptLeased { attempt, job: job_id, stage: 0, number: 1, worker, alternative: 1 },
         succeeded(Then::NextStage),
         succeeded(Then::Succeed),
         failed(Then::Retry { at: Time(99) }),
@@ -159,8 +226,12 @@ fn events() -> Vec<Event> {
         failed(Then::Cancel),
         Event::BackoffElapsed { job: job_id },
         Event::CancelRequested { jobs: vec![job_id], actor: Actor::Token },
-        Event::JobsCancelled { jobs: vec![job_id], actor: Actor::Local },
-        Event::JobRetried { job: job_id, actor: Actor::Local },
+        failed(Then::Expire),
+        Event::JobsCancelled { jobs: runs(), actor: Actor::Local },
+        Event::JobsExpired { jobs: runs() },
+        Event::JobsRetried { jobs: runs(), actor: Actor::Local },
+        Event::JobsHeld { jobs: runs(), actor: Actor::Local },
+        Event::JobsReleased { jobs: runs(), actor: Actor::Local },
         Event::WorkerJoined {
             worker,
             instance: 42,
@@ -168,7 +239,11 @@ fn events() -> Vec<Event> {
             handlers: vec!["images".into()],
             capacity: capacity(),
             shared_disk: true,
+            labels: labels(),
         },
+        Event::WorkerPaused { worker, paused: true, actor: Actor::Local },
+        Event::WorkerDeclared { name: "big".into(), shape: Some(shape()) },
+        Event::WorkerDeclared { name: "big".into(), shape: None },
         Event::WorkerDraining { worker },
         Event::WorkerLeft { worker, reason: LeaveReason::Goodbye },
         Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired },
@@ -177,7 +252,7 @@ fn events() -> Vec<Event> {
 
 fn from_worker() -> Vec<FromWorker> {
     let attempt = AttemptId(21);
-    let ended = |outcome| Ended { attempt, outcome, usage: usage() };
+    let ended = |outcome| Ended { attempt, outcome, usage: usage(), devices: vec!["GPU-1".into()] };
     vec![
         FromWorker::Hello(Hello {
             protocol: 1,
@@ -189,6 +264,7 @@ fn from_worker() -> Vec<FromWorker> {
             prefetch: 8,
             shared_disk: false,
             holds: vec![attempt],
+            labels: labels(),
         }),
         FromWorker::Heartbeat,
         FromWorker::Prefetch(16),
@@ -239,6 +315,7 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
         jobs: 2,
         known: vec![api::KnownJob { index: 1, job: JobId(9) }],
         replayed: false,
+        warnings: vec![],
         links: api::Links {
             status: "/v1/batches/b3".into(),
             results: "/v1/batches/b3/results".into(),

@@ -161,6 +161,7 @@ impl Inner {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(limits::QUESTION.to_std())?;
+        schema::plan_once(&connection)?;
         Ok(connection)
     }
 }

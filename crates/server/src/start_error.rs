@@ -60,8 +60,10 @@ impl StartError {
     pub const fn exit(&self) -> u8 {
         match self {
             StartError::Folder(FolderError::Full { .. })
-            | StartError::Log(LogError::Full { .. })
-            | StartError::Recovery(RecoveryError::Log(LogError::Full { .. }))
+            | StartError::Log(LogError::Full { .. } | LogError::Failing { .. })
+            | StartError::Recovery(RecoveryError::Log(
+                LogError::Full { .. } | LogError::Failing { .. },
+            ))
             | StartError::Blobs(BlobError::Full) => exit::DISK,
             StartError::AddressInUse { .. } => exit::ADDRESS_IN_USE,
             StartError::Address { .. } => exit::USAGE,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use gristmill_model::Span;
 use gristmill_model::limits::Timing;
-use gristmill_model::problem::exit;
+use gristmill_model::problem::{Rejection, exit};
 use gristmill_server::{Config, Durability, Listen, Server, StartError};
 use tracing_subscriber::EnvFilter;
 
@@ -63,7 +63,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         .await
         .map_err(|error| Error::internal(format!("the server did not close: {error}")))?;
     match failure {
-        Some(why) => Err(why.into()),
+        Some(why) => Err(failed(&why)),
         None => {
             say("Stopped.");
             Ok(exit::OK)
@@ -141,6 +141,12 @@ fn address(text: &str) -> Result<SocketAddr> {
 pub fn refused(error: &StartError) -> Error {
     let (what, way_out) = split(&error.to_string());
     Error { exit: error.exit(), message: what, hint: way_out }
+}
+
+/// Why a server that ran has ended.
+fn failed(why: &Rejection) -> Error {
+    let (what, way_out) = split(&why.detail);
+    Error { hint: way_out, ..Error::new(why.code.exit(), what) }
 }
 
 /// The server's own words end in the way out.

@@ -1,27 +1,37 @@
-//! A server and some workers as child processes, which a test may kill and which end with it.
+//! A server and some workers as child processes, which a test may kill, stop and start again, and
+//! which end with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
-/// SplitMix64 (Steele, Lea, Flood 2014): enough to shuffle kills.
-pub struct Random(pub u64);
+/// No test waits longer for anything but a batch.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-impl Random {
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
+/// What a fleet is made of.
+#[derive(Clone)]
+pub struct Plan {
+    pub workers: usize,
+    /// The server's `--lease`; nothing for the default.
+    pub lease: Option<&'static str>,
+    /// A data folder to serve; one of the fleet's own where none is named.
+    pub data: Option<PathBuf>,
+    /// What the server's environment holds besides.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Plan {
+    pub fn of(workers: usize) -> Plan {
+        Plan { workers, lease: None, data: None, environment: Vec::new() }
     }
 }
 
 pub struct Fleet {
     folder: TempDir,
+    plan: Plan,
     port: u16,
     server: Child,
     workers: Vec<Child>,
@@ -29,64 +39,85 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    pub async fn start(workers: usize) -> Fleet {
+    pub async fn start(plan: Plan) -> Fleet {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
-        let server = spawn_server(folder.path(), port);
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-        let workers = (0..workers).map(|index| spawn_worker(folder.path(), port, index)).collect();
-        let fleet = Fleet { folder, port, server, workers, http };
+        let server = spawn_server(folder.path(), &plan, port);
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let mut fleet = Fleet { folder, plan, port, server, workers: Vec::new(), http };
+        for _ in 0..fleet.plan.workers {
+            fleet.add_worker();
+        }
         fleet.until_healthy().await;
         fleet
     }
 
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        data(self.path(), &self.plan)
+    }
+
+    /// Where each job's program writes that it ran.
+    pub fn effects(&self) -> PathBuf {
+        self.path().join("effects")
+    }
+
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub fn add_worker(&mut self) {
+        let worker = spawn_worker(self.path(), self.port, self.workers.len());
+        self.workers.push(worker);
+    }
+
+    /// SIGKILL, and another one in its place.
     pub fn kill_worker(&mut self, index: usize) {
         end(&mut self.workers[index]);
         self.workers[index] = spawn_worker(self.folder.path(), self.port, index);
     }
 
-    pub async fn kill_server(&mut self) {
+    /// SIGKILL, and started again at once. It does not wait until the server answers.
+    pub fn kill_server(&mut self) {
         end(&mut self.server);
-        self.server = spawn_server(self.folder.path(), self.port);
-        self.until_healthy().await;
+        self.start_server();
     }
 
-    /// Submits the batch under one idempotency key, again and again until it is acknowledged.
-    pub async fn submit(&self, jobs: u64) -> String {
-        let inputs: Vec<_> = (0..jobs).map(|n| json!({ "input": format!("grain-{n}") })).collect();
-        let argv = ["sh", "-c", "sleep 0.05; printf 'flour of %s' \"$0\"", "{input}"];
-        let body = json!({
-            "stages": [{ "name": "grind", "handler": { "command": { "argv": argv } } }],
-            "jobs": inputs,
-        });
-        let request = || {
-            self.http
-                .post(self.url("/v1/batches"))
-                .header("Idempotency-Key", "chaos")
-                .json(&body)
-                .send()
-        };
-        let deadline = Instant::now() + Duration::from_secs(30);
+    /// Starts the server again after it ended.
+    pub fn start_server(&mut self) {
+        self.server = spawn_server(self.path(), &self.plan, self.port);
+    }
+
+    pub fn signal_worker(&self, index: usize, signal: i32) {
+        send(&self.workers[index], signal);
+    }
+
+    pub fn signal_server(&self, signal: i32) {
+        send(&self.server, signal);
+    }
+
+    /// Waits until the server ends by itself, and returns its exit code.
+    pub async fn server_ended(&mut self) -> i32 {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match request().await {
-                Ok(answer) if answer.status().is_success() => {
-                    let answer: Value = answer.json().await.unwrap();
-                    return answer["batch"].as_str().unwrap().to_owned();
-                }
-                Ok(answer) => panic!("refused: {}", answer.text().await.unwrap()),
-                Err(error) => assert!(Instant::now() < deadline, "no answer: {error}"),
+            if let Some(status) = self.server.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
             }
+            assert!(Instant::now() < deadline, "the server does not end: {}", self.server_said());
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    pub async fn wait_for(&self, batch: &str, deadline: Instant) {
-        loop {
-            let found = self.get(&format!("/v1/batches/{batch}?wait=2s")).await;
-            if found["finished"] == true {
-                return;
-            }
-            assert!(Instant::now() < deadline, "not finished in time: {found:#}");
-        }
+    /// What all servers of this fleet said on standard error.
+    pub fn server_said(&self) -> String {
+        std::fs::read_to_string(self.path().join("server.err")).unwrap_or_default()
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -95,24 +126,21 @@ impl Fleet {
         answer.json().await.unwrap()
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+    /// All rows of a listing that can be had as lines.
+    pub async fn lines(&self, path: &str) -> Vec<Value> {
+        let request = self.http.get(self.url(path)).header("Accept", "application/x-ndjson");
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let text = answer.text().await.unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    async fn until_healthy(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+    pub async fn until_healthy(&self) {
+        let healthy = async || {
             let answer = self.http.get(self.url("/healthz")).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "the server does not answer; it said:\n{}",
-                std::fs::read_to_string(self.folder.path().join("server.err")).unwrap_or_default()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            answer.is_ok_and(|answer| answer.status().is_success())
+        };
+        until(&format!("the server; it said: {}", self.server_said()), healthy).await;
     }
 }
 
@@ -123,28 +151,58 @@ impl Drop for Fleet {
     }
 }
 
-fn spawn_server(folder: &Path, port: u16) -> Child {
-    gristmill(folder, "server.err")
-        .args(["serve", "--bind", &format!("127.0.0.1:{port}")])
-        .args(["--data".as_ref(), folder.join("data").as_os_str()])
-        .spawn()
-        .unwrap()
+/// Waits until something holds that no event tells of.
+pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The binary in a world of its own.
+pub fn gristmill(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GRISTMILL_") {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder).env("HOME", folder).env("TMPDIR", folder).stdin(Stdio::null());
+    command
+}
+
+fn data(folder: &Path, plan: &Plan) -> PathBuf {
+    plan.data.clone().unwrap_or_else(|| folder.join("data"))
+}
+
+fn spawn_server(folder: &Path, plan: &Plan, port: u16) -> Child {
+    let mut command = quiet(folder, "server.err");
+    command.args(["serve", "--bind", &format!("127.0.0.1:{port}")]);
+    command.args(["--data".as_ref(), data(folder, plan).as_os_str()]);
+    command.args(plan.lease.iter().flat_map(|lease| ["--lease", lease]));
+    command.envs(plan.environment.iter().cloned());
+    command.spawn().unwrap()
 }
 
 fn spawn_worker(folder: &Path, port: u16, index: usize) -> Child {
-    gristmill(folder, &format!("worker-{index}.err"))
+    quiet(folder, &format!("worker-{index}.err"))
         .args(["work", "--server", &format!("http://127.0.0.1:{port}")])
         .args(["--cpus", "2", "--name", &format!("worker-{index}")])
         .spawn()
         .unwrap()
 }
 
-fn gristmill(folder: &Path, errors: &str) -> Command {
+fn quiet(folder: &Path, errors: &str) -> Command {
     let errors = std::fs::File::options().create(true).append(true).open(folder.join(errors));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
-    command.current_dir(folder).env("TMPDIR", folder).stdin(Stdio::null()).stdout(Stdio::null());
-    command.stderr(errors.unwrap());
+    let mut command = gristmill(folder);
+    command.stdout(Stdio::null()).stderr(errors.unwrap());
     command
+}
+
+fn send(child: &Child, signal: i32) {
+    // SAFETY: it only sends a signal, to a process that this test started and has not yet reaped.
+    unsafe { libc::kill(child.id() as i32, signal) };
 }
 
 /// `Child::kill` is SIGKILL.

@@ -80,7 +80,7 @@ impl BackupError {
             | BackupError::Writing { .. } => exit::BAD_INPUT,
             BackupError::Full { .. }
             | BackupError::Copying { .. }
-            | BackupError::Log(LogError::Full { .. }) => exit::DISK,
+            | BackupError::Log(LogError::Full { .. } | LogError::Failing { .. }) => exit::DISK,
             BackupError::Log(_) => exit::DATA_FOLDER,
             BackupError::Stopped => exit::INTERRUPTED,
         }

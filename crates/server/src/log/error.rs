@@ -36,6 +36,17 @@ pub enum LogError {
         /// The log.
         path: PathBuf,
     },
+    /// The disk does not do what it is asked; it may be broken, or full in a way it says too late.
+    #[error(
+        "{path}: the disk fails ({source}): look at the system's log for that disk, mend it or \
+         free some space, then start again"
+    )]
+    Failing {
+        /// The log.
+        path: PathBuf,
+        /// What the store says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// What was written is not what is read.
     #[error("{path} is damaged after event {after} ({why}): restore the data folder from a backup")]
     Damaged {
@@ -68,6 +79,7 @@ impl LogError {
         let path = path.to_owned();
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => LogError::Full { path },
+            Some(ErrorCode::SystemIoFailure) => LogError::Failing { path, source: error.into() },
             Some(ErrorCode::NotADatabase) => LogError::Foreign { path },
             Some(ErrorCode::DatabaseCorrupt) => {
                 LogError::Damaged { path, after, why: error.to_string() }

@@ -24,6 +24,8 @@ const OLDEST_LIBRARY: i32 = 3_051_003;
 const CHECKPOINT_PAGES: u32 = 4_096;
 /// Only a backup or a curious person can hold the file: they get this long.
 const BUSY: Duration = Duration::from_secs(10);
+/// A start waits this long for a backup to let go of the WAL.
+const SETTLE: Duration = Duration::from_secs(1);
 
 const TABLE: &str = "CREATE TABLE commits (
     first_seq INTEGER PRIMARY KEY,
@@ -66,6 +68,7 @@ impl SqliteLog {
         connection.busy_timeout(BUSY).map_err(told)?;
         let format = found_format(path, &connection)?;
         prepare(&mut connection, durability, format).map_err(told)?;
+        settle(&connection).map_err(told)?;
         identify(path, &mut connection)?;
         let last = last(&connection).map_err(told)?;
         // The names of the database and its WAL must be as durable as what will be in them.
@@ -248,6 +251,18 @@ fn prepare(
     // From now on events of our format may be in it, which an older gristmill must not read.
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+/// Copies what is in the WAL into the database, synced, and begins the WAL anew.
+///
+/// After a sync that failed, what it should have brought to the disk may be in the system's memory
+/// only, marked as if it were on the disk: read back all is well, synced again nothing is written.
+/// Writing it once more, elsewhere, makes it durable or fails. A backup that reads just now stands
+/// in the way of a new WAL; what is copied is as safe without one.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(SETTLE)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.busy_timeout(BUSY)
 }
 
 /// Gives the log an identity where it has none yet.

@@ -8,7 +8,7 @@ use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 use rusqlite::{Connection, Result, params};
 
 use super::column::to_json;
-use super::rows::{Ended, Leased, Rows, end_of_batch};
+use super::rows::{Ended, Leased, Opened, Rows};
 
 /// Applies a chunk of the log and notes its end, which it returns. The caller's transaction makes
 /// it one step.
@@ -44,7 +44,10 @@ impl Chunk<'_> {
             Event::PipelineDefined { .. } => self.define(&record.event, at),
             Event::BatchOpened { .. } => self.open_batch(&record.event, at),
             Event::JobsAdded { batch, first, jobs } => self.add_jobs(*batch, *first, jobs, at),
-            Event::BatchClosed { batch } => self.close_batch(*batch, at),
+            Event::BatchClosed { batch } => {
+                self.rows.batch(self.tables, *batch)?.close(at);
+                Ok(())
+            }
             Event::AttemptLeased { attempt, job, stage, number, worker, .. } => {
                 let leased =
                     Leased { job: *job, stage: *stage, number: *number, worker: *worker, at };
@@ -104,57 +107,21 @@ impl Chunk<'_> {
         else {
             return Ok(());
         };
-        self.tables
-            .prepare_cached(
-                "INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, TRUE, ?8, NULL)",
-            )?
-            .execute(params![
-                batch.0.cast_signed(),
-                project.0.cast_signed(),
-                pipeline.0.cast_signed(),
-                actor.to_string(),
-                name,
-                priority,
-                to_json(labels)?,
-                at.0.cast_signed()
-            ])?;
-        Ok(())
-    }
-
-    fn close_batch(&mut self, batch: BatchId, at: Time) -> Result<()> {
-        let (place, _) = end_of_batch(self.tables, batch)?;
-        let empty = (place == 0).then_some(at.0.cast_signed());
-        self.tables
-            .prepare_cached(
-                "UPDATE batches SET open = FALSE, settled_at = coalesce(settled_at, ?2)
-                 WHERE id = ?1",
-            )?
-            .execute(params![batch.0.cast_signed(), empty])?;
+        let opened = Opened {
+            pipeline: *pipeline,
+            actor: actor.to_string(),
+            name: name.clone(),
+            labels: to_json(labels)?,
+            at,
+        };
+        self.rows.open_batch(*batch, *project, *priority, opened);
         Ok(())
     }
 
     fn add_jobs(&mut self, batch: BatchId, first: JobId, jobs: &[JobSpec], at: Time) -> Result<()> {
-        let (place, end) = end_of_batch(self.tables, batch)?;
-        let (id, count) = (batch.0.cast_signed(), jobs.len() as i64);
-        if end == Some(first) {
-            self.tables
-                .prepare_cached(
-                    "UPDATE runs SET jobs = jobs + ?2 WHERE batch = ?1
-                     AND place = (SELECT max(place) FROM runs WHERE batch = ?1)",
-                )?
-                .execute([id, count])?;
-        } else if count > 0 {
-            self.tables.prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4)")?.execute([
-                id,
-                place.cast_signed(),
-                first.0.cast_signed(),
-                count,
-            ])?;
-        }
-        let (project, priority): (i64, i32) = self
-            .tables
-            .prepare_cached("SELECT project, priority FROM batches WHERE id = ?1")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let row = self.rows.batch(self.tables, batch)?;
+        let place = row.add_jobs(first, jobs.len() as u64);
+        let (project, priority) = (row.project.0.cast_signed(), row.priority);
         for (index, spec) in (0..).zip(jobs) {
             let job = JobId(first.0 + index);
             self.add_spec(job, spec, priority, at)?;

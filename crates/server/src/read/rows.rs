@@ -1,13 +1,18 @@
 //! Rows that move, in memory while a chunk of events is applied: a job that is leased and done
 //! within one chunk is written once, and counts are added up before they are stored.
 
+mod batch;
+
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use gristmill_model::job::JobState;
-use gristmill_model::{AttemptId, BatchId, JobId, Time, WorkerId};
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use gristmill_model::{AttemptId, BatchId, JobId, ProjectId, Time, WorkerId};
+use rusqlite::{Connection, Result, params};
 
 use super::column;
+use batch::BatchRow;
+pub(super) use batch::Opened;
 
 /// A job's moving part.
 #[derive(Debug)]
@@ -50,6 +55,7 @@ pub(super) struct Ended {
 /// All rows that a chunk has touched and not yet written, in the order of their ids.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
+    batches: BTreeMap<BatchId, BatchRow>,
     jobs: BTreeMap<JobId, JobRow>,
     attempts: BTreeMap<AttemptId, (Option<Leased>, Option<Ended>)>,
     /// Attempts that succeeded and that did not, beyond those that the table counts.
@@ -59,6 +65,19 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// A batch that is new.
+    pub fn open_batch(&mut self, id: BatchId, project: ProjectId, priority: i32, opened: Opened) {
+        self.batches.insert(id, BatchRow::new(project, priority, opened));
+    }
+
+    /// A batch that is there.
+    pub fn batch(&mut self, tables: &Connection, id: BatchId) -> Result<&mut BatchRow> {
+        match self.batches.entry(id) {
+            Entry::Occupied(row) => Ok(row.into_mut()),
+            Entry::Vacant(free) => Ok(free.insert(BatchRow::load(tables, id)?)),
+        }
+    }
+
     /// A job that is new.
     pub fn add_job(&mut self, id: JobId, batch: BatchId, place: u64) {
         let row = JobRow {
@@ -78,7 +97,6 @@ impl Rows {
 
     /// A job that is there.
     pub fn job(&mut self, tables: &Connection, id: JobId) -> Result<&mut JobRow> {
-        use std::collections::btree_map::Entry;
         match self.jobs.entry(id) {
             Entry::Occupied(row) => Ok(row.into_mut()),
             Entry::Vacant(free) => Ok(free.insert(load(tables, id)?)),
@@ -114,7 +132,11 @@ impl Rows {
     }
 
     /// Writes all rows.
-    pub fn store(self, tables: &Connection) -> Result<()> {
+    pub fn store(mut self, tables: &Connection) -> Result<()> {
+        for (id, row) in &self.batches {
+            row.store(tables, *id, self.settled.get(id).copied())?;
+            self.settled.remove(id);
+        }
         let mut counts: BTreeMap<(BatchId, &str), i64> = BTreeMap::new();
         for (id, row) in &self.jobs {
             store_job(tables, *id, row)?;
@@ -215,54 +237,48 @@ fn store_attempt(
     id: AttemptId,
     leased: Option<&Leased>,
     ended: Option<&Ended>,
-) -> Result<()> {
+) -> Result<usize> {
     let id = id.0.cast_signed();
-    if let Some(leased) = leased {
-        tables
-            .prepare_cached(
-                "INSERT INTO attempts (id, job, stage, number, worker, state, leased_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6)",
-            )?
-            .execute(params![
-                id,
-                leased.job.0.cast_signed(),
-                leased.stage,
-                leased.number,
-                leased.worker.0.cast_signed(),
-                leased.at.0.cast_signed()
-            ])?;
-    }
-    if let Some(ended) = ended {
-        let at = ended.at.0.cast_signed();
-        tables
-            .prepare_cached(
-                "UPDATE attempts SET state = ?2, output = ?3, artifacts = ?4, warnings = ?5,
-                     failure = ?6, usage = ?7, ended_at = ?8
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                id,
-                ended.state,
-                ended.output,
-                ended.artifacts,
-                ended.warnings,
-                ended.failure,
-                ended.usage,
-                at
-            ])?;
-    }
-    Ok(())
+    let Some(leased) = leased else { return end_attempt(tables, id, ended) };
+    tables
+        .prepare_cached(
+            "INSERT INTO attempts (id, job, stage, number, worker, leased_at, state, output,
+                 artifacts, warnings, failure, usage, ended_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            id,
+            leased.job.0.cast_signed(),
+            leased.stage,
+            leased.number,
+            leased.worker.0.cast_signed(),
+            leased.at.0.cast_signed(),
+            ended.map_or("running", |ended| ended.state),
+            ended.and_then(|ended| ended.output.as_deref()),
+            ended.and_then(|ended| ended.artifacts.as_deref()),
+            ended.and_then(|ended| ended.warnings.as_deref()),
+            ended.and_then(|ended| ended.failure.as_deref()),
+            ended.map(|ended| ended.usage.as_str()),
+            ended.map(|ended| ended.at.0.cast_signed()),
+        ])
 }
 
-/// Where the next job of a batch goes: its place, and the end of the run before it, if any.
-pub(super) fn end_of_batch(tables: &Connection, batch: BatchId) -> Result<(u64, Option<JobId>)> {
-    let newest = tables
-        .prepare_cached("SELECT * FROM runs WHERE batch = ?1 ORDER BY place DESC LIMIT 1")?
-        .query_row([batch.0.cast_signed()], |row| {
-            let jobs = column::number(row, "jobs")?;
-            let end = JobId(column::number(row, "first")? + jobs);
-            Ok((column::number(row, "place")? + jobs, Some(end)))
-        })
-        .optional()?;
-    Ok(newest.unwrap_or((0, None)))
+fn end_attempt(tables: &Connection, id: i64, ended: Option<&Ended>) -> Result<usize> {
+    let Some(ended) = ended else { return Ok(0) };
+    tables
+        .prepare_cached(
+            "UPDATE attempts SET state = ?2, output = ?3, artifacts = ?4, warnings = ?5,
+                 failure = ?6, usage = ?7, ended_at = ?8
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            ended.state,
+            ended.output,
+            ended.artifacts,
+            ended.warnings,
+            ended.failure,
+            ended.usage,
+            ended.at.0.cast_signed()
+        ])
 }

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::ReadError;
 use crate::log::LogId;
@@ -150,8 +151,19 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 pub(super) fn in_memory() -> Result<Connection, ReadError> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(TABLES)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    plan_once(&connection)?;
     Ok(connection)
+}
+
+/// Keeps statements, and keeps their plans: without being told so SQLite makes many of them anew
+/// whenever another value is bound, for statistics that these tables do not have.
+///
+/// # Errors
+/// SQLite does not know the option.
+pub(super) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Tables of this version, how far they have come, and in which log.
@@ -177,8 +189,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", CACHE_PAGES)?;
     connection.pragma_update(None, "foreign_keys", false)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(())
+    plan_once(connection)
 }
 
 fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {

@@ -150,6 +150,34 @@ fn a_failed_append_leaves_the_log_as_it_was() {
 }
 
 #[test]
+fn a_start_writes_what_a_crash_left_in_the_wal_into_the_database() {
+    let site = Site::new();
+    let mut log = site.open();
+    log.append(&[small(1), small(2)]).unwrap();
+    let wal = site.0.path().join("log.db-wal");
+    assert!(wal.metadata().unwrap().len() > 0);
+    // Never closed, as after a crash.
+    std::mem::forget(log);
+    let log = site.open();
+    assert_eq!(wal.metadata().unwrap().len(), 0);
+    let alone = site.0.path().join("alone.db");
+    std::fs::copy(site.path(), &alone).unwrap();
+    let expected = numbered(vec![small(1), small(2)]);
+    assert_eq!(everything(&*look(&alone).unwrap().0, 10), expected);
+    assert_eq!(everything(&*log.reader().unwrap(), 10), expected);
+}
+
+#[test]
+fn a_backup_that_reads_does_not_keep_a_server_from_starting() {
+    let site = Site::new();
+    std::mem::forget(site.open());
+    let reading = Connection::open(site.path()).unwrap();
+    let moment = reading.unchecked_transaction().unwrap();
+    moment.query_row("SELECT count(*) FROM commits", [], |_| Ok(())).unwrap();
+    assert_eq!(site.open().append(&[small(1)]).unwrap(), 1);
+}
+
+#[test]
 fn the_wal_stays_bounded() {
     let site = Site::new();
     let mut log = site.open();

@@ -134,3 +134,17 @@ fn batches_and_pipelines_come_newest_first() {
     assert_eq!(newest.spec.stages[1].name, "sift");
     assert_eq!(tables.newest_pipeline(ProjectId::DEFAULT, "none").unwrap(), None);
 }
+
+#[test]
+fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+    let fed = Fed::new();
+    for connection in [&fed.connection, &schema::in_memory().unwrap()] {
+        let mut select = connection
+            .prepare_cached("SELECT * FROM runs WHERE batch = ?1 ORDER BY place DESC LIMIT 1")
+            .unwrap();
+        for batch in 0..3 {
+            assert!(!select.exists([batch]).unwrap());
+        }
+        assert_eq!(select.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    }
+}
