@@ -31,7 +31,7 @@ struct Taken {
 
 fn plan() -> Plan {
     // Whoever worked for the original does not come to the copy: it need not wait long for them.
-    Plan { lease: Some("2s"), ..Plan::of(2) }
+    Plan { lease: Some("2s".into()), ..Plan::of(2) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

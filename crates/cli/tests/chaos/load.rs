@@ -52,6 +52,10 @@ impl Client {
         Client { ballast, ..self }
     }
 
+    pub fn carries_ballast(&self) -> bool {
+        self.ballast > 0
+    }
+
     /// Submits jobs once.
     pub async fn try_submit(&self, first: u64, jobs: u64) -> Result<Acknowledged, Unheard> {
         let labels: BTreeMap<String, String> =
