@@ -241,6 +241,12 @@ impl State {
         self.workers.get(&id)
     }
 
+    /// How many workers have not left.
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Workers that have not left, in order of their ids.
     pub fn workers(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.workers.iter().map(|(id, worker)| (*id, worker))

@@ -153,6 +153,12 @@ impl State {
         self.project_names.get(name).copied()
     }
 
+    /// How many projects there are.
+    #[must_use]
+    pub fn project_count(&self) -> usize {
+        self.projects.len()
+    }
+
     /// All projects, oldest first.
     pub fn projects(&self) -> impl Iterator<Item = (ProjectId, &Project)> {
         self.projects.iter().map(|(id, project)| (*id, project))

@@ -7,7 +7,7 @@ use gristmill_model::job::JobState;
 use gristmill_model::source::{Items, Source};
 use gristmill_model::{BatchId, JobId, JobRun, Time};
 
-use super::jobs::Job;
+use super::jobs::{Job, may_become};
 use super::lane::Rank;
 use super::{State, queue};
 
@@ -157,7 +157,7 @@ impl State {
         let fold = range.cut(part);
         range.folds.insert(part.first, Fold { count: part.count, state: to, since: at });
         let (batch, rank) = (range.batch, range.rank);
-        assert_ne!(fold.state, to, "{} cannot become what it is", part.first);
+        assert!(may_become(fold.state, to), "{} cannot become {to}", part.first);
         let class = self.class_of_fold(batch);
         if fold.state == JobState::Queued {
             self.dequeue(batch, &class, rank, part);
