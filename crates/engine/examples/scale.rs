@@ -3,8 +3,8 @@
 //! changes little.
 //!
 //! ```text
-//! cargo run --release -p gristmill-engine --example scale            # the whole curve
-//! cargo run --release -p gristmill-engine --example scale 5000000 1 1  # waiting, workers, projects
+//! cargo run --release -p gristmill-engine --example scale          # the whole curve
+//! cargo run --release -p gristmill-engine --example scale 5000 1 1 # waiting, workers, projects
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};

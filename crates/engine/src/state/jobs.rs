@@ -5,7 +5,6 @@ use gristmill_model::attempt::{Failure, FailureKind};
 use gristmill_model::event::Then;
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::{Payload, Place};
-use gristmill_model::terms::Target;
 use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 
 use super::lane::Rank;
@@ -239,22 +238,6 @@ impl State {
         }
         self.count_move(batch, from, to, 1, at);
         self.note_ends(JobRun::one(id), to);
-    }
-
-    /// Others may wait for these jobs to end, which now have or now run again.
-    pub(super) fn note_ends(&mut self, run: JobRun, now: JobState) {
-        if self.dependents.is_empty() {
-            return;
-        }
-        let targets = Target::Job(run.first)..Target::Job(run.end());
-        let waited: Vec<Target> = self.dependents.range(targets).map(|(on, _)| *on).collect();
-        for on in waited {
-            if now.is_final() {
-                self.note_if_ended(on);
-            } else {
-                self.ended.remove(&on);
-            }
-        }
     }
 
     /// Jobs among these ids that are not folded and have not succeeded, in order.
