@@ -151,8 +151,8 @@ impl Judge {
     }
 
     /// What the engine says of a job that waits must agree with what the log lets one know.
-    pub fn explained(&mut self, job: JobId, waits: &[String]) {
-        let free = self.history.is_free(job);
+    pub fn explained(&mut self, now: Time, job: JobId, waits: &[String]) {
+        let free = self.history.is_free(job, now);
         let agree = free.is_none_or(|free| free == waits.is_empty());
         self.note(require(agree, "explain agrees with what happens", || {
             format!("{job} waits for {waits:?}, the log says that it is free: {free:?}")

@@ -120,7 +120,7 @@ fn explain(scene: &mut Scene, engine: &Engine, now: Time, settled: bool, more: b
         let words = format!("{job} is left in the queue: {}", explained.summary);
         scene.judge.require(!left, "explain agrees with what happens", &words);
         if settled {
-            scene.judge.explained(job, &explained.waits_for);
+            scene.judge.explained(now, job, &explained.waits_for);
         }
     }
 }

@@ -84,7 +84,7 @@ impl History {
     }
 
     /// What keeps jobs of a class from beginning.
-    pub(super) fn barred(&self, class: &Class) -> Option<(&'static str, String)> {
+    pub(super) fn barred(&self, class: &Class, now: Time) -> Option<(&'static str, String)> {
         if self.next_drains(class) {
             return Some((PAUSED, "the next stage drains".into()));
         }
@@ -97,7 +97,7 @@ impl History {
             if bound.limit.concurrency.is_some_and(|most| in_use >= most) {
                 return Some((FULL, format!("{scope} runs {in_use} of {:?}", bound.limit)));
             }
-            if bound.limit.rate.is_some_and(|rate| bound.is_fast(rate, self.at)) {
+            if bound.limit.rate.is_some_and(|rate| bound.is_fast(rate, now)) {
                 return Some((FAST, format!("{scope} begins at most {:?}", bound.limit)));
             }
         }
@@ -106,7 +106,7 @@ impl History {
 
     /// An attempt of a class begins: no scope may forbid that.
     pub(super) fn begin_under(&mut self, class: &Class) -> Verdict {
-        if let Some((promise, why)) = self.barred(class) {
+        if let Some((promise, why)) = self.barred(class, self.at) {
             require(false, promise, || why)?;
         }
         for scope in self.scopes_of_class(class) {
