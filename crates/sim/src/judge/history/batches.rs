@@ -196,7 +196,14 @@ impl History {
         Ok(project)
     }
 
-    fn add(&mut self, batch: BatchId, id: JobId, input: &Payload, level: i32, disk: bool) -> Verdict {
+    fn add(
+        &mut self,
+        batch: BatchId,
+        id: JobId,
+        input: &Payload,
+        level: i32,
+        disk: bool,
+    ) -> Verdict {
         let start = self.batches[&batch].terms.start_at.unwrap_or(self.at).max(self.at);
         let micros = i64::try_from(start.0).unwrap_or(i64::MAX);
         let rank = micros.saturating_sub(i64::from(level) * 3_600_000_000);
@@ -254,4 +261,3 @@ impl History {
 pub(super) fn by_server(actor: &Actor) -> bool {
     *actor == Actor::Server
 }
-
