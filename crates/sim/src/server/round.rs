@@ -236,7 +236,10 @@ impl Round<'_> {
         let mut greet = Command::Greet(link::greeting(hello));
         self.planted.command(self.scene.bug, &self.process.engine, &mut greet);
         match self.ask(Actor::Worker, greet) {
-            Ok(Reply::Welcome { worker, stale }) => {
+            Ok(Reply::Welcome { worker, mut stale }) => {
+                if self.scene.has(Bug::UnfencedReport) {
+                    stale.clear();
+                }
                 self.scene.tally.reconnects += u64::from(known);
                 self.scene.tally.stale += stale.len() as u64;
                 if let Some(old) = self.process.sessions.open(worker, link) {
