@@ -206,8 +206,13 @@ impl Tail {
                 .zip(durable.map(move |(at, record)| (piece, at, record)))
         });
         for (seq, (piece, place, record)) in newest.take(limits::STORY_LOOK_BACK) {
-            if view::batch_of(&record.event, runs) != Some(batch) {
-                continue;
+            match view::batches_of(&record.event, runs)[..] {
+                [about] if about == batch => {}
+                // Half of it is another batch's story, which is not told here.
+                [_, _, ..] if view::batches_of(&record.event, runs).contains(&batch) => {
+                    return None;
+                }
+                _ => continue,
             }
             events.push((seq, Arc::clone(&piece.records), place));
             if let Event::BatchOpened { pipeline, .. } = &record.event {

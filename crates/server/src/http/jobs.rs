@@ -72,7 +72,9 @@ pub(super) async fn list(
         newest_first: query.order == Order::Newest,
     };
     if !parts::wants_lines(&headers) {
-        return Ok(Json(api.ask(move |tables| tables.jobs(&page)).await?).into_response());
+        let mut page = api.ask(move |tables| tables.jobs(&page)).await?;
+        api.handle.lists().show(&mut page.items).await;
+        return Ok(Json(page).into_response());
     }
     let (start, whole) = (page.after, query.limit.is_none());
     let next = move |api: Api, after: Option<JobId>| {
@@ -176,7 +178,10 @@ pub(super) async fn retry(
 pub(super) async fn find(api: &Api, id: JobId) -> Answer<Job> {
     let batch = api.handle.feed().batch_of(id);
     let found = api.ask_about(batch, move |tables| tables.job(id)).await?;
-    found.ok_or_else(|| Refusal::new(Code::NoSuchJob, format!("no job {id}")))
+    let no_such = || Refusal::new(Code::NoSuchJob, format!("no job {id}"));
+    let mut job = found.ok_or_else(no_such)?;
+    api.handle.lists().show(std::slice::from_mut(&mut job)).await;
+    Ok(job)
 }
 
 /// Jobs one a line, page by page as the client reads. `next` fetches the page at a place, with the
@@ -193,9 +198,10 @@ where
     let pages = stream::try_unfold(Some((api, start, next)), |at| async {
         let Some((api, place, next)) = at else { return Ok(None) };
         // A stream that has begun has no other way to say that it failed than to break off.
-        let (page, place) = next(api.clone(), place)
+        let (mut page, place) = next(api.clone(), place)
             .await
             .map_err(|refusal| std::io::Error::other(refusal.rejection().detail.clone()))?;
+        api.handle.lists().show(&mut page.items).await;
         let mut bytes = Vec::new();
         for job in &page.items {
             serde_json::to_writer(&mut bytes, job)?;
