@@ -4,6 +4,7 @@
 //! how a person reaches both.
 
 mod args;
+mod allocator;
 mod aside;
 mod client;
 mod cmd;

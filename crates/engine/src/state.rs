@@ -16,6 +16,7 @@ mod projects;
 mod pulse;
 mod queue;
 mod ranges;
+mod restore;
 mod table;
 mod waiting;
 mod workers;

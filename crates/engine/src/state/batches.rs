@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gristmill_model::job::JobState;
+use gristmill_model::restored::BatchPart;
 use gristmill_model::terms::Terms;
 use gristmill_model::{BatchId, JobId, JobRun, PipelineId, ProjectId, Time};
 
@@ -143,11 +144,69 @@ impl Batch {
     }
 
     pub(super) fn set_gate(&mut self, gate: Gate) {
-        self.extra.get_or_insert_default().gate = gate;
+        let extra = self.extra.get_or_insert_default();
+        extra.gate = gate;
+        // What is empty is not kept, so that equal states look equal.
+        if **extra == Extra::default() {
+            self.extra = None;
+        }
     }
 
     pub(crate) fn stored_count(&self, state: JobState) -> u64 {
         self.counts[state as usize]
+    }
+}
+
+impl Batch {
+    /// What a batch itself knows; what the state's indexes know of it is filled in by who asks.
+    pub(super) fn part(&self, id: BatchId) -> BatchPart {
+        let extra = self.extra.as_deref().cloned().unwrap_or_default();
+        BatchPart {
+            batch: id,
+            project: self.project,
+            pipeline: self.pipeline,
+            name: self.name.as_deref().map(str::to_owned),
+            key: extra.idempotency_key.map(|key| (key.into_string(), 0)),
+            priority: self.priority,
+            open: self.open,
+            runs: self.runs.clone(),
+            succeeded: self.counts[JobState::Succeeded as usize],
+            finished_at: self.finished_at,
+            announce: false,
+            held: extra.gate.held,
+            start_at: extra.gate.start_at,
+            pending: extra.gate.pending,
+            age_from: extra.age_from,
+            expires_at: extra.expires_at.map(|at| (at, false)),
+            deadline: extra.deadline.map(|at| (at, false)),
+            limit_key: extra.limit_key.as_deref().map(str::to_owned),
+            callback: extra.callback.map(str::into_string),
+        }
+    }
+
+    fn restored(part: &BatchPart) -> Batch {
+        let (held, start_at, pending) = (part.held, part.start_at, part.pending.clone());
+        let extra = Extra {
+            gate: Gate { held, start_at, pending },
+            age_from: part.age_from,
+            expires_at: part.expires_at.map(|(at, _)| at),
+            deadline: part.deadline.map(|(at, _)| at),
+            limit_key: part.limit_key.as_deref().map(Arc::from),
+            callback: part.callback.as_deref().map(Box::from),
+            idempotency_key: part.key.as_ref().map(|(key, _)| Box::from(key.as_str())),
+        };
+        Batch {
+            project: part.project,
+            pipeline: part.pipeline,
+            name: part.name.as_deref().map(Box::from),
+            priority: part.priority,
+            open: part.open,
+            runs: part.runs.clone(),
+            finished_at: part.finished_at,
+            counts: [0; JobState::ALL.len()],
+            live: 0,
+            extra: (extra != Extra::default()).then(|| Box::new(extra)),
+        }
     }
 }
 
@@ -210,6 +269,35 @@ impl State {
         for dependency in &terms.after {
             self.note_if_ended(dependency.on);
         }
+    }
+
+    pub(super) fn restore_batch(&mut self, part: &BatchPart) {
+        let id = part.batch;
+        if let Some((key, fingerprint)) = &part.key {
+            self.batch_keys.insert((part.project, key.clone()), (id, *fingerprint));
+        }
+        self.starts.extend(part.start_at.map(|at| (at, id)));
+        self.expiries.extend(part.expires_at.filter(|(_, due)| *due).map(|(at, _)| (at, id)));
+        self.deadlines.extend(part.deadline.filter(|(_, due)| *due).map(|(at, _)| (at, id)));
+        self.finished.extend(part.finished_at.map(|at| (at, id)));
+        self.to_announce.extend(part.announce.then_some(id));
+        for on in part.pending.keys() {
+            self.dependents.entry(*on).or_default().insert(id);
+        }
+        for run in &part.runs {
+            self.owners.insert(run.first, (run.count, id));
+        }
+        self.batches.insert(id, Batch::restored(part));
+        self.count_restored(id, JobState::Succeeded, part.succeeded);
+    }
+
+    /// Counts jobs that are there again as they were.
+    pub(super) fn count_restored(&mut self, id: BatchId, state: JobState, count: u64) {
+        let batch = self.batch_mut(id);
+        batch.counts[state as usize] += count;
+        batch.live += if state.is_final() { 0 } else { count };
+        let shown = shown(batch, state);
+        self.counts[shown as usize] += count;
     }
 
     pub(super) fn close_batch(&mut self, id: BatchId, at: Time) {

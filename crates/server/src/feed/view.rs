@@ -63,6 +63,7 @@ pub(super) fn batches_of(event: &Event, runs: &Runs) -> Vec<BatchId> {
             each_once(jobs.iter().flat_map(|run| runs.batches_in(*run)))
         }
         Event::ServerStarted { .. }
+        | Event::Restored(_)
         | Event::ProjectDefined { .. }
         | Event::PipelineDefined { .. }
         | Event::LimitSet { .. }

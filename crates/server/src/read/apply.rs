@@ -77,6 +77,8 @@ impl Chunk<'_> {
             | Event::LimitSet { .. }
             | Event::FlowSet { .. }
             | Event::WorkerDeclared { .. } => Ok(()),
+            // The tables were told of all that led to it.
+            Event::Restored(_) => Ok(()),
             // Of the server itself the tables tell nothing, and pulse is not in the log.
             Event::ServerStarted { .. }
             | Event::WorkerConnected { .. }

@@ -172,9 +172,10 @@ impl Conditions {
             return self.add(among("j.state", stored.len()), stored);
         }
         if stored.is_empty() && !waits.contains(&"queued") {
-            // Few batches wait for something: found through them, not among all that is queued.
+            // Few batches wait for something: found through them, not among all that is queued
+            // (a plus keeps SQLite from the index of states).
             let sql = format!(
-                "j.state = 'queued' AND j.batch IN (
+                "+j.state = 'queued' AND j.batch IN (
                      SELECT id FROM batches WHERE waits <> 'queued' AND {waits_any})"
             );
             return self.add(sql, asked);
