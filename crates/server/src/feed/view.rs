@@ -84,6 +84,21 @@ fn each_once(batches: impl Iterator<Item = BatchId>) -> Vec<BatchId> {
     batches.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// Whether an event is about a batch: nothing where it is not, `false` where it is about others too,
+/// or about so many jobs that it would take long to say.
+pub(super) fn is_all_about(event: &Event, batch: BatchId, runs: &Runs) -> Option<bool> {
+    let named = match event {
+        Event::CancelRequested { jobs, .. } => jobs.len(),
+        Event::BatchesPruned { batches } => batches.len(),
+        _ => runs_of(event).map_or(0, <[JobRun]>::len),
+    };
+    if named > limits::STORY_EVENTS {
+        return Some(false);
+    }
+    let about = batches_of(event, runs);
+    about.contains(&batch).then_some(about.len() == 1)
+}
+
 /// The one job that an event is about.
 fn job_of(event: &Event) -> Option<JobId> {
     match event {
@@ -216,6 +231,28 @@ mod tests {
     use gristmill_model::payload::Payload;
 
     use super::*;
+
+    #[test]
+    fn events_about_several_batches_are_told_from_those_about_one() {
+        let mut runs = Runs::default();
+        for (batch, first) in [(1, 1), (2, 4)] {
+            let jobs = vec![JobSpec::of(Payload::empty()); 3];
+            runs.learn(&Event::JobsAdded { batch: BatchId(batch), first: JobId(first), jobs });
+        }
+        let expired = |jobs: &[(u64, u64)]| {
+            let run = |(first, count): &(u64, u64)| JobRun { first: JobId(*first), count: *count };
+            Event::JobsExpired { jobs: jobs.iter().map(run).collect() }
+        };
+        let about = |event: &Event| [1, 2, 3].map(|n| is_all_about(event, BatchId(n), &runs));
+        assert_eq!(about(&expired(&[(1, 1), (2, 2)])), [Some(true), None, None]);
+        assert_eq!(about(&expired(&[(5, 2)])), [None, Some(true), None]);
+        assert_eq!(about(&expired(&[(3, 2)])), [Some(false), Some(false), None]);
+        assert_eq!(about(&expired(&[(1, 1), (6, 1)])), [Some(false), Some(false), None]);
+        let jobs = vec![JobId(2), JobId(4)];
+        let asked = Event::CancelRequested { jobs, actor: Actor::Local };
+        assert_eq!(about(&asked), [Some(false), Some(false), None]);
+        assert_eq!(about(&Event::BackoffElapsed { job: JobId(6) }), [None, Some(true), None]);
+    }
 
     #[test]
     fn a_bulk_of_jobs_is_told_by_its_number() {

@@ -315,6 +315,7 @@ proptest! {
                 });
                 let tables = cut_up.tables();
                 let known = (tables.batch(*id).unwrap(), tables.results(*id, 0, 999).unwrap());
+                let Ok(told) = told else { panic!("the story is whole") };
                 prop_assert_eq!(told.unwrap(), known);
             }
         }
