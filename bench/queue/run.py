@@ -25,6 +25,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -265,7 +266,9 @@ def main():
     about = {"machine": machine(), "versions": versions(kit, gristmill, names)}
     with tempfile.TemporaryDirectory(prefix="run-", dir=chosen.work) as run:
         os.chmod(run, 0o755)
-        bench = Bench(chosen, gristmill, kit, pathlib.Path(run), processes)
+        # A copy: a build that goes on meanwhile is not to change what is measured.
+        ours = shutil.copy2(gristmill, run)
+        bench = Bench(chosen, ours, kit, pathlib.Path(run), processes)
         try:
             rounds = bench.rounds(names)
         except KeyboardInterrupt:
