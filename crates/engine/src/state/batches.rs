@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gristmill_model::job::JobState;
-use gristmill_model::terms::{Target, Terms, When};
+use gristmill_model::terms::{Dependency, Target, Terms, When};
 use gristmill_model::{BatchId, JobId, JobRun, PipelineId, ProjectId, Time};
 
 use super::State;
@@ -100,6 +100,18 @@ impl Batch {
             index -= run.count;
         }
         None
+    }
+
+    /// Before which time no job begins; nothing once it has come.
+    #[must_use]
+    pub fn start_at(&self) -> Option<Time> {
+        self.gate()?.start_at
+    }
+
+    /// What must still end before a job may begin, and how.
+    pub fn waits_for(&self) -> impl Iterator<Item = Dependency> + '_ {
+        let pending = self.gate().into_iter().flat_map(|gate| &gate.pending);
+        pending.map(|(on, when)| Dependency { on: *on, when: *when })
     }
 
     /// By when a job must have begun.
