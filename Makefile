@@ -1,7 +1,7 @@
 # The ways in. Each target is one script in scripts/; read there what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim bench peers
+.PHONY: help setup demo test check sim chaos bench peers
 
 SEED ?= 1
 SEEDS ?= 500
@@ -23,6 +23,11 @@ check: ## what must hold before a change goes in: format, lints, docs, licences,
 
 sim: ## the simulator; SEED=1 SEEDS=500 say where to start and how many
 	cargo run --release -p gristmill-sim -- --start $(SEED) --seeds $(SEEDS)
+
+chaos: ## kills, failing disks and backups on real processes in full size; make test runs a small one
+	GRISTMILL_CHAOS_KILLS=100 GRISTMILL_CHAOS_JOBS=20000 GRISTMILL_CHAOS_LEASE=15s \
+	GRISTMILL_CHAOS_BACKUPS=12 GRISTMILL_CHAOS_BACKUP_JOBS=6000 \
+	cargo test -p gristmill --test chaos -- --nocapture --test-threads 1
 
 bench: ## measure images and queue on this machine
 	cargo run --release -p gristmill -- bench images

@@ -151,6 +151,22 @@ impl Engine {
         explain::explain(&self.state, now, job)
     }
 
+    /// The records that make this state from an empty one: applied in order, they stand for all
+    /// that was logged before.
+    ///
+    /// ```
+    /// use gristmill_engine::Engine;
+    /// use gristmill_model::limits::Timing;
+    /// let engine = Engine::new(Timing::default());
+    /// let mut again = Engine::new(Timing::default());
+    /// engine.snapshot().for_each(|record| again.apply(&record));
+    /// assert!(again.state().same_as(engine.state()));
+    /// ```
+    pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
+        let at = self.state.now();
+        self.state.parts().map(move |event| Record { at, event })
+    }
+
     /// What is so.
     #[must_use]
     pub fn state(&self) -> &State {

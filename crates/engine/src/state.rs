@@ -8,6 +8,7 @@ mod attempts;
 mod batches;
 mod board;
 mod bounds;
+mod endings;
 mod jobs;
 mod lane;
 mod pipelines;
@@ -15,16 +16,17 @@ mod projects;
 mod pulse;
 mod queue;
 mod ranges;
+mod restore;
 mod table;
 mod waiting;
 mod workers;
 
 pub use attempts::Attempt;
 pub use batches::Batch;
-pub(crate) use batches::{Ending, is_met};
 pub(crate) use board::{Bar, Board, Head, Need};
 pub(crate) use bounds::Barred;
 pub use bounds::Bound;
+pub(crate) use endings::{Ending, is_met};
 pub use jobs::Job;
 pub(crate) use jobs::{QUARANTINED, WORKER_LOST};
 pub use pipelines::Pipeline;
@@ -239,6 +241,12 @@ impl State {
     #[must_use]
     pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
         self.workers.get(&id)
+    }
+
+    /// How many workers have not left.
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
     }
 
     /// Workers that have not left, in order of their ids.

@@ -19,6 +19,7 @@ use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, Worke
 use crate::job::JobSpec;
 use crate::pipeline::PipelineSpec;
 use crate::resources::{Capacity, WorkerShape};
+use crate::restored::Part;
 use crate::scope::{Flow, Limit, Scope};
 use crate::source::Source;
 use crate::terms::{Target, Terms};
@@ -338,6 +339,8 @@ pub enum Event {
         /// Why.
         reason: LeaveReason,
     },
+    /// A part of the state as it was, in place of the events that led to it.
+    Restored(Part),
     /// Pulse: a worker's connection stands.
     WorkerConnected {
         /// The worker.
@@ -428,6 +431,12 @@ impl Event {
         )
     }
 
+    /// The event that tells a part of the state as it was.
+    #[must_use]
+    pub const fn restored(part: Part) -> Event {
+        Event::Restored(part)
+    }
+
     /// The kind's stable name, as the event feed shows it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -466,6 +475,7 @@ impl Event {
             Event::WorkerDeclared { .. } => "worker_declared",
             Event::WorkerDraining { .. } => "worker_draining",
             Event::WorkerLeft { .. } => "worker_left",
+            Event::Restored(_) => "restored",
             Event::WorkerConnected { .. } => "worker_connected",
             Event::WorkerDisconnected { .. } => "worker_disconnected",
             Event::LeaseRenewed { .. } => "lease_renewed",

@@ -115,6 +115,65 @@ impl JobState {
     }
 }
 
+/// How a job's state changes, and by what. The engine asserts that it changes no other way, and
+/// the diagram in docs/explanation/states.md is drawn from here.
+pub const TRANSITIONS: &[(JobState, JobState, &str)] = {
+    use JobState::{
+        Blocked, Cancelled, Cancelling, Expired, Failed, Queued, Retrying, Running, Scheduled,
+        Succeeded,
+    };
+    &[
+        (Scheduled, Queued, "its start time has come"),
+        (Scheduled, Blocked, "somebody holds it"),
+        (Scheduled, Cancelled, "somebody cancels it"),
+        (Scheduled, Expired, "its time passes"),
+        (Blocked, Queued, "released, and what it waited for has ended"),
+        (Blocked, Scheduled, "released before its start time"),
+        (Blocked, Cancelled, "cancelled, or what it waited for ended otherwise"),
+        (Blocked, Expired, "its time passes"),
+        (Queued, Running, "leased to a worker"),
+        (Queued, Blocked, "somebody holds it"),
+        (Queued, Cancelled, "somebody cancels it"),
+        (Queued, Expired, "its time passes"),
+        (Running, Succeeded, "the last stage's result is committed"),
+        (Running, Queued, "on to the next stage, or its worker was lost"),
+        (Running, Retrying, "the attempt failed, tries are left"),
+        (Running, Failed, "no tries are left, or another would not help"),
+        (Running, Cancelling, "cancelled, or its deadline passes"),
+        (Retrying, Queued, "the pause is over"),
+        (Retrying, Cancelled, "somebody cancels it"),
+        (Retrying, Expired, "its deadline passes"),
+        (Cancelling, Cancelled, "the attempt has ended"),
+        (Cancelling, Expired, "the attempt has ended after the deadline"),
+        (Cancelling, Succeeded, "the result was there first"),
+        (Failed, Queued, "retried by hand"),
+        (Cancelled, Queued, "retried by hand"),
+        (Expired, Queued, "retried by hand"),
+    ]
+};
+
+impl JobState {
+    /// Whether a job may go from this state to another in one step.
+    ///
+    /// ```
+    /// use gristmill_model::job::JobState;
+    /// assert!(JobState::Running.may_become(JobState::Succeeded));
+    /// assert!(!JobState::Succeeded.may_become(JobState::Running));
+    /// ```
+    #[must_use]
+    pub const fn may_become(self, to: JobState) -> bool {
+        let mut at = 0;
+        while at < TRANSITIONS.len() {
+            let (from, into, _) = TRANSITIONS[at];
+            if from as u8 == self as u8 && into as u8 == to as u8 {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+}
+
 impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -20,6 +20,7 @@ pub mod payload;
 pub mod pipeline;
 pub mod problem;
 pub mod resources;
+pub mod restored;
 pub mod retry;
 pub mod scope;
 pub mod source;

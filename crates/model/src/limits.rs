@@ -164,6 +164,16 @@ pub const STOP_GRACE: Span = Span::seconds(5);
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of one line of a bulk submission.
 pub const LINE_BYTES: usize = 64 * 1024;
+/// Lines of a list, and ...
+pub const LIST_PART_LINES: u64 = 1_024;
+/// ... its bytes, give or take a line, that one read gives.
+pub const LIST_PART_BYTES: u64 = 256 * 1024;
+/// Parts of lists that stay in memory.
+pub const LIST_WINDOWS: usize = 32;
+/// Lists of which it is remembered where their lines lie, and ...
+pub const LISTS: usize = 64;
+/// ... the places that are noted of all of them together, unless one alone has more.
+pub const LIST_MARKS: usize = 2 * 1024 * 1024;
 /// Jobs of one bulk submission over HTTP.
 pub const JOBS_PER_REQUEST: usize = 1_000_000;
 /// Bytes of one blob.

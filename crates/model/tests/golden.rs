@@ -16,10 +16,11 @@ use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
 use gristmill_model::digest::Digest;
 use gristmill_model::event::{Event, LeaveReason, Record, Then};
 use gristmill_model::job::{JobSpec, JobState};
-use gristmill_model::payload::{Artifact, Payload, Place};
+use gristmill_model::payload::{Artifact, Line, Payload, Place};
 use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, PipelineSpec, StageSpec};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources, WorkerShape};
+use gristmill_model::restored::{BatchPart, JobPart, Part};
 use gristmill_model::scope::{Flow, Limit, Scope};
 use gristmill_model::source::{Lines, Source};
 use gristmill_model::terms::{Dependency, Target, Terms, When};
@@ -139,6 +140,91 @@ fn shape() -> WorkerShape {
     }
 }
 
+fn parts() -> Vec<Event> {
+    let (project, batch, job, worker) = (ProjectId(2), BatchId(3), JobId(17), WorkerId(2));
+    let terms = terms();
+    let batch_part = BatchPart {
+        batch,
+        project,
+        pipeline: PipelineId(1),
+        name: Some("monday".into()),
+        key: Some(("k".into(), 7)),
+        priority: -1,
+        open: true,
+        runs: runs(),
+        succeeded: 2,
+        finished_at: Some(Time(9)),
+        announce: true,
+        held: true,
+        start_at: terms.start_at,
+        pending: terms.after.iter().map(|dependency| (dependency.on, dependency.when)).collect(),
+        age_from: terms.start_at,
+        expires_at: Some((Time(6), true)),
+        deadline: Some((Time(7), false)),
+        limit_key: terms.limit_key,
+        callback: terms.callback,
+    };
+    let job_part = JobPart {
+        job,
+        batch,
+        stage: 1,
+        state: JobState::Retrying,
+        since: Time(8),
+        rank: -5,
+        input: Payload::Line(Line { list: Digest([7; 32]), index: 4 }),
+        output: Some("/out/a.jpg".into()),
+        shared_disk: true,
+        expiring: false,
+        attempts: 3,
+        failures: 2,
+        deaths: vec![(worker, AttemptId(20))],
+        retry_at: Some(Time(99)),
+    };
+    let parts = vec![
+        Part::Project { project, name: "lab".into(), weight: 3 },
+        Part::Batch(Box::new(batch_part)),
+        Part::Range {
+            first: job,
+            batch,
+            count: 4,
+            source: Source::Brace("{a,b}{1,2}".into()),
+            rank: 5,
+            folds: vec![(JobRun { first: job, count: 4 }, JobState::Queued, Time(8))],
+        },
+        Part::Job(Box::new(job_part)),
+        Part::JobKey { project, key: "a.jpg|9".into(), job },
+        Part::Worker {
+            worker,
+            instance: 42,
+            name: "mill-1".into(),
+            shape: shape(),
+            draining: true,
+            paused: false,
+        },
+        Part::Attempt {
+            attempt: AttemptId(21),
+            job,
+            worker,
+            number: 2,
+            alternative: 1,
+            leased_at: Time(5),
+            running_since: Some(Time(6)),
+        },
+        Part::Bound {
+            project,
+            scope: Scope::Project,
+            limit: Limit { concurrency: Some(2), rate: None },
+            next: Time(77),
+        },
+        Part::Shares {
+            served: u128::MAX,
+            used: vec![(project, 1 << 100, Time(5))],
+            next: [3, 2, 4, 18, 22, 3],
+        },
+    ];
+    parts.into_iter().map(Event::Restored).collect()
+}
+
 fn range(source: Source) -> Event {
     Event::RangeAdded { batch: BatchId(3), first: JobId(17), count: 4, source }
 }
@@ -171,7 +257,7 @@ fn events() -> Vec<Event> {
         devices: vec!["GPU-1".into()],
         then,
     };
-    vec![
+    let told = vec![
         Event::ServerStarted { version: "0.1.0".into() },
         Event::PipelineDefined {
             pipeline: PipelineId(1),
@@ -247,7 +333,8 @@ fn events() -> Vec<Event> {
         Event::WorkerDraining { worker },
         Event::WorkerLeft { worker, reason: LeaveReason::Goodbye },
         Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired },
-    ]
+    ];
+    told.into_iter().chain(parts()).collect()
 }
 
 fn from_worker() -> Vec<FromWorker> {

@@ -12,6 +12,7 @@ mod tests;
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,6 +88,22 @@ impl Blobs {
                 let size = found.meta.size;
                 Ok(Some((size, found.into_stream().map_err(BlobError::from).boxed())))
             }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A part of a blob's bytes, if it is known and has it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn part(
+        &self,
+        digest: Digest,
+        range: Range<u64>,
+    ) -> Result<Option<Bytes>, BlobError> {
+        match self.store.get_range(&name(digest), range).await {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }

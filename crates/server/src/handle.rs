@@ -18,6 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::blobs::Blobs;
 use crate::core::{Goal, Look, Message, Snapshot};
 use crate::feed::Feed;
+use crate::lists::Lists;
 use crate::logs::Logs;
 use crate::read::Read;
 use crate::session;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) feed: Feed,
     pub(crate) read: Read,
     pub(crate) blobs: Blobs,
+    pub(crate) lists: Lists,
     pub(crate) logs: Logs,
     pub(crate) timing: Timing,
     pub(crate) started: Instant,
@@ -142,6 +144,12 @@ impl Handle {
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.shared.blobs
+    }
+
+    /// Lists of inputs among the blobs.
+    #[must_use]
+    pub fn lists(&self) -> &Lists {
+        &self.shared.lists
     }
 
     /// Captured output.

@@ -12,6 +12,7 @@ pub mod folder;
 pub mod follower;
 mod handle;
 pub mod http;
+pub mod lists;
 pub mod log;
 pub mod logs;
 pub mod read;

@@ -20,6 +20,7 @@ use crate::folder::Folder;
 use crate::follower::Follower;
 use crate::handle::{Handle, Shared};
 use crate::http::{Listen, Listener};
+use crate::lists::Lists;
 use crate::log::{Durability, Log, SqliteLog};
 use crate::logs::Logs;
 use crate::start_error::StartError;
@@ -82,12 +83,14 @@ impl Server {
             .name("core".into())
             .spawn(move || supervise(core, &fails))
             .map_err(StartError::Thread)?;
+        let blobs = Blobs::local(&folder.blobs())?;
         let handle = Handle::new(Shared {
             inbox: inbox.clone(),
             failed,
             feed,
             read,
-            blobs: Blobs::local(&folder.blobs())?,
+            lists: Lists::new(blobs.clone()),
+            blobs,
             logs: Logs::new(&folder.logs()),
             timing,
             started,

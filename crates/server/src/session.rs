@@ -85,6 +85,9 @@ fn check(hello: &Hello) -> Result<(), Rejection> {
     Err(Rejection::new(Code::WrongProtocol, detail))
 }
 
+/// A worker whose lease is over has this long left to be heard.
+const AFTER_STALL: Duration = Duration::from_millis(100);
+
 /// Hands on what a worker says until it has no more to say, or is silent for longer than its lease.
 async fn listen(
     handle: &Handle,
@@ -94,15 +97,19 @@ async fn listen(
 ) {
     let mut said = said.ready_chunks(limits::FRAMES_PER_TURN);
     let mut leased = Leased::default();
+    let mut unheard = None;
     loop {
-        match timeout(lease, said.next()).await {
+        match timeout(unheard.unwrap_or(lease), said.next()).await {
             Ok(Some(frames)) => {
+                unheard = None;
                 let frames = keep_output(handle, &mut leased, frames).await;
                 if !frames.is_empty() {
                     handle.send(Message::Heard { connection, frames }).await;
                 }
             }
             Ok(None) => return,
+            // This process may have been stopped itself; what came meanwhile is read first.
+            Err(_) if unheard.is_none() => unheard = Some(AFTER_STALL),
             Err(_) => {
                 tracing::warn!(worker = %connection.worker, "silent for longer than its lease");
                 return;

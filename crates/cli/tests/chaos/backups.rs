@@ -31,7 +31,7 @@ struct Taken {
 
 fn plan() -> Plan {
     // Whoever worked for the original does not come to the copy: it need not wait long for them.
-    Plan { lease: Some("2s"), ..Plan::of(2) }
+    Plan { lease: Some("2s".into()), ..Plan::of(2) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,6 +66,9 @@ async fn a_copy_of_a_working_server_is_a_server_that_goes_on() {
 async fn submit_all(client: Client, jobs: u64, acknowledged: Arc<Mutex<Vec<Acknowledged>>>) {
     let mut ahead = VecDeque::new();
     for first in (0..jobs).step_by(BATCH as usize) {
+        // What the log points to was stored before it was logged: a copy that has the batch has
+        // this too.
+        client.store(sack(first)).await;
         let heard = client.submit(first, BATCH).await;
         acknowledged.lock().unwrap().push(heard.clone());
         ahead.push_back(heard.batch);
@@ -74,6 +77,11 @@ async fn submit_all(client: Client, jobs: u64, acknowledged: Arc<Mutex<Vec<Ackno
             client.wait_for(&ahead.pop_front().unwrap(), deadline).await;
         }
     }
+}
+
+/// Bytes that go with a batch.
+fn sack(first: u64) -> Vec<u8> {
+    format!("sack of grain-{first} ").repeat(5_000).into_bytes()
 }
 
 async fn take(fleet: &Fleet, n: u64, acknowledged: &Mutex<Vec<Acknowledged>>) -> Taken {
@@ -106,6 +114,10 @@ async fn goes_on(copy: Taken) {
     let there = verdict::batches(&fleet).await;
     for batch in &there {
         assert_eq!(batch.jobs, BATCH, "a batch is there as a whole or not at all");
+        let name = format!("/v1/blobs/b3-{}", blake3::hash(&sack(batch.first)).to_hex());
+        let found = fleet.http().get(fleet.url(&name)).send().await.unwrap();
+        assert_eq!(found.status(), 200, "the blob that belongs to {batch:?}");
+        assert!(found.bytes().await.unwrap() == sack(batch.first), "{batch:?}");
     }
     for heard in &copy.acknowledged {
         assert!(there.contains(heard), "{heard:?} was acknowledged before the copy began");

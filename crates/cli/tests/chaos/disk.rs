@@ -55,7 +55,7 @@ impl Scene {
         let layer = Arc::new(Layer::compile(folder.path())?);
         layer.watch(path);
         let environment = layer.environment();
-        let plan = Plan { lease: Some("2s"), environment, ..Plan::of(1) };
+        let plan = Plan { lease: Some("2s".into()), environment, ..Plan::of(1) };
         let fleet = Fleet::start(plan).await;
         let witness = Arc::new(Witness::default());
         let client = || {
@@ -107,6 +107,8 @@ impl Scene {
 
 /// One client: submits, and notes what it hears.
 async fn submit(client: Client, layer: Arc<Layer>, witness: Arc<Witness>) {
+    // Every job must be done and judged: no more of them than a fault needs.
+    let pause = Duration::from_millis(if client.carries_ballast() { 0 } else { 50 });
     while !witness.done.load(Ordering::SeqCst) {
         let first = witness.next.fetch_add(BATCH, Ordering::SeqCst);
         let after = layer.failed() > 0;
@@ -114,6 +116,7 @@ async fn submit(client: Client, layer: Arc<Layer>, witness: Arc<Witness>) {
             Ok(heard) => {
                 witness.after_the_fault.fetch_add(u64::from(after), Ordering::SeqCst);
                 witness.acknowledged.lock().unwrap().push(heard);
+                tokio::time::sleep(pause).await;
             }
             Err(Unheard::Refused(StatusCode::SERVICE_UNAVAILABLE, said)) => {
                 assert!(said["detail"].is_string() && said["advice"].is_string(), "{said}");
@@ -198,6 +201,7 @@ async fn goes_on(fault: Fault, ballast: usize) {
     scene.until_acknowledged(5).await;
     scene.layer.fail(fault);
     until("the fault", async || scene.layer.failed() > 0).await;
+    println!("{fault:?} came after {} batches", scene.acknowledged());
     scene.until_acknowledged(5).await;
     assert!(scene.witness.after_the_fault.load(Ordering::SeqCst) > 0);
     scene.fleet.kill_server();

@@ -9,14 +9,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// No test waits longer for anything but a batch.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a fleet is made of.
 #[derive(Clone)]
 pub struct Plan {
     pub workers: usize,
     /// The server's `--lease`; nothing for the default.
-    pub lease: Option<&'static str>,
+    pub lease: Option<String>,
     /// A data folder to serve; one of the fleet's own where none is named.
     pub data: Option<PathBuf>,
     /// What the server's environment holds besides.
@@ -180,7 +180,7 @@ fn spawn_server(folder: &Path, plan: &Plan, port: u16) -> Child {
     let mut command = quiet(folder, "server.err");
     command.args(["serve", "--bind", &format!("127.0.0.1:{port}")]);
     command.args(["--data".as_ref(), data(folder, plan).as_os_str()]);
-    command.args(plan.lease.iter().flat_map(|lease| ["--lease", lease]));
+    command.args(plan.lease.iter().flat_map(|lease| ["--lease", lease.as_str()]));
     command.envs(plan.environment.iter().cloned());
     command.spawn().unwrap()
 }

@@ -1,7 +1,8 @@
 //! SIGKILL of the server and of workers, at random, again and again, while clients submit and jobs
 //! run.
 //!
-//! `GRISTMILL_CHAOS_KILLS` and `GRISTMILL_CHAOS_JOBS` make it longer.
+//! `GRISTMILL_CHAOS_KILLS` and `GRISTMILL_CHAOS_JOBS` make it longer, `GRISTMILL_CHAOS_LEASE` says how
+//! long a silent worker keeps its work.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,8 @@ async fn kills_lose_nothing_and_double_nothing() {
     println!("{kills} kills, {} jobs, {WORKERS} workers", share * kills);
     let started = Instant::now();
 
-    let mut fleet = Fleet::start(Plan::of(WORKERS as usize)).await;
+    let lease = std::env::var("GRISTMILL_CHAOS_LEASE").unwrap_or_else(|_| "4s".to_owned());
+    let mut fleet = Fleet::start(Plan { lease: Some(lease), ..Plan::of(WORKERS as usize) }).await;
     let client = Client::of(&fleet);
     let mut acknowledged = Vec::new();
     let mut of_the_server = 0;

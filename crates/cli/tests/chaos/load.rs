@@ -37,19 +37,26 @@ pub enum Unheard {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// Where batches are submitted.
     url: String,
+    blobs: String,
     /// Labels of 500 bytes that each job carries, where much is to be written.
     ballast: usize,
 }
 
 impl Client {
     pub fn of(fleet: &Fleet) -> Client {
-        Client { http: fleet.http().clone(), url: fleet.url("/v1/batches"), ballast: 0 }
+        let (url, blobs) = (fleet.url("/v1/batches"), fleet.url("/v1/blobs"));
+        Client { http: fleet.http().clone(), url, blobs, ballast: 0 }
     }
 
     /// The same client, whose jobs carry so many labels.
     pub fn with_ballast(self, ballast: usize) -> Client {
         Client { ballast, ..self }
+    }
+
+    pub fn carries_ballast(&self) -> bool {
+        self.ballast > 0
     }
 
     /// Submits jobs once.
@@ -80,6 +87,12 @@ impl Client {
         let heard = self.until_acknowledged(first, jobs).await;
         assert_eq!(self.until_acknowledged(first, jobs).await, heard, "one key, one batch");
         heard
+    }
+
+    /// Stores bytes on a server that is well.
+    pub async fn store(&self, bytes: Vec<u8>) {
+        let stored = self.http.post(&self.blobs).body(bytes).send().await.unwrap();
+        assert!(stored.status().is_success(), "{}", stored.text().await.unwrap());
     }
 
     /// Waits until all jobs of a batch are final.

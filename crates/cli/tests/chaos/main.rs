@@ -15,6 +15,7 @@ mod fleet;
 mod kills;
 mod load;
 mod random;
+mod stops;
 mod verdict;
 
 /// A number from the environment.

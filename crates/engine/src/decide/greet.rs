@@ -72,7 +72,7 @@ fn check(state: &State, greeting: &Greeting) -> Result<(), Rejection> {
         return refuse(Code::TooLarge, detail);
     }
     let is_new = state.instance(greeting.instance).is_none();
-    if is_new && state.workers().count() >= limits::WORKERS {
+    if is_new && state.worker_count() >= limits::WORKERS {
         return refuse(Code::TooMany, format!("there are {} workers already", limits::WORKERS));
     }
     Ok(())

@@ -34,7 +34,7 @@ pub(super) fn resolve(state: &State, name: &str) -> Result<Option<ProjectId>, Re
         return Ok(Some(known));
     }
     name::check("project", name, Code::InvalidRequest)?;
-    if state.projects().count() >= limits::PROJECTS {
+    if state.project_count() >= limits::PROJECTS {
         let detail = format!("there are {} projects already", limits::PROJECTS);
         return Err(Rejection::new(Code::TooMany, detail));
     }

@@ -30,6 +30,7 @@ impl State {
                 self.set_limit(*project, scope, limit);
             }
             Event::FlowSet { project, scope, flow, .. } => self.set_flow(*project, scope, *flow),
+            Event::Restored(part) => self.restore(part),
             event => self.apply_to_work(event, at),
         }
     }

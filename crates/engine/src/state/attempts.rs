@@ -53,6 +53,22 @@ impl State {
         self.note_hunger(worker);
     }
 
+    pub(super) fn restore_attempt(&mut self, id: AttemptId, attempt: Attempt) {
+        self.job_mut(attempt.job).attempt = Some(id);
+        let project = self.class(self.here(attempt.job)).project;
+        let request = self.request_of(&attempt).clone();
+        self.project_leased(project, &request, attempt.leased_at);
+        let runs = attempt.running_since;
+        let holder = self.worker_mut(attempt.worker);
+        let booked = holder.booking.admit(id, &request);
+        assert_eq!(booked, runs.is_some(), "{id} is booked as it was");
+        holder.attempts.insert(id);
+        if let Some(since) = runs {
+            self.project_running(project, &request, since);
+        }
+        self.attempts.insert(id, attempt);
+    }
+
     /// Takes an attempt off its worker; attempts of the backlog that fit now begin to run.
     pub(super) fn end_attempt(&mut self, id: AttemptId, job: JobId, at: Time) {
         let attempt = self.attempts.remove(&id).expect("only a live attempt ends");

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use gristmill_model::job::JobState;
+<<<<<<< HEAD
 use gristmill_model::terms::{Dependency, Target, Terms, When};
+=======
+use gristmill_model::restored::BatchPart;
+use gristmill_model::terms::Terms;
+>>>>>>> main
 use gristmill_model::{BatchId, JobId, JobRun, PipelineId, ProjectId, Time};
 
 use super::State;
@@ -46,15 +51,6 @@ struct Extra {
     limit_key: Option<Arc<str>>,
     callback: Option<Box<str>>,
     idempotency_key: Option<Box<str>>,
-}
-
-/// How something that is waited for has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Ending {
-    NotYet,
-    Succeeded,
-    Failed,
-    Unknown,
 }
 
 impl Batch {
@@ -138,6 +134,11 @@ impl Batch {
         self.extra.as_ref()?.limit_key.as_ref()
     }
 
+    /// The key under which it was submitted.
+    pub(super) fn idempotency_key(&self) -> Option<&str> {
+        self.extra.as_ref()?.idempotency_key.as_deref()
+    }
+
     /// Whether a person holds it.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -159,11 +160,69 @@ impl Batch {
     }
 
     pub(super) fn set_gate(&mut self, gate: Gate) {
-        self.extra.get_or_insert_default().gate = gate;
+        let extra = self.extra.get_or_insert_default();
+        extra.gate = gate;
+        // What is empty is not kept, so that equal states look equal.
+        if **extra == Extra::default() {
+            self.extra = None;
+        }
     }
 
     pub(crate) fn stored_count(&self, state: JobState) -> u64 {
         self.counts[state as usize]
+    }
+}
+
+impl Batch {
+    /// What a batch itself knows; what the state's indexes know of it is filled in by who asks.
+    pub(super) fn part(&self, id: BatchId) -> BatchPart {
+        let extra = self.extra.as_deref().cloned().unwrap_or_default();
+        BatchPart {
+            batch: id,
+            project: self.project,
+            pipeline: self.pipeline,
+            name: self.name.as_deref().map(str::to_owned),
+            key: extra.idempotency_key.map(|key| (key.into_string(), 0)),
+            priority: self.priority,
+            open: self.open,
+            runs: self.runs.clone(),
+            succeeded: self.counts[JobState::Succeeded as usize],
+            finished_at: self.finished_at,
+            announce: false,
+            held: extra.gate.held,
+            start_at: extra.gate.start_at,
+            pending: extra.gate.pending,
+            age_from: extra.age_from,
+            expires_at: extra.expires_at.map(|at| (at, false)),
+            deadline: extra.deadline.map(|at| (at, false)),
+            limit_key: extra.limit_key.as_deref().map(str::to_owned),
+            callback: extra.callback.map(str::into_string),
+        }
+    }
+
+    fn restored(part: &BatchPart) -> Batch {
+        let (held, start_at, pending) = (part.held, part.start_at, part.pending.clone());
+        let extra = Extra {
+            gate: Gate { held, start_at, pending },
+            age_from: part.age_from,
+            expires_at: part.expires_at.map(|(at, _)| at),
+            deadline: part.deadline.map(|(at, _)| at),
+            limit_key: part.limit_key.as_deref().map(Arc::from),
+            callback: part.callback.as_deref().map(Box::from),
+            idempotency_key: part.key.as_ref().map(|(key, _)| Box::from(key.as_str())),
+        };
+        Batch {
+            project: part.project,
+            pipeline: part.pipeline,
+            name: part.name.as_deref().map(Box::from),
+            priority: part.priority,
+            open: part.open,
+            runs: part.runs.clone(),
+            finished_at: part.finished_at,
+            counts: [0; JobState::ALL.len()],
+            live: 0,
+            extra: (extra != Extra::default()).then(|| Box::new(extra)),
+        }
     }
 }
 
@@ -226,6 +285,35 @@ impl State {
         for dependency in &terms.after {
             self.note_if_ended(dependency.on);
         }
+    }
+
+    pub(super) fn restore_batch(&mut self, part: &BatchPart) {
+        let id = part.batch;
+        if let Some((key, fingerprint)) = &part.key {
+            self.batch_keys.insert((part.project, key.clone()), (id, *fingerprint));
+        }
+        self.starts.extend(part.start_at.map(|at| (at, id)));
+        self.expiries.extend(part.expires_at.filter(|(_, due)| *due).map(|(at, _)| (at, id)));
+        self.deadlines.extend(part.deadline.filter(|(_, due)| *due).map(|(at, _)| (at, id)));
+        self.finished.extend(part.finished_at.map(|at| (at, id)));
+        self.to_announce.extend(part.announce.then_some(id));
+        for on in part.pending.keys() {
+            self.dependents.entry(*on).or_default().insert(id);
+        }
+        for run in &part.runs {
+            self.owners.insert(run.first, (run.count, id));
+        }
+        self.batches.insert(id, Batch::restored(part));
+        self.count_restored(id, JobState::Succeeded, part.succeeded);
+    }
+
+    /// Counts jobs that are there again as they were.
+    pub(super) fn count_restored(&mut self, id: BatchId, state: JobState, count: u64) {
+        let batch = self.batch_mut(id);
+        batch.counts[state as usize] += count;
+        batch.live += if state.is_final() { 0 } else { count };
+        let shown = shown(batch, state);
+        self.counts[shown as usize] += count;
     }
 
     pub(super) fn close_batch(&mut self, id: BatchId, at: Time) {
@@ -310,29 +398,6 @@ impl State {
         self.counts[to as usize] += count;
     }
 
-    /// A batch may have finished just now.
-    fn note_end(&mut self, id: BatchId, at: Time) {
-        let batch = self.batch_mut(id);
-        if !batch.is_finished() || batch.finished_at.is_some() {
-            return;
-        }
-        batch.finished_at = Some(at);
-        let called = batch.callback().is_some();
-        self.finished.insert((at, id));
-        if called {
-            self.to_announce.insert(id);
-        }
-        self.note_if_ended(Target::Batch(id));
-    }
-
-    fn unfinish(&mut self, id: BatchId) {
-        if let Some(at) = self.batch_mut(id).finished_at.take() {
-            self.finished.remove(&(at, id));
-            self.to_announce.remove(&id);
-            self.ended.remove(&Target::Batch(id));
-        }
-    }
-
     pub(super) fn reach_start(&mut self, id: BatchId, at: Time) {
         let due = self.batch_mut(id).gate().and_then(|gate| gate.start_at);
         let due = due.expect("only a start that is waited for is reached");
@@ -349,107 +414,9 @@ impl State {
         let due = self.batches[&id].deadline().expect("only a deadline that was set is reached");
         self.deadlines.remove(&(due, id));
     }
-
-    /// How a thing that is waited for has ended.
-    pub(crate) fn ending(&self, target: Target) -> Ending {
-        match target {
-            Target::Job(job) => match self.job_state(job) {
-                None => Ending::Unknown,
-                Some(JobState::Succeeded) => Ending::Succeeded,
-                Some(state) if state.is_final() => Ending::Failed,
-                Some(_) => Ending::NotYet,
-            },
-            Target::Batch(id) => match self.batches.get(&id) {
-                None => Ending::Unknown,
-                Some(batch) if !batch.is_finished() => Ending::NotYet,
-                Some(batch) if batch.count(JobState::Succeeded) == batch.total() => {
-                    Ending::Succeeded
-                }
-                Some(_) => Ending::Failed,
-            },
-        }
-    }
-
-    /// Notes that something has ended that others wait for.
-    pub(super) fn note_if_ended(&mut self, target: Target) {
-        let ended = self.dependents.contains_key(&target) && self.ending(target) != Ending::NotYet;
-        if ended {
-            self.ended.insert(target);
-        }
-    }
-
-    /// A batch waits for this no more.
-    pub(super) fn forget_dependency(&mut self, batch: BatchId, on: Target) {
-        if let Some(waiting) = self.dependents.get_mut(&on) {
-            waiting.remove(&batch);
-            if waiting.is_empty() {
-                self.dependents.remove(&on);
-                self.ended.remove(&on);
-            }
-        }
-    }
-
-    /// Forgets batches that finished long ago, with all that leads to them.
-    pub(super) fn prune(&mut self, ids: &[BatchId]) {
-        for id in ids {
-            let batch = self.batches.remove(id).expect("only batches that are here are pruned");
-            let at = batch.finished_at.expect("only finished batches are pruned");
-            self.finished.remove(&(at, *id));
-            self.to_announce.remove(id);
-            self.forget_times(*id, &batch);
-            for run in &batch.runs {
-                self.forget_jobs(*run, batch.project);
-                self.owners.remove(&run.first);
-            }
-            for (state, count) in batch.counts() {
-                self.counts[state as usize] -= count;
-            }
-            if let Some(key) = batch.extra.and_then(|extra| extra.idempotency_key) {
-                self.batch_keys.remove(&(batch.project, key.into_string()));
-            }
-        }
-    }
-
-    fn forget_times(&mut self, id: BatchId, batch: &Batch) {
-        if let Some(at) = batch.gate().and_then(|gate| gate.start_at) {
-            self.starts.remove(&(at, id));
-        }
-        if let Some(at) = batch.expires_at() {
-            self.expiries.remove(&(at, id));
-        }
-        if let Some(at) = batch.deadline() {
-            self.deadlines.remove(&(at, id));
-        }
-        let pending = batch.gate().map(|gate| gate.pending.clone()).unwrap_or_default();
-        pending.into_keys().for_each(|on| self.forget_dependency(id, on));
-    }
-
-    fn forget_jobs(&mut self, run: JobRun, project: ProjectId) {
-        let here: Vec<JobId> = self.jobs_in(run).map(|(id, _)| id).collect();
-        for id in here {
-            self.jobs.remove(id.0);
-        }
-        self.drop_ranges(run);
-        let keyed: Vec<JobId> =
-            self.keyed_jobs.range(run.first..run.end()).map(|(id, _)| *id).collect();
-        for id in keyed {
-            let key = self.keyed_jobs.remove(&id).expect("found just now");
-            self.job_keys.remove(&(project, key));
-        }
-    }
 }
 
 /// How a stored state of a batch's job is shown.
 fn shown(batch: &Batch, state: JobState) -> JobState {
     if state == JobState::Queued { batch.gate_shows() } else { state }
-}
-
-/// Whether an ending is the one that was waited for; nothing where it has not come.
-pub(crate) fn is_met(ending: Ending, when: When) -> Option<bool> {
-    match ending {
-        Ending::NotYet => None,
-        Ending::Unknown => Some(when == When::Finished),
-        Ending::Succeeded => Some(when != When::Failed),
-        Ending::Failed => Some(when != When::Succeeded),
-    }
 }

@@ -44,6 +44,14 @@ impl Bound {
         self.next - spare
     }
 
+    pub(super) fn next(&self) -> Time {
+        self.next
+    }
+
+    pub(super) fn set_next(&mut self, next: Time) {
+        self.next = next;
+    }
+
     fn begin(&mut self, at: Time) {
         self.in_use += 1;
         if let Some(rate) = self.limit.rate {

@@ -5,7 +5,6 @@ use gristmill_model::attempt::{Failure, FailureKind};
 use gristmill_model::event::Then;
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::{Payload, Place};
-use gristmill_model::terms::Target;
 use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 
 use super::lane::Rank;
@@ -213,7 +212,7 @@ impl State {
     pub(super) fn move_to(&mut self, id: JobId, to: JobState, at: Time) {
         let job = self.job_mut(id);
         let from = std::mem::replace(&mut job.state, to);
-        assert_ne!(from, to, "{id} cannot become what it is");
+        assert!(may_become(from, to), "{id} was {from} and cannot become {to}");
         job.since = at;
         let paused = if to == JobState::Retrying { None } else { job.retry_at.take() };
         let pause = job.retry_at;
@@ -241,26 +240,29 @@ impl State {
         self.note_ends(JobRun::one(id), to);
     }
 
-    /// Others may wait for these jobs to end, which now have or now run again.
-    pub(super) fn note_ends(&mut self, run: JobRun, now: JobState) {
-        if self.dependents.is_empty() {
-            return;
-        }
-        let targets = Target::Job(run.first)..Target::Job(run.end());
-        let waited: Vec<Target> = self.dependents.range(targets).map(|(on, _)| *on).collect();
-        for on in waited {
-            if now.is_final() {
-                self.note_if_ended(on);
-            } else {
-                self.ended.remove(&on);
-            }
-        }
-    }
-
     /// Jobs among these ids that are not folded and have not succeeded, in order.
     pub(crate) fn jobs_in(&self, run: JobRun) -> impl Iterator<Item = (JobId, &Job)> {
         self.jobs.range(run.first.0..run.end().0).map(|(id, job)| (JobId(id), job))
     }
+}
+
+/// [`JobState::may_become`] as a table that is made once: it is asked with every step.
+const MAY_BECOME: [[bool; JobState::ALL.len()]; JobState::ALL.len()] = {
+    let mut table = [[false; JobState::ALL.len()]; JobState::ALL.len()];
+    let mut from = 0;
+    while from < table.len() {
+        let mut to = 0;
+        while to < table.len() {
+            table[from][to] = JobState::ALL[from].may_become(JobState::ALL[to]);
+            to += 1;
+        }
+        from += 1;
+    }
+    table
+};
+
+pub(super) fn may_become(from: JobState, to: JobState) -> bool {
+    MAY_BECOME[from as usize][to as usize]
 }
 
 /// A worker's death counts against a job only if the job was running there.

@@ -59,6 +59,11 @@ impl Project {
         self.settled + running / u128::from(self.weight)
     }
 
+    /// What it had used, and when that was settled.
+    pub(super) fn share(&self, id: ProjectId) -> (ProjectId, u128, Time) {
+        (id, self.settled, self.settled_at)
+    }
+
     /// What its running attempts book together.
     pub(crate) fn booked(&self) -> u64 {
         self.booked
@@ -85,6 +90,16 @@ impl State {
         self.next.project += 1;
         self.projects.insert(id, Project::new(name, weight));
         self.project_names.insert(name.into(), id);
+    }
+
+    pub(super) fn restore_project(&mut self, id: ProjectId, name: &str, weight: u32) {
+        self.projects.insert(id, Project::new(name, weight));
+        self.project_names.insert(name.into(), id);
+    }
+
+    pub(super) fn restore_share(&mut self, (id, used, at): (ProjectId, u128, Time)) {
+        let project = self.project_mut(id);
+        (project.settled, project.settled_at) = (used, at);
     }
 
     fn project_mut(&mut self, id: ProjectId) -> &mut Project {
@@ -158,6 +173,12 @@ impl State {
     pub fn projects_by_name(&self, from: Bound<&str>) -> impl Iterator<Item = ProjectId> + '_ {
         let names = self.project_names.range::<str, _>((from, Bound::Unbounded));
         names.map(|(_, id)| *id)
+    }
+
+    /// How many projects there are.
+    #[must_use]
+    pub fn project_count(&self) -> usize {
+        self.projects.len()
     }
 
     /// All projects, oldest first.

@@ -7,7 +7,7 @@ use gristmill_model::job::JobState;
 use gristmill_model::source::{Items, Source};
 use gristmill_model::{BatchId, JobId, JobRun, Time};
 
-use super::jobs::Job;
+use super::jobs::{Job, may_become};
 use super::lane::Rank;
 use super::{State, queue};
 
@@ -18,6 +18,8 @@ pub struct Range {
     pub batch: BatchId,
     /// How many there were.
     pub count: u64,
+    /// Where their inputs come from.
+    pub source: Source,
     /// Their inputs.
     pub items: Items,
     rank: Rank,
@@ -40,7 +42,7 @@ impl Range {
     }
 
     /// The folded jobs among these ids, run by run.
-    fn folded(&self, run: JobRun) -> Vec<(JobRun, Fold)> {
+    pub(super) fn folded(&self, run: JobRun) -> Vec<(JobRun, Fold)> {
         let before = self.folds.range(..=run.first).next_back().map_or(run.first, |(id, _)| *id);
         self.folds
             .range(before..run.end())
@@ -98,11 +100,38 @@ impl State {
         let rank = queue::rank(self.age_from(batch, at), self.batch_mut(batch).priority);
         let fold = Fold { count, state: JobState::Queued, since: at };
         let folds = BTreeMap::from([(first, fold)]);
-        self.ranges.insert(first, Range { batch, count, items, rank, folds });
+        self.ranges
+            .insert(first, Range { batch, count, source: source.clone(), items, rank, folds });
         self.count_in(batch, JobState::Queued, count);
         let class = self.class_of_fold(batch);
         self.enqueue(batch, &class, rank, run, at);
         self.next.job += count;
+    }
+
+    pub(super) fn restore_range(
+        &mut self,
+        first: JobId,
+        batch: BatchId,
+        source: &Source,
+        rank: Rank,
+        folds: &[(JobRun, JobState, Time)],
+    ) {
+        let items = source.parse().expect("judged before it was accepted");
+        let class = self.class_of_fold(batch);
+        for (run, state, since) in folds {
+            self.count_restored(batch, *state, run.count);
+            if *state == JobState::Queued {
+                self.enqueue(batch, &class, rank, *run, *since);
+            }
+        }
+        let folds = folds
+            .iter()
+            .map(|(run, state, since)| {
+                (run.first, Fold { count: run.count, state: *state, since: *since })
+            })
+            .collect();
+        let (count, source) = (items.count(), source.clone());
+        self.ranges.insert(first, Range { batch, count, source, items, rank, folds });
     }
 
     fn range_of(&self, job: JobId) -> Option<(JobId, &Range)> {
@@ -157,7 +186,7 @@ impl State {
         let fold = range.cut(part);
         range.folds.insert(part.first, Fold { count: part.count, state: to, since: at });
         let (batch, rank) = (range.batch, range.rank);
-        assert_ne!(fold.state, to, "{} cannot become what it is", part.first);
+        assert!(may_become(fold.state, to), "{} cannot become {to}", part.first);
         let class = self.class_of_fold(batch);
         if fold.state == JobState::Queued {
             self.dequeue(batch, &class, rank, part);

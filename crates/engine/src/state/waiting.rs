@@ -210,7 +210,7 @@ fn parts(lane: &Lane, runs: &[JobRun]) -> Vec<(Rank, JobId, u64)> {
             runs.iter().filter_map(move |run| {
                 let start = first.0.max(run.first.0);
                 let end = (first.0 + count).min(run.end().0);
-                (start < end).then_some((rank, JobId(start), end - start))
+                (start < end).then(|| (rank, JobId(start), end - start))
             })
         })
         .collect()

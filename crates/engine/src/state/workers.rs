@@ -32,6 +32,18 @@ pub struct Worker {
     pub attempts: BTreeSet<AttemptId>,
 }
 
+impl Worker {
+    /// What it has to give and may be asked for.
+    pub(super) fn shape(&self) -> WorkerShape {
+        WorkerShape {
+            capacity: self.booking.capacity().clone(),
+            handlers: self.handlers.iter().map(|kind| kind.to_string()).collect(),
+            labels: self.labels.clone(),
+            shared_disk: self.shared_disk,
+        }
+    }
+}
+
 impl State {
     pub(super) fn join(&mut self, id: WorkerId, instance: u64, name: &str, shape: &WorkerShape) {
         assert_eq!(id.0, self.next.worker, "worker ids come in order");

@@ -35,7 +35,7 @@ fn every_reason_has_its_words() {
         world.engine.explain(world.now, job).unwrap().workers[0].reason.clone()
     };
     assert_eq!(reason(&world, waits), "it is busy: 1 running, 0 waiting");
-    assert!(summary(&world, made.first).contains("number 1, runs since 0s on worker w1"));
+    assert!(summary(&world, made.first).contains("number 1, has run for 0s on worker w1"));
     let path = JobSpec { output: Some("/tmp/x".into()), ..JobSpec::of(Payload::empty()) };
     let shared = world.submit_jobs(pipeline(&["a"]), vec![path], None).unwrap().first;
     assert!(reason(&world, shared).contains("shares no disk"));

@@ -5,8 +5,14 @@
 
 mod cancel;
 mod explain;
+mod fitting;
+mod keeping;
 mod leases;
+mod order;
+mod ranges;
 mod recovery;
 mod retries;
+mod scopes;
 mod submit;
+mod terms;
 mod world;

@@ -63,6 +63,10 @@ impl World {
         let replayed = self.replay();
         replayed.check();
         assert!(replayed.state().same_as(self.engine.state()), "replay equals live");
+        let mut restored = Engine::new(Timing::default());
+        self.engine.snapshot().for_each(|record| restored.apply(&record));
+        restored.check();
+        assert!(restored.state().same_as(self.engine.state()), "a snapshot equals live");
     }
 
     pub fn replay(&self) -> Engine {

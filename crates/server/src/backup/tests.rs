@@ -202,6 +202,37 @@ fn a_copy_can_be_stopped_anywhere_and_leaves_nothing() {
     }
 }
 
+/// What comes while a copy is made, at the moment where it matters.
+#[test]
+fn the_log_decides_tables_come_before_it_and_blobs_after_it() {
+    let site = Site::new();
+    let blob = site.layout().blobs().join("zz");
+    let mut seen = Vec::new();
+    let backup = take(&site.data(), &site.dest("copy"), &mut |step| {
+        if !seen.contains(&step.part) {
+            seen.push(step.part);
+            match step.part {
+                // The tables are copied: the log may know more than they do.
+                Part::ReadTables => site.append(&[leased(7)]),
+                // The log is copied: what it points to may still be stored, and later events wait
+                // for the next backup.
+                Part::Log => {
+                    fs::create_dir(&blob).unwrap();
+                    fs::write(blob.join("late"), "bran").unwrap();
+                    site.append(&[leased(8)]);
+                }
+                _ => {}
+            }
+        }
+        true
+    })
+    .unwrap();
+    assert_eq!(backup.events, 2, "the start and a7");
+    assert!(backup.read_tables);
+    assert_eq!(backup.blobs.files, 3);
+    assert_eq!(backup.output.files, 2, "of a7, not of a8");
+}
+
 #[test]
 fn copies_taken_while_somebody_writes_are_of_one_moment() {
     let site = Site::new();

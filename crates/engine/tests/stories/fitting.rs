@@ -1,0 +1,140 @@
+//! What fits where: alternatives, named resources, labels, and what can never fit.
+
+use std::collections::BTreeMap;
+
+use gristmill_model::command::{Command, Greeting, PipelineRef, Reply, Submission};
+use gristmill_model::job::{JobSpec, JobState};
+use gristmill_model::payload::Payload;
+use gristmill_model::pipeline::PipelineSpec;
+use gristmill_model::problem::Code;
+use gristmill_model::resources::{Capacity, Resources, WorkerShape};
+use gristmill_model::{JobId, WorkerId};
+
+use crate::world::{World, pipeline, success};
+
+fn named(pairs: &[(&str, u32)]) -> BTreeMap<String, u32> {
+    pairs.iter().map(|(name, amount)| ((*name).to_owned(), *amount)).collect()
+}
+
+fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn join(world: &mut World, capacity: Capacity, labels: BTreeMap<String, String>) -> WorkerId {
+    let greeting = Greeting {
+        instance: world.engine.state().workers().count() as u64 + 500,
+        name: "fitted".into(),
+        handlers: vec!["command".into()],
+        capacity,
+        prefetch: 0,
+        shared_disk: false,
+        labels,
+        holds: vec![],
+    };
+    match world.ask(Command::Greet(greeting)).unwrap() {
+        Reply::Welcome { worker, .. } => worker,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn of(change: impl FnOnce(&mut gristmill_model::pipeline::StageSpec)) -> PipelineSpec {
+    let mut spec = pipeline(&["a"]);
+    change(&mut spec.stages[0]);
+    spec
+}
+
+fn held_by(world: &World, job: JobId) -> (WorkerId, u8) {
+    let attempt = world.engine.state().attempt(world.attempt_of(job)).unwrap();
+    (attempt.worker, attempt.alternative)
+}
+
+#[test]
+fn named_resources_are_shared_whole_and_in_part() {
+    let mut world = World::new();
+    let capacity = Capacity { named: named(&[("licence", 2_000)]), ..Capacity::of_cpus(8) };
+    let worker = join(&mut world, capacity, BTreeMap::new());
+    let spec = of(|stage| stage.resources.named = named(&[("licence", 500)]));
+    let made = world.submit(spec, &["x"; 6]);
+    assert_eq!(world.engine.state().attempts().count(), 4, "four halves of two");
+    world.report(worker, world.attempt_of(made.first), success("")).unwrap();
+    assert_eq!(world.engine.state().attempts().count(), 4);
+}
+
+#[test]
+fn an_alternative_is_taken_where_the_preferred_is_not_to_be_had() {
+    let mut world = World::new();
+    let small = join(&mut world, Capacity::of_cpus(8), BTreeMap::new());
+    let tpu = Capacity { named: named(&[("tpu", 1_000)]), ..Capacity::of_cpus(1) };
+    let special = join(&mut world, tpu, BTreeMap::new());
+    let spec = of(|stage| {
+        let tpu = Resources { named: named(&[("tpu", 1_000)]), ..Resources::default() };
+        stage.resources = tpu;
+        stage.alternatives = vec![Resources { cpus: 8_000, ..Resources::default() }];
+    });
+    let made = world.submit(spec, &["x", "y", "z"]);
+    assert_eq!(held_by(&world, made.first), (special, 0));
+    assert_eq!(held_by(&world, JobId(made.first.0 + 1)), (small, 1));
+    assert_eq!(world.state(JobId(made.first.0 + 2)), JobState::Queued);
+    let frames = gristmill_engine::link::frames(&world.engine, &world.log);
+    let booked: Vec<u32> = frames
+        .into_iter()
+        .filter_map(|(_, frame)| match frame {
+            gristmill_model::wire::ToWorker::Run(run) => Some(run[0].resources.cpus),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(booked, [1_000, 8_000], "the worker books what was leased");
+}
+
+#[test]
+fn a_required_label_is_had_or_not_and_a_preferred_one_tips_the_scales() {
+    let mut world = World::new();
+    let plain = join(&mut world, Capacity::of_cpus(4), BTreeMap::new());
+    let fast = join(&mut world, Capacity::of_cpus(2), labels(&[("disk", "fast")]));
+    let wants = world.submit(of(|s| s.prefers = labels(&[("disk", "fast")])), &["x"; 3]);
+    assert_eq!(held_by(&world, wants.first).0, fast);
+    assert_eq!(held_by(&world, JobId(wants.first.0 + 1)).0, fast);
+    assert_eq!(held_by(&world, JobId(wants.first.0 + 2)).0, plain, "better than waiting");
+    let needs = world.submit(of(|s| s.requires = labels(&[("disk", "fast")])), &["x"]).first;
+    assert_eq!(world.state(needs), JobState::Queued);
+    let explained = world.engine.explain(world.now, needs).unwrap();
+    assert_eq!(explained.workers[0].reason, "it has no label disk=fast");
+    world.report(fast, world.attempt_of(wants.first), success("")).unwrap();
+    assert_eq!(held_by(&world, needs).0, fast);
+}
+
+#[test]
+fn what_fits_on_no_worker_known_is_flagged_and_taken() {
+    let mut world = World::new();
+    let huge = of(|stage| stage.resources.cpus = 64_000);
+    assert!(world.submit(huge.clone(), &["x"]).warnings.is_empty(), "nobody is known yet");
+    world.worker(2);
+    let made = world.submit(huge, &["x"]);
+    assert!(made.warnings[0].contains("needs 64 cpus, has 2"), "{:?}", made.warnings);
+    let explained = world.engine.explain(world.now, made.first).unwrap();
+    assert!(explained.would_help[0].contains("needs 64 cpus"), "{:?}", explained.would_help);
+}
+
+#[test]
+fn what_fits_on_no_worker_declared_is_refused() {
+    let mut world = World::new();
+    let shape = WorkerShape {
+        capacity: Capacity::of_cpus(32),
+        handlers: vec!["command".into()],
+        labels: BTreeMap::new(),
+        shared_disk: false,
+    };
+    let declare = |shape| Command::DeclareWorker { name: "big".into(), shape };
+    world.ask(declare(Some(shape))).unwrap();
+    let submit = |world: &mut World, cpus| {
+        let spec = of(|stage| stage.resources.cpus = cpus);
+        let jobs = vec![JobSpec::of(Payload::empty())];
+        world.submit_batch(Submission::new(PipelineRef::Inline(spec), jobs))
+    };
+    assert!(submit(&mut world, 32_000).unwrap().warnings.is_empty());
+    let refused = submit(&mut world, 33_000).unwrap_err();
+    assert_eq!(refused.code, Code::NeverFits);
+    assert!(refused.detail.contains("declared worker big"), "{}", refused.detail);
+    world.ask(declare(None)).unwrap();
+    submit(&mut world, 33_000).expect("nothing is declared any more");
+}
