@@ -3,12 +3,8 @@
 use std::sync::Arc;
 
 use gristmill_model::job::JobState;
-<<<<<<< HEAD
-use gristmill_model::terms::{Dependency, Target, Terms, When};
-=======
 use gristmill_model::restored::BatchPart;
-use gristmill_model::terms::Terms;
->>>>>>> main
+use gristmill_model::terms::{Dependency, Terms};
 use gristmill_model::{BatchId, JobId, JobRun, PipelineId, ProjectId, Time};
 
 use super::State;
