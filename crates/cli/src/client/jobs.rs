@@ -1,8 +1,7 @@
 //! Jobs: look, cancel, retry, explain, read what they printed.
 
 use futures::{Stream, TryStreamExt};
-use gristmill_model::JobId;
-use gristmill_model::api::{Attempt, Explanation, Job, Page};
+use gristmill_model::api::{Attempt, Explanation, Job, JobAt, Page};
 use reqwest::Method;
 
 use super::Client;

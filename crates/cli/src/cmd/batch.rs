@@ -101,7 +101,7 @@ fn list(context: &Context, batches: &[Batch]) -> Result<()> {
     table.print(context.output)
 }
 
-const fn standing(batch: &Batch) -> &'static str {
+fn standing(batch: &Batch) -> &'static str {
     match (batch.finished, batch.open) {
         (true, _) => "finished",
         (false, true) => "open",

@@ -136,7 +136,7 @@ impl Remote {
     }
 
     pub async fn again(&mut self, job: JobId, image: &Image) -> Result<()> {
-        self.client.retry_job(job).await?;
+        self.client.retry_job(gristmill_model::api::JobAt::Id(job)).await?;
         self.paths.insert(job, image.path.clone());
         self.foreign = true;
         Ok(())

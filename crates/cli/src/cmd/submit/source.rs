@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::inputs::{Input, Inputs, Kind, Place};
 use super::jobs::{Pattern, Plan};
 use crate::client::Client;
-use crate::error::{Error, Result, cause};
+use crate::error::{Error, Result};
 
 /// Where inputs come from, and how files among them travel.
 #[derive(Debug, clap::Args)]
