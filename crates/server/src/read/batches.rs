@@ -60,6 +60,9 @@ impl Tables<'_> {
         let open: bool = row.get("open")?;
         let finished = !open && counts.keys().all(|state| state.is_final());
         Ok(api::Batch {
+            // Only the engine knows, while it has not forgotten the batch.
+            project: None,
+            terms: None,
             id,
             name: row.get("name")?,
             pipeline: row.get("pipeline_name")?,

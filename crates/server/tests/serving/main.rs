@@ -13,6 +13,7 @@ mod logs;
 mod malformed;
 mod openapi;
 mod restart;
+mod steering;
 mod submit;
 mod worker;
 mod world;
