@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, watch};
 use crate::feed::Publisher;
 use crate::log::Log;
 use clock::Clock;
-pub(crate) use inbox::{Answer, Connection, Message};
+pub(crate) use inbox::{Answer, Connection, Look, Message};
 pub use inbox::{Goal, Snapshot, Standing};
 use links::Links;
 pub use recovery::RecoveryError;
@@ -231,6 +231,7 @@ impl Core {
                 let leased = self.engine.state().attempt(attempt).map(|live| live.job);
                 drop(answer.send(Ok(leased)));
             }
+            Message::Look(look) => round.pending.push(Pending::Look(look)),
             Message::Snapshot(answer) => round.pending.push(Pending::Snapshot(answer)),
             Message::Stop => return true,
         }

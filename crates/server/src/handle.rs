@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use gristmill_engine::State;
 use gristmill_model::access::Actor;
 use gristmill_model::api::Explanation;
 use gristmill_model::command::{Command, Reply, Request};
@@ -16,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::blobs::Blobs;
 use crate::callback;
-use crate::core::{Goal, Message, Snapshot};
+use crate::core::{Goal, Look, Message, Snapshot};
 use crate::feed::Feed;
 use crate::lists::{Fill, Lists};
 use crate::logs::Logs;
@@ -78,6 +79,21 @@ impl Handle {
     pub async fn snapshot(&self) -> Result<Snapshot, Rejection> {
         let (answer, answered) = oneshot::channel();
         self.ask(Message::Snapshot(answer), answered).await
+    }
+
+    /// Looks at the engine's state, for what only the engine knows; all that was acknowledged
+    /// before is there. Keep it short: the core loop waits for it.
+    ///
+    /// # Errors
+    /// The server cannot answer.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let (answer, answered) = oneshot::channel();
+        // That nobody waits for the answer any more is no error.
+        let look = Look(Box::new(|state| drop(answer.send(Ok(question(state))))));
+        self.ask(Message::Look(look), answered).await
     }
 
     /// Waits until a job or a batch is final, at most `limits::WAIT`; says whether it is. What does

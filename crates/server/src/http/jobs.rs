@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
+use super::at::At;
 use super::auth::Caller;
 use super::batches::{ndjson, wait_for};
 use super::body::Whole;
 use super::intake;
-use super::parts::{self, Path, Query, Wait};
+use super::parts::{self, Query, Wait};
 use super::problem::{Answer, Refusal};
 use crate::core::Goal;
 use crate::read::JobPage;
@@ -137,7 +138,7 @@ pub(super) async fn submit(
     responses((status = 200, body = Job), (status = "4XX", body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
-    Path(job): Path<JobId>,
+    At(job): At,
     Query(wait): Query<Wait>,
 ) -> Answer<Json<Job>> {
     if let Some(span) = wait.wait {
@@ -150,10 +151,7 @@ pub(super) async fn show(
 #[utoipa::path(get, path = "/v1/jobs/{id}/explain", tag = "jobs",
     params(("id" = String, Path, example = "j17")),
     responses((status = 200, body = Explanation), (status = "4XX", body = Problem)))]
-pub(super) async fn explain(
-    State(api): State<Api>,
-    Path(job): Path<JobId>,
-) -> Answer<Json<Explanation>> {
+pub(super) async fn explain(State(api): State<Api>, At(job): At) -> Answer<Json<Explanation>> {
     Ok(Json(api.handle.explain(job).await?))
 }
 
@@ -164,7 +162,7 @@ pub(super) async fn explain(
 pub(super) async fn cancel(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Path(job): Path<JobId>,
+    At(job): At,
 ) -> Answer<Json<Job>> {
     api.handle.request(actor, Command::CancelJob(job)).await?;
     Ok(Json(find(&api, job).await?))
@@ -177,7 +175,7 @@ pub(super) async fn cancel(
 pub(super) async fn retry(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Path(job): Path<JobId>,
+    At(job): At,
 ) -> Answer<Json<Job>> {
     api.handle.request(actor, Command::RetryJob(job)).await?;
     Ok(Json(find(&api, job).await?))

@@ -65,6 +65,9 @@ impl Tables<'_> {
         let open = closed.is_none();
         let finished = !open && counts.keys().all(|state| state.is_final());
         Ok(api::Batch {
+            // Only the engine knows, while it has not forgotten the batch.
+            project: None,
+            terms: None,
             id,
             name: row.get("name")?,
             pipeline: row.get("pipeline_name")?,

@@ -15,6 +15,7 @@ mod malformed;
 mod openapi;
 mod ranges;
 mod restart;
+mod steering;
 mod submit;
 mod worker;
 mod world;

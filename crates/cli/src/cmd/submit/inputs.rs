@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use gristmill_model::api::RangeRequest;
 use gristmill_model::limits;
 use serde_json::Value;
 
@@ -18,6 +19,8 @@ pub enum Kind {
     Lines(PathBuf),
     Ndjson(PathBuf),
     JsonList(PathBuf),
+    /// Made up by the server.
+    Range(RangeRequest),
 }
 
 /// How a file among the inputs reaches the worker.
@@ -60,6 +63,7 @@ impl Inputs {
         let at_hand = matches!(kind, Kind::None | Kind::Given(_) | Kind::JsonList(_));
         let items: Box<dyn Iterator<Item = Result<Input>> + Send> = match kind {
             Kind::None => Box::new(std::iter::once(Ok(Input::None))),
+            Kind::Range(_) => Box::new(std::iter::empty()),
             Kind::Given(words) => Box::new(words.clone().into_iter().map(|w| Ok(Input::Word(w)))),
             Kind::Lines(path) => {
                 Box::new(lines(path)?.map(|line| line.map(|(_, text)| Input::Word(text))))

@@ -35,14 +35,14 @@ impl Failed {
     }
 }
 
-/// The body, piece by piece. An error cuts it off, and the server cancels what it has taken in.
+/// The body, piece by piece; without a head it is added to a batch that is there. An error cuts it off, and the server cancels what it has taken in.
 pub fn stream(
-    head: &BatchRequest,
+    head: Option<&BatchRequest>,
     plan: Plan,
     inputs: Inputs,
     failed: Failed,
 ) -> Result<impl Stream<Item = Result<Vec<u8>>> + Send + 'static> {
-    let first = line(head)?;
+    let first = head.map(line).transpose()?;
     let plan = Arc::new(plan);
     let jobs = stream::iter(0..).zip(ahead(inputs)).map(move |(index, input)| {
         let plan = Arc::clone(&plan);
@@ -52,7 +52,7 @@ pub fn stream(
         let piece: Result<Vec<Vec<u8>>> = lines.into_iter().collect();
         piece.inspect_err(|error| failed.set(error)).map(|lines| lines.concat())
     });
-    Ok(still_here(stream::iter([Ok(first)]).chain(pieces)))
+    Ok(still_here(stream::iter(first.map(Ok)).chain(pieces)))
 }
 
 /// Reads on a thread of its own, a little ahead, where a terminal or a pipe may keep it waiting for

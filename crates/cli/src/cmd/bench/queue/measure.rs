@@ -151,15 +151,7 @@ async fn settle(stage: &Stage) -> Result<()> {
 
 fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
     let stage = StageSpec { retry: RetryPolicy::never(), ..StageSpec::new("bench", handler) };
-    BatchRequest {
-        pipeline: None,
-        stages: Some(vec![stage]),
-        name: None,
-        priority: 0,
-        labels: Default::default(),
-        jobs,
-        open: false,
-    }
+    BatchRequest { stages: Some(vec![stage]), jobs, ..BatchRequest::default() }
 }
 
 fn job(input: &str) -> JobRequest {
