@@ -3,6 +3,7 @@
 //! The work is elsewhere: `gristmill-server` serves, `gristmill-worker` works, and this crate is
 //! how a person reaches both.
 
+mod allocator;
 mod args;
 mod aside;
 mod client;

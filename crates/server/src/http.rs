@@ -35,6 +35,7 @@ mod range;
 mod terms;
 mod workers;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -55,33 +56,47 @@ pub use openapi::document;
 use pace::Pace;
 use problem::{Answer, Refusal};
 
-/// What every handler can reach.
+/// What every handler can reach; a clone reaches the same.
 #[derive(Clone)]
 pub(crate) struct Api {
+    shared: Arc<Shared>,
+}
+
+/// See [`Api`].
+pub(crate) struct Shared {
     /// The server.
     handle: Handle,
     /// Who may ask.
-    guard: Arc<Guard>,
+    guard: Guard,
     /// Room for request bodies, in KiB.
     bodies: Arc<Semaphore>,
     /// Bulk submissions that are on their way.
     uploads: Uploads,
     /// How fast jobs end, for `Retry-After`.
-    pace: Arc<Pace>,
+    pace: Pace,
     /// Cancelled when the listener closes: whoever waits is let go.
     stopping: CancellationToken,
 }
 
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
 impl Api {
     fn new(handle: Handle, guard: Guard, stopping: CancellationToken) -> Api {
-        Api {
+        let shared = Shared {
             handle,
-            guard: Arc::new(guard),
+            guard,
             bodies: Arc::new(Semaphore::new(gristmill_model::limits::BODIES_BYTES / body::KIB)),
             uploads: Uploads::default(),
-            pace: Arc::new(Pace::default()),
+            pace: Pace::default(),
             stopping,
-        }
+        };
+        Api { shared: Arc::new(shared) }
     }
 
     /// A refusal, with the time to wait where that would help.

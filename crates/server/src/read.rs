@@ -89,7 +89,10 @@ impl Read {
             let row = self.ask(move |tables| tables.pipeline_row(pipeline)).await?;
             fresh.learn(pipeline, row)?;
         }
-        fresh.answer(&story, question)
+        match fresh.answer(&story, question) {
+            Ok(answer) => answer,
+            Err(question) => self.ask(question).await,
+        }
     }
 
     /// Asks, on a thread that may block. All that one question looks at is of one moment.

@@ -52,6 +52,31 @@ pub(super) fn batch_of(event: &Event, runs: &Runs) -> Option<BatchId> {
     }
 }
 
+/// Whether an event is about a batch: nothing where it is not, `false` where it is about others too,
+/// or about so many jobs that it would take long to say.
+pub(super) fn is_all_about(event: &Event, batch: BatchId, runs: &Runs) -> Option<bool> {
+    let of = |jobs: &mut dyn Iterator<Item = JobId>| {
+        let mut jobs = jobs.map(|job| runs.batch_of(job) == Some(batch));
+        let first = jobs.next()?;
+        match jobs.all(|other| other == first) {
+            true => first.then_some(true),
+            false => Some(false),
+        }
+    };
+    match event {
+        Event::CancelRequested { jobs, .. } if jobs.len() > limits::STORY_EVENTS => Some(false),
+        Event::CancelRequested { jobs, .. } => of(&mut jobs.iter().copied()),
+        _ => match runs_of(event) {
+            Some(jobs) if jobs.len() > limits::STORY_EVENTS => Some(false),
+            Some(jobs) => {
+                let ends = |run: &JobRun| [run.first, JobId(run.end().0 - 1)];
+                of(&mut jobs.iter().flat_map(ends))
+            }
+            None => (batch_of(event, runs) == Some(batch)).then_some(true),
+        },
+    }
+}
+
 /// The one job that an event is about.
 fn job_of(event: &Event) -> Option<JobId> {
     match event {
@@ -173,6 +198,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn events_about_several_batches_are_told_from_those_about_one() {
+        let mut runs = Runs::default();
+        for (batch, first) in [(1, 1), (2, 4)] {
+            let jobs = vec![JobSpec::of(Payload::empty()); 3];
+            runs.learn(&Event::JobsAdded { batch: BatchId(batch), first: JobId(first), jobs });
+        }
+        let expired = |jobs: &[(u64, u64)]| {
+            let run = |(first, count): &(u64, u64)| JobRun { first: JobId(*first), count: *count };
+            Event::JobsExpired { jobs: jobs.iter().map(run).collect() }
+        };
+        let about = |event: &Event| [1, 2, 3].map(|n| is_all_about(event, BatchId(n), &runs));
+        assert_eq!(about(&expired(&[(1, 1), (2, 2)])), [Some(true), None, None]);
+        assert_eq!(about(&expired(&[(5, 2)])), [None, Some(true), None]);
+        assert_eq!(about(&expired(&[(3, 2)])), [Some(false), Some(false), None]);
+        assert_eq!(about(&expired(&[(1, 1), (6, 1)])), [Some(false), Some(false), None]);
+        let jobs = vec![JobId(2), JobId(4)];
+        let asked = Event::CancelRequested { jobs, actor: Actor::Local };
+        assert_eq!(about(&asked), [Some(false), Some(false), None]);
+        assert_eq!(about(&Event::BackoffElapsed { job: JobId(6) }), [None, Some(true), None]);
+    }
+
+    #[test]
     fn a_bulk_of_jobs_is_told_by_its_number() {
         let jobs = vec![JobSpec::of(Payload::empty()); 3];
         let event = Event::JobsAdded { batch: BatchId(1), first: JobId(4), jobs };
@@ -184,10 +231,10 @@ mod tests {
 
     #[test]
     fn what_an_event_says_stands_without_its_tag() {
-        let event = Event::CancelRequested { jobs: vec![JobId(4)], actor: Actor::Local };
+        let event = Event::BackoffElapsed { job: JobId(4) };
         let shown = of(9, &Record { at: Time(1), event }, None);
-        assert_eq!(shown.event, "job_retried");
-        assert_eq!(shown.data, json!({ "job": "j4", "actor": "local" }));
+        assert_eq!(shown.event, "backoff_elapsed");
+        assert_eq!(shown.data, json!({ "job": "j4" }));
         assert_eq!((shown.job, shown.state), (Some(JobId(4)), Some(JobState::Queued)));
     }
 }

@@ -63,8 +63,12 @@ impl Whole {
     }
 }
 
-/// Reads JSON; an error says where it went wrong and what was expected there.
+/// Reads JSON; an error says where it went wrong and what was expected there. Keeping track of the
+/// place costs as much as the reading, so it is done for what turns out to be wrong only.
 pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
     let mut from = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();

@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use gristmill_model::api::{Accepted, Explanation, Job, Links, Page, Problem, SingleRequest};
 use gristmill_model::command::{Command, Reply, Submitted};
-use gristmill_model::filter::Filter;
+use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::problem::Code;
-use gristmill_model::{JobId, limits};
+use gristmill_model::{BatchId, JobId, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -73,7 +73,9 @@ pub(super) async fn list(
         newest_first: query.order == Order::Newest,
     };
     if !parts::wants_lines(&headers) {
-        return Ok(Json(api.ask(move |tables| tables.jobs(&page)).await?).into_response());
+        let batch = only_batch(&page.filter);
+        let jobs = api.ask_about(batch, move |tables| tables.jobs(&page)).await?;
+        return Ok(Json(jobs).into_response());
     }
     let (start, whole) = (page.after, query.limit.is_none());
     let next = move |api: Api, after: Option<JobId>| {
@@ -87,6 +89,13 @@ pub(super) async fn list(
         }
     };
     Ok(lines_of_jobs(api, start, next))
+}
+
+/// The one batch whose jobs a filter can find, where it names one.
+fn only_batch(filter: &Filter) -> Option<BatchId> {
+    let names_one =
+        |term: &&Term| term.field == Field::Batch && term.op == Op::Is && term.values.len() == 1;
+    filter.terms.iter().find(names_one)?.values[0].parse().ok()
 }
 
 /// Submits one job, which becomes a batch of its own.

@@ -44,19 +44,24 @@ pub enum Input {
 }
 
 /// Reads inputs.
-pub struct Inputs(Box<dyn Iterator<Item = Result<Input>> + Send>);
+pub struct Inputs {
+    items: Box<dyn Iterator<Item = Result<Input>> + Send>,
+    /// Whether nothing has to be waited for.
+    pub at_hand: bool,
+}
 
 impl Iterator for Inputs {
     type Item = Result<Input>;
 
     fn next(&mut self) -> Option<Result<Input>> {
-        self.0.next()
+        self.items.next()
     }
 }
 
 impl Inputs {
     pub fn open(kind: &Kind) -> Result<Inputs> {
-        Ok(Inputs(match kind {
+        let at_hand = matches!(kind, Kind::None | Kind::Given(_) | Kind::JsonList(_));
+        let items: Box<dyn Iterator<Item = Result<Input>> + Send> = match kind {
             Kind::None => Box::new(std::iter::once(Ok(Input::None))),
             Kind::Range(_) => Box::new(std::iter::empty()),
             Kind::Given(words) => Box::new(words.clone().into_iter().map(|w| Ok(Input::Word(w)))),
@@ -71,7 +76,8 @@ impl Inputs {
                 }))
             }
             Kind::JsonList(path) => Box::new(list(path)?),
-        }))
+        };
+        Ok(Inputs { items, at_hand })
     }
 }
 

@@ -55,8 +55,12 @@ pub fn stream(
     Ok(still_here(stream::iter(first.map(Ok)).chain(pieces)))
 }
 
-/// Reads on a thread of its own, a little ahead: a terminal or a pipe may keep it waiting for ever.
+/// Reads on a thread of its own, a little ahead, where a terminal or a pipe may keep it waiting for
+/// ever.
 fn ahead(inputs: Inputs) -> impl Stream<Item = Result<Input>> + Send {
+    if inputs.at_hand {
+        return stream::iter(inputs).left_stream();
+    }
     let (reads, read) = mpsc::channel(PER_PIECE);
     std::thread::spawn(move || {
         for input in inputs {
@@ -65,7 +69,7 @@ fn ahead(inputs: Inputs) -> impl Stream<Item = Result<Input>> + Send {
             }
         }
     });
-    stream::unfold(read, |mut read| async { Some((read.recv().await?, read)) })
+    stream::unfold(read, |mut read| async { Some((read.recv().await?, read)) }).right_stream()
 }
 
 /// The same pieces, with blank lines while none comes.
