@@ -1,17 +1,29 @@
 //! One file a verb.
 
+pub mod append;
 pub mod backup;
 pub mod batch;
 pub mod bench;
 pub mod cancel;
+pub mod close;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod drain;
 pub mod explain;
+mod flow;
+pub mod hold;
 pub mod images;
 pub mod job;
 pub mod jobs;
+pub mod limit;
+pub mod limits;
 pub mod logs;
+mod many;
+pub mod pause;
+pub mod projects;
+pub mod release;
+pub mod resume;
 pub mod retry;
 pub mod serve;
 pub mod submit;

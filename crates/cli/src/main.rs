@@ -3,6 +3,7 @@
 //! The work is elsewhere: `gristmill-server` serves, `gristmill-worker` works, and this crate is
 //! how a person reaches both.
 
+mod allocator;
 mod args;
 mod aside;
 mod client;
@@ -47,14 +48,24 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Serve(args) => many_threads(cmd::serve::run(&context, &args)),
         Verb::Work(args) => many_threads(cmd::work::run(&context, &args)),
         Verb::Submit(args) => one_thread(cmd::submit::run(&context, &args)),
+        Verb::Append(args) => one_thread(cmd::append::run(&context, &args)),
+        Verb::Close(args) => one_thread(cmd::close::run(&context, &args)),
         Verb::Jobs(args) => one_thread(cmd::jobs::run(&context, &args)),
         Verb::Job(args) => one_thread(cmd::job::run(&context, &args)),
         Verb::Batch(args) => one_thread(cmd::batch::run(&context, &args)),
         Verb::Logs(args) => one_thread(cmd::logs::run(&context, &args)),
         Verb::Cancel(args) => one_thread(cmd::cancel::run(&context, &args)),
         Verb::Retry(args) => one_thread(cmd::retry::run(&context, &args)),
+        Verb::Hold(args) => one_thread(cmd::hold::run(&context, &args)),
+        Verb::Release(args) => one_thread(cmd::release::run(&context, &args)),
         Verb::Explain(args) => one_thread(cmd::explain::run(&context, &args)),
         Verb::Workers(args) => one_thread(cmd::workers::run(&context, &args)),
+        Verb::Pause(args) => one_thread(cmd::pause::run(&context, &args)),
+        Verb::Resume(args) => one_thread(cmd::resume::run(&context, &args)),
+        Verb::Drain(args) => one_thread(cmd::drain::run(&context, &args)),
+        Verb::Limit(args) => one_thread(cmd::limit::run(&context, &args)),
+        Verb::Limits(args) => one_thread(cmd::limits::run(&context, &args)),
+        Verb::Projects(args) => one_thread(cmd::projects::run(&context, &args)),
         Verb::Backup(args) => one_thread(cmd::backup::run(&context, &args)),
         Verb::Doctor(args) => one_thread(cmd::doctor::run(&context, &args)),
         Verb::Config(verb) => cmd::config::run(&context, &verb),

@@ -5,6 +5,10 @@
 //! they do not know. Requests refuse unknown fields. Golden files in `golden/` and the checked-in
 //! OpenAPI document hold the shapes; tests compare.
 
+mod place;
+mod steer;
+mod submit;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -14,148 +18,18 @@ use crate::attempt::{Failure, FailureKind, Usage};
 use crate::ids::{AttemptId, BatchId, JobId, PipelineId, WorkerId};
 use crate::job::JobState;
 use crate::payload::{Artifact, Payload};
-use crate::pipeline::{PipelineSpec, StageSpec};
+use crate::pipeline::PipelineSpec;
 use crate::resources::Capacity;
 use crate::time::{Span, Time};
 
-/// Body of `POST /v1/batches`, and the first line of a bulk submission.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BatchRequest {
-    /// Name of a pipeline that is defined; or give `stages`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pipeline: Option<String>,
-    /// Stages of a pipeline of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stages: Option<Vec<StageSpec>>,
-    /// A name for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Higher goes first; 0 is ordinary.
-    #[serde(default)]
-    pub priority: i32,
-    /// Labels that all jobs share.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-    /// The jobs; in a bulk submission they follow, one a line.
-    #[serde(default)]
-    pub jobs: Vec<JobRequest>,
-    /// Whether more jobs may be added later.
-    #[serde(default)]
-    pub open: bool,
-}
-
-/// One job of a submission. Give `input` or `file`, or neither for a job that needs no input.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct JobRequest {
-    /// A text, or any other JSON value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub input: Option<serde_json::Value>,
-    /// A file: a path on a disk shared with the worker, or a blob that was uploaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<Artifact>,
-    /// Where the output file goes, on a disk shared with the worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
-    /// Idempotency key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// Overrides the batch's priority.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority: Option<i32>,
-    /// Labels beside the batch's.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-}
-
-/// Body of `POST /v1/jobs`: one job, with what is done to it. It becomes a batch of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SingleRequest {
-    /// Name of a pipeline that is defined; or give `stages`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pipeline: Option<String>,
-    /// Stages of a pipeline of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stages: Option<Vec<StageSpec>>,
-    /// A text, or any other JSON value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub input: Option<serde_json::Value>,
-    /// A file: a path on a disk shared with the worker, or a blob that was uploaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<Artifact>,
-    /// Where the output file goes, on a disk shared with the worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
-    /// Idempotency key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// Higher goes first; 0 is ordinary.
-    #[serde(default)]
-    pub priority: i32,
-    /// Labels.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-}
-
-/// Body of `POST /v1/batches/ID/jobs`; a list of jobs alone will do too.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AppendRequest {
-    /// The jobs.
-    pub jobs: Vec<JobRequest>,
-    /// Whether these are the last.
-    #[serde(default)]
-    pub close: bool,
-}
-
-/// Answer to a submission: 202, or 200 where the idempotency key was known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Accepted {
-    /// The batch.
-    #[schema(value_type = String, example = "b3")]
-    pub batch: BatchId,
-    /// Id of the first new job; the others follow without gaps.
-    #[schema(value_type = String, example = "j17")]
-    pub first_job: JobId,
-    /// How many new jobs.
-    pub jobs: u64,
-    /// Jobs that were known by their keys.
-    pub known: Vec<KnownJob>,
-    /// Whether the whole batch was known by its idempotency key.
-    pub replayed: bool,
-    /// What the submitter should know, such as that no worker known could ever run it.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-    /// Where to look.
-    pub links: Links,
-}
-
-/// A job of a submission that was known by its key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct KnownJob {
-    /// Place in the submission, from 0.
-    pub index: u64,
-    /// The job.
-    #[schema(value_type = String, example = "j17")]
-    pub job: JobId,
-}
-
-/// URLs, relative to the server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Links {
-    /// The thing itself.
-    pub status: String,
-    /// Its results, in order of submission.
-    pub results: String,
-    /// POST here to cancel it.
-    pub cancel: String,
-    /// What happens to it, as server-sent events.
-    pub events: String,
-}
+pub use place::JobAt;
+pub use steer::{
+    DeclareRequest, Declared, FlowRequest, Flowing, Limited, Project, ProjectRequest, Terms,
+};
+pub use submit::{
+    Accepted, AppendRequest, BatchRequest, JobRequest, KnownJob, Links, RangeRequest,
+    SingleRequest, TermsRequest,
+};
 
 /// A job as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -279,6 +153,9 @@ pub struct Batch {
     pub id: BatchId,
     /// A name for people.
     pub name: Option<String>,
+    /// Whose work it is; not known any more of a batch that was forgotten long ago.
+    #[serde(default)]
+    pub project: Option<String>,
     /// The pipeline's name.
     pub pipeline: String,
     /// Who submitted it.
@@ -295,6 +172,9 @@ pub struct Batch {
     pub jobs: u64,
     /// How many of them stand where.
     pub counts: BTreeMap<JobState, u64>,
+    /// Under what terms they run, where there are any and the batch is not forgotten.
+    #[serde(default)]
+    pub terms: Option<Terms>,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,
@@ -334,6 +214,9 @@ pub struct Worker {
     pub capacity: Capacity,
     /// Whether it sees the submitters' disk.
     pub shared_disk: bool,
+    /// What stages may require or prefer of it, while it is here.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Attempts that run there.
     pub running: u32,
     /// Attempts that wait there.
@@ -356,7 +239,9 @@ pub struct Worker {
 pub enum WorkerState {
     /// Connected and taking work.
     Ready,
-    /// Takes no more work.
+    /// Connected, and given no more work until somebody resumes it.
+    Paused,
+    /// Takes no more work, and leaves.
     Draining,
     /// Its connection broke; its lease still runs.
     Disconnected,

@@ -47,6 +47,14 @@ pub const FINISHED_BATCHES: usize = 250_000;
 pub const PRUNED_PER_EVENT: usize = 256;
 /// Waiting jobs that an explanation names as going first.
 pub const NAMED_AHEAD: usize = 5;
+/// Callbacks under way at once; further ones wait in turn.
+pub const CALLS: usize = 64;
+/// Whoever is called back must answer within this.
+pub const CALL: Span = Span::seconds(10);
+/// Tries of one callback, ...
+pub const CALL_TRIES: u32 = 8;
+/// ... with this pause after the first, and twice as long after each.
+pub const CALL_PAUSE: Span = Span::millis(500);
 /// Bytes of a callback's URL.
 pub const URL_BYTES: usize = 2_048;
 /// Named resources of a request or a worker.
@@ -180,6 +188,8 @@ pub const JOBS_PER_REQUEST: usize = 1_000_000;
 pub const BLOB_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 /// Bytes of a blob that one upload holds in memory; object stores take no smaller parts.
 pub const BLOB_PART_BYTES: usize = 5 * 1024 * 1024;
+/// Bytes of a refused upload that are still read, so that its sender hears why.
+pub const DRAINED_BYTES: usize = 256 * 1024 * 1024;
 /// Uploads of blobs at once; further ones wait in turn.
 pub const UPLOADS: usize = 64;
 /// Bytes of a job's standard output that become its text output.

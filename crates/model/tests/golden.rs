@@ -413,6 +413,7 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
     let batch = api::Batch {
         id: BatchId(3),
         name: None,
+        project: Some("default".into()),
         pipeline: "mill".into(),
         actor: "local".into(),
         priority: 0,
@@ -421,6 +422,7 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
         finished: true,
         jobs: 2,
         counts: BTreeMap::from([(JobState::Succeeded, 2)]),
+        terms: None,
         created_at: Time(1_795_250_000_000_000),
         finished_at: Some(Time(1_795_250_001_000_000)),
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use gristmill_engine::State;
 use gristmill_model::access::Actor;
 use gristmill_model::api::Explanation;
 use gristmill_model::command::{Command, Reply, Request};
@@ -15,9 +16,10 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::blobs::Blobs;
-use crate::core::{Goal, Message, Snapshot};
+use crate::callback;
+use crate::core::{Goal, Look, Message, Snapshot};
 use crate::feed::Feed;
-use crate::lists::Lists;
+use crate::lists::{Fill, Lists};
 use crate::logs::Logs;
 use crate::read::Read;
 use crate::session;
@@ -53,6 +55,9 @@ impl Handle {
     /// # Errors
     /// Why it is refused; nothing has changed then.
     pub async fn request(&self, actor: Actor, command: Command) -> Result<Reply, Rejection> {
+        if let Command::Submit(submission) = &command {
+            callback::check(&submission.terms)?;
+        }
         let (answer, answered) = oneshot::channel();
         let request = Request { actor, command };
         self.ask(Message::Request { request, answer }, answered).await
@@ -76,6 +81,21 @@ impl Handle {
         self.ask(Message::Snapshot(answer), answered).await
     }
 
+    /// Looks at the engine's state, for what only the engine knows; all that was acknowledged
+    /// before is there. Keep it short: the core loop waits for it.
+    ///
+    /// # Errors
+    /// The server cannot answer.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let (answer, answered) = oneshot::channel();
+        // That nobody waits for the answer any more is no error.
+        let look = Look(Box::new(|state| drop(answer.send(Ok(question(state))))));
+        self.ask(Message::Look(look), answered).await
+    }
+
     /// Waits until a job or a batch is final, at most `limits::WAIT`; says whether it is. What does
     /// not exist is not waited for.
     ///
@@ -94,10 +114,20 @@ impl Handle {
     #[must_use]
     pub fn connect_worker(&self) -> (mpsc::Sender<FromWorker>, mpsc::Receiver<ToWorker>) {
         let (says, said) = mpsc::channel(limits::FRAMES_PER_WORKER);
-        let (tell, hears) = mpsc::channel(limits::FRAMES_PER_WORKER);
+        let (tell, mut told) = mpsc::channel(limits::FRAMES_PER_WORKER);
+        let (pass, hears) = mpsc::channel(limits::FRAMES_PER_TURN);
         let said = ReceiverStream::new(said);
-        // The worker reads its queue itself; when it stops speaking the session ends.
-        tokio::spawn(session::serve(self.clone(), said, tell, std::future::pending()));
+        let mut fill = Fill::new(self.clone());
+        let telling = async move {
+            while let Some(frame) = told.recv().await {
+                if let Some(frame) = fill.pass(frame).await
+                    && pass.send(frame).await.is_err()
+                {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(session::serve(self.clone(), said, tell, telling));
         (says, hears)
     }
 

@@ -4,35 +4,45 @@
 //!
 //! Every error, axum's own included, leaves as problem+json with a stable code.
 
+mod at;
 mod attempts;
 mod auth;
 mod batches;
 mod blobs;
 mod body;
 mod bulk;
+mod declared;
 mod events;
+mod flows;
 mod health;
+mod hold;
 mod intake;
 mod jobs;
+mod limits;
 mod lines;
 mod link;
 mod listener;
 mod logs;
+mod many;
 mod openapi;
 mod pace;
 mod page;
 mod parts;
 mod pipelines;
 mod problem;
+mod projects;
+mod range;
+mod terms;
 mod workers;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use gristmill_model::BatchId;
 use gristmill_model::problem::{Code, Rejection};
-use gristmill_model::{BatchId, limits};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
@@ -46,33 +56,47 @@ pub use openapi::document;
 use pace::Pace;
 use problem::{Answer, Refusal};
 
-/// What every handler can reach.
+/// What every handler can reach; a clone reaches the same.
 #[derive(Clone)]
 pub(crate) struct Api {
+    shared: Arc<Shared>,
+}
+
+/// See [`Api`].
+pub(crate) struct Shared {
     /// The server.
     handle: Handle,
     /// Who may ask.
-    guard: Arc<Guard>,
+    guard: Guard,
     /// Room for request bodies, in KiB.
     bodies: Arc<Semaphore>,
     /// Bulk submissions that are on their way.
     uploads: Uploads,
     /// How fast jobs end, for `Retry-After`.
-    pace: Arc<Pace>,
+    pace: Pace,
     /// Cancelled when the listener closes: whoever waits is let go.
     stopping: CancellationToken,
 }
 
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
 impl Api {
     fn new(handle: Handle, guard: Guard, stopping: CancellationToken) -> Api {
-        Api {
+        let shared = Shared {
             handle,
-            guard: Arc::new(guard),
-            bodies: Arc::new(Semaphore::new(limits::BODIES_BYTES / body::KIB)),
+            guard,
+            bodies: Arc::new(Semaphore::new(gristmill_model::limits::BODIES_BYTES / body::KIB)),
             uploads: Uploads::default(),
-            pace: Arc::new(Pace::default()),
+            pace: Pace::default(),
             stopping,
-        }
+        };
+        Api { shared: Arc::new(shared) }
     }
 
     /// A refusal, with the time to wait where that would help.
@@ -132,18 +156,35 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(batches::results))
         .routes(routes!(batches::cancel))
         .routes(routes!(batches::retry))
+        .routes(routes!(batches::close))
+        .routes(routes!(hold::hold))
+        .routes(routes!(hold::release))
         .routes(routes!(events::of_batch))
         .routes(routes!(jobs::list, jobs::submit))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::explain))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(hold::hold_job))
+        .routes(routes!(hold::release_job))
+        .routes(routes!(many::cancel))
+        .routes(routes!(many::retry))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::show))
         .routes(routes!(logs::output))
         .routes(routes!(workers::list))
         .routes(routes!(workers::show))
+        .routes(routes!(workers::pause))
+        .routes(routes!(workers::resume))
         .routes(routes!(workers::drain))
+        .routes(routes!(declared::list))
+        .routes(routes!(declared::show, declared::declare, declared::forget))
+        .routes(routes!(projects::list))
+        .routes(routes!(projects::show, projects::define))
+        .routes(routes!(limits::list))
+        .routes(routes!(limits::show, limits::set, limits::remove))
+        .routes(routes!(flows::list))
+        .routes(routes!(flows::show, flows::set))
         .routes(routes!(blobs::post))
         .routes(routes!(blobs::put, blobs::get, blobs::head))
         .routes(routes!(events::all))

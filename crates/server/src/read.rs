@@ -11,6 +11,7 @@ mod batches;
 mod column;
 mod error;
 mod filter;
+mod folds;
 mod fresh;
 mod jobs;
 mod pipelines;
@@ -33,6 +34,7 @@ use tokio::time::timeout;
 
 use crate::feed::{Story, Tail};
 use crate::follower::Progress;
+pub use batches::BatchStanding;
 pub use error::ReadError;
 use fresh::Fresh;
 pub use jobs::JobPage;
@@ -89,7 +91,10 @@ impl Read {
             let row = self.ask(move |tables| tables.pipeline_row(pipeline)).await?;
             fresh.learn(pipeline, row)?;
         }
-        fresh.answer(&story, question)
+        match fresh.answer(&story, question) {
+            Ok(answer) => answer,
+            Err(question) => self.ask(question).await,
+        }
     }
 
     /// Asks, on a thread that may block. All that one question looks at is of one moment.

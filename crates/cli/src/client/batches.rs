@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill_model::api::{
-    Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, Page,
+    Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, Page, RangeRequest,
 };
 use gristmill_model::{BatchId, JobId, Span, limits};
 use reqwest::header::CONTENT_TYPE;
@@ -66,7 +66,27 @@ impl Client {
         close: bool,
     ) -> Result<Accepted> {
         let path = format!("v1/batches/{batch}/jobs");
-        self.post(&path, &AppendRequest { jobs, close }).await
+        self.post(&path, &AppendRequest { jobs, range: None, close }).await
+    }
+
+    /// Adds jobs to an open batch as one record.
+    pub async fn append_range(
+        &self,
+        batch: BatchId,
+        range: RangeRequest,
+        close: bool,
+    ) -> Result<Accepted> {
+        let path = format!("v1/batches/{batch}/jobs");
+        self.post(&path, &AppendRequest { jobs: Vec::new(), range: Some(range), close }).await
+    }
+
+    /// Adds jobs to an open batch as NDJSON, as they come.
+    pub async fn append_lines(&self, batch: BatchId, lines: Body, close: bool) -> Result<Accepted> {
+        let path = format!("v1/batches/{batch}/jobs?close={close}");
+        let request = self.request(Method::POST, &path);
+        let request = request.header(CONTENT_TYPE, "application/x-ndjson").body(lines);
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        self.accepted(answer).await
     }
 
     pub async fn batch(&self, batch: BatchId) -> Result<Batch> {

@@ -1,15 +1,14 @@
 //! Jobs: look, cancel, retry, explain, read what they printed.
 
 use futures::{Stream, TryStreamExt};
-use gristmill_model::JobId;
-use gristmill_model::api::{Attempt, Explanation, Job, Page};
+use gristmill_model::api::{Attempt, Explanation, Job, JobAt, Page};
 use reqwest::Method;
 
 use super::Client;
 use crate::error::Result;
 
 impl Client {
-    pub async fn job(&self, job: JobId) -> Result<Job> {
+    pub async fn job(&self, job: JobAt) -> Result<Job> {
         self.get(&format!("v1/jobs/{job}")).await
     }
 
@@ -20,27 +19,27 @@ impl Client {
         .await
     }
 
-    pub async fn attempts(&self, job: JobId) -> Result<Vec<Attempt>> {
+    pub async fn attempts(&self, job: JobAt) -> Result<Vec<Attempt>> {
         let page: Page<Attempt> = self.get(&format!("v1/jobs/{job}/attempts")).await?;
         Ok(page.items)
     }
 
-    pub async fn explain(&self, job: JobId) -> Result<Explanation> {
+    pub async fn explain(&self, job: JobAt) -> Result<Explanation> {
         self.get(&format!("v1/jobs/{job}/explain")).await
     }
 
-    pub async fn cancel_job(&self, job: JobId) -> Result<Job> {
+    pub async fn cancel_job(&self, job: JobAt) -> Result<Job> {
         self.post(&format!("v1/jobs/{job}/cancel"), &serde_json::json!({})).await
     }
 
-    pub async fn retry_job(&self, job: JobId) -> Result<Job> {
+    pub async fn retry_job(&self, job: JobAt) -> Result<Job> {
         self.post(&format!("v1/jobs/{job}/retry"), &serde_json::json!({})).await
     }
 
     /// What a job printed; with `follow` until it ends.
     pub async fn logs(
         &self,
-        job: JobId,
+        job: JobAt,
         query: &[(&str, String)],
     ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
         let path = super::with_query(&format!("v1/jobs/{job}/logs"), query);

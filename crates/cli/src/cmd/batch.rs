@@ -1,13 +1,13 @@
 //! `gristmill batch [ID]`: one batch, or all of them.
 
-use gristmill_model::BatchId;
-use gristmill_model::api::Batch;
+use gristmill_model::api::{Batch, Terms};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::exit;
+use gristmill_model::{BatchId, Time};
 
 use crate::args::{Connection, Context};
 use crate::error::Result;
-use crate::output::{Table, ago, duration, say};
+use crate::output::{Table, ago, ahead_of_us, duration, say};
 
 /// Show one batch, or list them all
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,9 @@ fn print(context: &Context, batch: &Batch) -> Result<()> {
         fact("name", name)?;
     }
     fact("state", standing(batch))?;
+    if let Some(project) = &batch.project {
+        fact("project", project)?;
+    }
     fact("pipeline", &batch.pipeline)?;
     fact("jobs", &format!("{}: {}", batch.jobs, counts(batch)))?;
     fact(
@@ -60,7 +63,23 @@ fn print(context: &Context, batch: &Batch) -> Result<()> {
     if let Some(end) = batch.finished_at {
         fact("took", &duration(end.since(batch.created_at).to_std()))?;
     }
-    Ok(())
+    batch.terms.iter().flat_map(terms).try_for_each(|(name, value)| fact(name, &value))
+}
+
+/// Under what terms its jobs run, as far as they are not fulfilled.
+fn terms(terms: &Terms) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if terms.held {
+        facts.push(("held", "until somebody releases it".into()));
+    }
+    let time = |at: Time| format!("{at} ({})", ahead_of_us(at));
+    facts.extend(terms.start_at.map(|at| ("starts", time(at))));
+    facts.extend(terms.after.iter().map(|on| ("after", format!("{} has {}", on.on, on.when))));
+    facts.extend(terms.expires_at.map(|at| ("expires", time(at))));
+    facts.extend(terms.deadline.map(|at| ("deadline", time(at))));
+    facts.extend(terms.limit_key.clone().map(|key| ("limit key", key)));
+    facts.extend(terms.callback.clone().map(|url| ("callback", url)));
+    facts
 }
 
 fn list(context: &Context, batches: &[Batch]) -> Result<()> {
@@ -82,10 +101,11 @@ fn list(context: &Context, batches: &[Batch]) -> Result<()> {
     table.print(context.output)
 }
 
-const fn standing(batch: &Batch) -> &'static str {
+fn standing(batch: &Batch) -> &'static str {
     match (batch.finished, batch.open) {
         (true, _) => "finished",
         (false, true) => "open",
+        (false, false) if batch.terms.as_ref().is_some_and(|terms| terms.held) => "held",
         (false, false) => "working",
     }
 }

@@ -1,32 +1,49 @@
-//! `gristmill cancel ID`: stop a job or a whole batch.
+//! `gristmill cancel`: stop jobs, whole batches, or all that a filter finds.
 
+use gristmill_model::filter::Filter;
 use gristmill_model::problem::exit;
 
+use super::many::{self, Verb};
 use super::target::Target;
 use crate::args::{Connection, Context};
 use crate::error::Result;
 use crate::output::{counted, say};
 
-/// Cancel a job, or every job of a batch that is not done; what runs is stopped
+/// Cancel jobs, or every job of a batch that is not done; what runs is stopped
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gristmill cancel j17 b3 b4/0
+  gristmill cancel --filter 'label.user=ada state=queued'
+A filter is written as for `gristmill jobs`; how many jobs it finds is told first.")]
 pub struct Args {
-    /// Jobs or batches, like j17 or b3
-    #[arg(required = true)]
+    /// Jobs or batches, like j17, b3/17 or b3
+    #[arg(required_unless_present = "filter", conflicts_with = "filter")]
     id: Vec<Target>,
+    /// All jobs that match
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<Filter>,
+    /// With --filter: do not ask
+    #[arg(long, requires = "filter")]
+    yes: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
+    if let Some(filter) = &args.filter {
+        let verb = Verb { name: "cancel", done: "Cancelled" };
+        return many::run(context, &client, &verb, filter, args.yes).await;
+    }
     for target in &args.id {
         match *target {
-            Target::Job(id) => {
-                let job = client.cancel_job(id).await?;
+            Target::Job(at) => {
+                let job = client.cancel_job(at).await?;
                 if context.output.json {
                     context.output.json(&job)?;
                 } else {
-                    say(format!("{id} is {}.", job.state));
+                    say(format!("{} is {}.", job.id, job.state));
                 }
             }
             Target::Batch(id) => {

@@ -1,7 +1,6 @@
 //! `gristmill job ID`: one job and its attempts.
 
-use gristmill_model::JobId;
-use gristmill_model::api::{Attempt, Job};
+use gristmill_model::api::{Attempt, Job, JobAt};
 use gristmill_model::problem::exit;
 
 use crate::args::{Connection, Context};
@@ -11,8 +10,8 @@ use crate::output::{Table, ago, duration, one_line, payload};
 /// Show one job and its attempts
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The job, like j17
-    id: JobId,
+    /// The job, like j17, or b3/17 for the job at place 17 of batch b3
+    id: JobAt,
     #[command(flatten)]
     connection: Connection,
 }
@@ -33,7 +32,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
 /// Facts, one a line; also what `retry` and `cancel` show afterwards.
 pub fn print(context: &Context, job: &Job) -> Result<()> {
     let fact = |name: &str, value: &str| context.output.line(format!("{name:<10}{value}"));
-    fact("job", &format!("{} ({} of {})", job.id, job.index, job.batch))?;
+    fact("job", &format!("{} ({}/{})", job.id, job.batch, job.index))?;
     fact("state", &context.output.state(job.state))?;
     fact("pipeline", &format!("{}, stage {}", job.pipeline, job.stage))?;
     fact("created", &format!("{} ({})", job.created_at, ago(job.created_at)))?;

@@ -1,7 +1,7 @@
 //! `gristmill logs ID`: what a job printed, as it prints it.
 
 use futures::StreamExt;
-use gristmill_model::JobId;
+use gristmill_model::api::JobAt;
 use gristmill_model::problem::exit;
 
 use crate::args::{Connection, Context};
@@ -10,8 +10,8 @@ use crate::error::Result;
 /// Print what a job wrote to its standard output and standard error
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The job, like j17
-    id: JobId,
+    /// The job, like j17, or b3/17 for the job at place 17 of batch b3
+    id: JobAt,
     /// Go on printing until the job ends
     #[arg(short, long)]
     follow: bool,

@@ -35,6 +35,9 @@ pub struct Args {
     /// How long a worker that says nothing keeps its work [default: 15s]
     #[arg(long, value_name = "SPAN")]
     lease: Option<Span>,
+    /// How long a finished batch can be retried and its keys are known [default: 1day]
+    #[arg(long, value_name = "SPAN")]
+    keep_finished: Option<Span>,
 }
 
 /// What `--lease` may be: a worker speaks five times in each.
@@ -46,7 +49,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let bind = address(settled.unwrap_or_default())?;
     let data = data_folder(context, args.data.as_deref())?;
     let interrupt = Interrupt::listen("Stopping; press Ctrl-C again to stop at once.")?;
-    let timing = args.lease.map_or_else(|| Ok(Timing::default()), timing)?;
+    let mut timing = args.lease.map_or_else(|| Ok(Timing::default()), timing)?;
+    timing.keep_finished = args.keep_finished.unwrap_or(timing.keep_finished);
     let config = Config { data: data.clone(), durability: Durability::Full, timing };
     let mut server = Server::open(config).map_err(|error| refused(&error))?;
     let listen = Listen { bind, require_token: args.require_token };

@@ -1,9 +1,12 @@
 //! `gristmill submit`: any program, or a pipeline, for one input or very many.
 
-mod inputs;
+pub(super) mod inputs;
 mod jobs;
-mod lines;
+pub(super) mod lines;
+pub(super) mod quantities;
+pub(super) mod source;
 mod stage;
+mod terms;
 mod wait;
 
 use std::path::PathBuf;
@@ -17,7 +20,8 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::output::{counted, say};
-use inputs::{Inputs, Place};
+use inputs::Kind;
+use source::{Load, Source};
 
 /// Submit a program, or a pipeline, for one input or many
 #[derive(Debug, clap::Args)]
@@ -26,6 +30,8 @@ Examples:
   gristmill submit --wait -- sha256sum '{input}' ::: a.bin b.bin
   find . -name '*.wav' | gristmill submit --lines - -- ffmpeg -i '{input}' '{output}'
   gristmill submit --retries 3 --timeout 10m --label user=ada -- ./train.sh
+  gristmill submit --brace 'data/file_{000000..999999}.tar' -- ./process '{input}'
+  gristmill submit --after b3 --delay 10m -- ./report.sh
 
 The command's words may use {input}, {output}, {job} and {attempt}. An input that names a file is
 handed over as that file: by its path where the workers see this disk (a server on this machine, or
@@ -37,6 +43,8 @@ pub struct Args {
     source: Source,
     #[command(flatten)]
     stage: stage::Wishes,
+    #[command(flatten)]
+    terms: terms::Terms,
     /// Run a pipeline that the server knows, instead of a command
     #[arg(long, value_name = "NAME", conflicts_with = "command")]
     pipeline: Option<String>,
@@ -50,8 +58,14 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
     /// A label for all jobs; may be given again
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = stage::pair)]
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = quantities::pair)]
     labels: Vec<(String, String)>,
+    /// The project whose work it is [default: default]
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// Leave the batch open for `gristmill append`; without inputs it begins empty
+    #[arg(long, conflicts_with = "wait")]
+    open: bool,
     /// Wait for the results and print them in the order of the inputs
     #[arg(long)]
     wait: bool,
@@ -66,45 +80,22 @@ pub struct Args {
     command: Vec<String>,
 }
 
-/// Where inputs come from, and how files among them travel.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Inputs")]
-struct Source {
-    /// Each line is an input; - reads standard input
-    #[arg(long, value_name = "FILE", group = "inputs")]
-    lines: Option<PathBuf>,
-    /// Each line is an input as JSON; - reads standard input
-    #[arg(long, value_name = "FILE", group = "inputs")]
-    ndjson: Option<PathBuf>,
-    /// Each item of one JSON list is an input; - reads standard input
-    #[arg(long, value_name = "FILE", group = "inputs")]
-    json_list: Option<PathBuf>,
-    /// Inputs are texts, also where a file has that name
-    #[arg(long, conflicts_with_all = ["upload", "shared_disk"])]
-    text: bool,
-    /// Send files among the inputs through the server
-    #[arg(long, conflicts_with = "shared_disk")]
-    upload: bool,
-    /// The workers see files under the same paths [default with a server on this machine]
-    #[arg(long)]
-    shared_disk: bool,
-    /// Where each output file goes on the shared disk; {name}, {stem} and {index} are the input's
-    #[arg(long, value_name = "PATTERN")]
-    output: Option<String>,
-}
-
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
     let (argv, given) = split(&args.command);
-    let head = head(args, argv)?;
-    let inputs = Inputs::open(&args.source.kind(given)?)?;
-    check_inputs(args, argv, given)?;
-    let plan = jobs::Plan {
-        client: client.clone(),
-        place: args.source.place(&client),
-        output: args.source.output.as_deref().map(jobs::Pattern::parse).transpose()?,
+    let mut head = head(args, argv)?;
+    let kind = args.source.kind(given)?;
+    check_inputs(args, argv, given, &kind)?;
+    head.terms = args.terms.request(&client).await?;
+    let key = args.key.as_deref();
+    let accepted = match args.source.load(&client, &kind).await? {
+        Load::Jobs(..) if args.open && kind == Kind::None => client.submit(&head, key).await?,
+        Load::Jobs(plan, inputs) => send(&client, &head, plan, inputs, key).await?,
+        Load::Range(range) => {
+            client.submit(&BatchRequest { range: Some(range), ..head }, key).await?
+        }
     };
-    let accepted = send(&client, &head, plan, inputs, args.key.as_deref()).await?;
+    accepted.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
     if !args.wait {
         return told(context, &accepted);
     }
@@ -135,53 +126,25 @@ fn head(args: &Args, argv: &[String]) -> Result<BatchRequest> {
         pipeline: args.pipeline.clone(),
         stages,
         name: args.name.clone(),
+        project: args.project.clone(),
         priority: args.priority,
         labels: args.labels.iter().cloned().collect(),
-        jobs: Vec::new(),
-        open: false,
+        open: args.open,
+        ..BatchRequest::default()
     })
 }
 
-impl Source {
-    fn kind(&self, given: Option<&[String]>) -> Result<inputs::Kind> {
-        let file = match (&self.lines, &self.ndjson, &self.json_list) {
-            (Some(path), _, _) => Some(inputs::Kind::Lines(path.clone())),
-            (_, Some(path), _) => Some(inputs::Kind::Ndjson(path.clone())),
-            (_, _, Some(path)) => Some(inputs::Kind::JsonList(path.clone())),
-            _ => None,
-        };
-        match (file, given) {
-            (Some(_), Some(_)) => {
-                Err(Error::usage("inputs come from a file or from `:::`, not from both"))
-            }
-            (Some(file), None) => Ok(file),
-            (None, Some(given)) => Ok(inputs::Kind::Given(given.to_vec())),
-            (None, None) => Ok(inputs::Kind::None),
-        }
-    }
-
-    fn place(&self, client: &Client) -> Place {
-        match () {
-            () if self.text => Place::Text,
-            () if self.upload => Place::Upload,
-            () if self.shared_disk || client.is_loopback() => Place::Shared,
-            () => Place::Upload,
-        }
-    }
-}
-
 /// Says at once what would only go wrong on a worker.
-fn check_inputs(args: &Args, argv: &[String], given: Option<&[String]>) -> Result<()> {
+fn check_inputs(args: &Args, argv: &[String], given: Option<&[String]>, kind: &Kind) -> Result<()> {
     let uses = |name| argv.iter().any(|word| gristmill_model::template::mentions(word, name));
-    let none = given.is_none() && args.source.kind(None)? == inputs::Kind::None;
-    if none && uses("input") {
+    if *kind == Kind::None && uses("input") && !args.open {
         return Err(Error::usage("the command uses {input}, and no inputs are given")
-            .hint("add `::: INPUT…`, or --lines, --ndjson or --json-list"));
+            .hint("add `::: INPUT…`, or --lines, --brace, --range, --ndjson or --json-list"));
     }
     if given.is_some_and(<[String]>::is_empty) {
         return Err(Error::usage("`:::` is followed by nothing: expected inputs"));
     }
-    if args.source.output.is_some() && !argv.is_empty() && !uses("output") {
+    if args.source.names_outputs() && !argv.is_empty() && !uses("output") {
         return Err(Error::usage("--output is given, and the command does not use {output}")
             .hint("put '{output}' where the command takes the name of its output file"));
     }
@@ -194,11 +157,11 @@ async fn send(
     client: &Client,
     head: &BatchRequest,
     plan: jobs::Plan,
-    inputs: Inputs,
+    inputs: inputs::Inputs,
     key: Option<&str>,
 ) -> Result<Accepted> {
     let failed = lines::Failed::default();
-    let body = Body::wrap_stream(lines::stream(head, plan, inputs, failed.clone())?);
+    let body = Body::wrap_stream(lines::stream(Some(head), plan, inputs, failed.clone())?);
     let answer = client.submit_lines(body, key).await;
     match failed.take() {
         Some(error) => Err(error),

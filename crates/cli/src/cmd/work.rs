@@ -1,6 +1,5 @@
 //! `gristmill work --server URL`: a worker on this machine.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{self, Context};
 use crate::client::Client;
+use crate::cmd::submit::quantities::{amount, pair};
 use crate::error::{Error, Result, cause};
 use crate::output::say;
 
@@ -38,6 +38,12 @@ pub struct Args {
     /// Share no folder, also with a server on this machine
     #[arg(long, conflicts_with = "shared_disk")]
     no_shared_disk: bool,
+    /// A label that stages may require or prefer, as gpu=a100; may be given again
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
+    /// A named resource to give, as licence=3; may be given again
+    #[arg(long = "named", value_name = "NAME=AMOUNT", value_parser = amount)]
+    named: Vec<(String, u32)>,
     /// What to be called [default: the machine's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -60,8 +66,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         handlers: handlers(context, args, &client)?,
         cpus: args.cpus.or_else(|| settings.count("work.cpus")).unwrap_or_else(probe::cpus),
         memory: probe::memory(),
-        named: BTreeMap::new(),
-        labels: BTreeMap::new(),
+        named: args.named.iter().cloned().collect(),
+        labels: args.labels.iter().cloned().collect(),
         shared_roots: shared(context, args, &client),
         scratch: scratch.path().to_owned(),
         prefetch: limits::PREFETCH,

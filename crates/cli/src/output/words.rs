@@ -49,6 +49,16 @@ pub fn ago(time: Time) -> String {
     format!("{} ago", duration(Duration::from_secs(since.as_secs())).replace(".0 s", " s"))
 }
 
+/// How far ahead a moment is.
+pub fn ahead_of_us(time: Time) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wait = time.since(Time(Span::from_std(now).0)).to_std();
+    if wait < Duration::from_secs(1) {
+        return "now".into();
+    }
+    format!("in {}", duration(Duration::from_secs(wait.as_secs())).replace(".0 s", " s"))
+}
+
 /// A text on one line, cut to `width` characters.
 pub fn one_line(text: &str, width: usize) -> String {
     let flat: String =

@@ -10,7 +10,7 @@ fn the_queue_is_measured() {
     let done = run(command.args(["bench", "queue", "--json"]).args(counts)).with_code(0);
     let figures: Vec<serde_json::Value> =
         done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(figures.len(), 7, "{}", done.out);
+    assert_eq!(figures.len(), 9, "{}", done.out);
     assert!(figures.iter().all(|figure| figure["value"].as_f64().unwrap() > 0.0), "{}", done.out);
 }
 

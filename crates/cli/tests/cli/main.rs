@@ -10,4 +10,5 @@ mod jobs;
 mod mill;
 mod serving;
 mod settings;
+mod steering;
 mod submit;

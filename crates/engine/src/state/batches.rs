@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gristmill_model::job::JobState;
 use gristmill_model::restored::BatchPart;
-use gristmill_model::terms::Terms;
+use gristmill_model::terms::{Dependency, Terms};
 use gristmill_model::{BatchId, JobId, JobRun, PipelineId, ProjectId, Time};
 
 use super::State;
@@ -92,6 +92,18 @@ impl Batch {
             index -= run.count;
         }
         None
+    }
+
+    /// Before which time no job begins; nothing once it has come.
+    #[must_use]
+    pub fn start_at(&self) -> Option<Time> {
+        self.gate()?.start_at
+    }
+
+    /// What must still end before a job may begin, and how.
+    pub fn waits_for(&self) -> impl Iterator<Item = Dependency> + '_ {
+        let pending = self.gate().into_iter().flat_map(|gate| &gate.pending);
+        pending.map(|(on, when)| Dependency { on: *on, when: *when })
     }
 
     /// By when a job must have begun.

@@ -8,6 +8,7 @@
 //! which nobody knows beforehand).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use gristmill_model::resources::Resources;
 use gristmill_model::{ProjectId, Time, limits};
@@ -166,6 +167,12 @@ impl State {
     #[must_use]
     pub fn project_named(&self, name: &str) -> Option<ProjectId> {
         self.project_names.get(name).copied()
+    }
+
+    /// Projects in the order of their names.
+    pub fn projects_by_name(&self, from: Bound<&str>) -> impl Iterator<Item = ProjectId> + '_ {
+        let names = self.project_names.range::<str, _>((from, Bound::Unbounded));
+        names.map(|(_, id)| *id)
     }
 
     /// How many projects there are.

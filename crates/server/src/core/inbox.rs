@@ -2,7 +2,9 @@
 //! end of a `oneshot`; an answer leaves only when what it rests on is durable.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use gristmill_engine::State;
 use gristmill_model::api::Explanation;
 use gristmill_model::command::{Greeting, Reply, Request};
 use gristmill_model::job::JobState;
@@ -63,10 +65,22 @@ pub(crate) enum Message {
         /// Hears its job, if it is leased now.
         answer: Answer<Option<JobId>>,
     },
+    /// Look at what is so.
+    Look(Look),
     /// How do things stand?
     Snapshot(Answer<Snapshot>),
     /// Stop: nothing that comes later is heard.
     Stop,
+}
+
+/// A look at the engine's state, for what only the engine knows. Keep it short: the core loop
+/// waits. One that is dropped was refused.
+pub(crate) struct Look(pub Box<dyn FnOnce(&State) + Send>);
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look")
+    }
 }
 
 /// One connection of one worker. A worker that connects again gets another epoch, so what is still

@@ -9,7 +9,7 @@ use gristmill_model::command::Reply;
 use gristmill_model::event::Record;
 use gristmill_model::problem::Rejection;
 
-use super::inbox::{Answer, Connection, Goal, Message, Snapshot, Standing};
+use super::inbox::{Answer, Connection, Goal, Look, Message, Snapshot, Standing};
 use super::links::Outgoing;
 use super::waiters::Waiters;
 
@@ -34,6 +34,8 @@ pub(super) enum Pending {
     Greeted(Answer<Connection>, Result<Connection, Rejection>),
     /// To "why?".
     Explained(Answer<Explanation>, Box<Result<Explanation, Rejection>>),
+    /// To a look at what is so.
+    Look(Look),
     /// To "how do things stand?".
     Snapshot(Answer<Snapshot>),
     /// To "tell me when".
@@ -59,6 +61,7 @@ impl Pending {
             // Whoever went away needs no answer.
             Pending::Reply(answer, reply) => drop(answer.send(reply)),
             Pending::Explained(answer, explained) => drop(answer.send(*explained)),
+            Pending::Look(look) => (look.0)(state),
             Pending::Snapshot(answer) => drop(answer.send(Ok(snapshot(state)))),
             Pending::Greeted(answer, greeted) => return answer.send(greeted).err()?.ok(),
             Pending::Wait(goal, answer) => {
@@ -74,6 +77,8 @@ impl Pending {
         match self {
             Pending::Reply(answer, _) => drop(answer.send(Err(rejection))),
             Pending::Explained(answer, _) => drop(answer.send(Err(rejection))),
+            // Whoever looks is told why by the handle.
+            Pending::Look(look) => drop(look),
             Pending::Snapshot(answer) => drop(answer.send(Err(rejection))),
             Pending::Greeted(answer, _) => drop(answer.send(Err(rejection))),
             Pending::Wait(_, answer) => drop(answer.send(Err(rejection))),
@@ -91,6 +96,7 @@ impl Message {
             Message::Explain { answer, .. } => drop(answer.send(Err(rejection))),
             Message::Wait { answer, .. } => drop(answer.send(Err(rejection))),
             Message::Leased { answer, .. } => drop(answer.send(Err(rejection))),
+            Message::Look(look) => drop(look),
             Message::Snapshot(answer) => drop(answer.send(Err(rejection))),
             Message::Heard { .. } | Message::Disconnect(_) | Message::Stop => {}
         }

@@ -197,7 +197,7 @@ impl Tail {
     /// All that has happened to a batch, if it began a short while ago and it is not much.
     pub(crate) fn story(&self, batch: BatchId, runs: &Runs) -> Option<Story> {
         let inner = self.lock();
-        let (mut events, mut jobs) = (Vec::new(), 0);
+        let (mut events, mut jobs) = (Vec::new(), 0_u64);
         let newest = inner.pieces.iter().rev().flat_map(|piece| {
             let numbered = piece.records.iter().enumerate().rev();
             let durable = numbered.filter(|(_, record)| record.event.is_durable());
@@ -206,18 +206,22 @@ impl Tail {
                 .zip(durable.map(move |(at, record)| (piece, at, record)))
         });
         for (seq, (piece, place, record)) in newest.take(limits::STORY_LOOK_BACK) {
-            if view::batch_of(&record.event, runs) != Some(batch) {
-                continue;
+            match view::is_all_about(&record.event, batch, runs) {
+                None => continue,
+                Some(false) => return None,
+                Some(true) => {}
             }
             events.push((seq, Arc::clone(&piece.records), place));
             if let Event::BatchOpened { pipeline, .. } = &record.event {
                 events.reverse();
                 return Some(Story { pipeline: *pipeline, events });
             }
-            if let Event::JobsAdded { jobs: added, .. } = &record.event {
-                jobs += added.len();
-            }
-            if events.len() + jobs > limits::STORY_EVENTS {
+            jobs += match &record.event {
+                Event::JobsAdded { jobs, .. } => jobs.len() as u64,
+                // A range is one row, however many jobs it has.
+                _ => 0,
+            };
+            if events.len() as u64 + jobs > limits::STORY_EVENTS as u64 {
                 return None;
             }
         }

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use gristmill_model::AttemptId;
 use gristmill_model::api::{Attempt, Page, Problem};
 use gristmill_model::problem::Code;
-use gristmill_model::{AttemptId, JobId};
 
+use super::at::At;
 use super::parts::Path;
 use super::problem::{Answer, Refusal};
 use super::{Api, jobs};
@@ -14,10 +15,7 @@ use super::{Api, jobs};
 #[utoipa::path(get, path = "/v1/jobs/{id}/attempts", tag = "attempts",
     params(("id" = String, Path, example = "j17")),
     responses((status = 200, body = Page<Attempt>), (status = "4XX", body = Problem)))]
-pub(super) async fn list(
-    State(api): State<Api>,
-    Path(job): Path<JobId>,
-) -> Answer<Json<Page<Attempt>>> {
+pub(super) async fn list(State(api): State<Api>, At(job): At) -> Answer<Json<Page<Attempt>>> {
     jobs::find(&api, job).await?;
     let items = api.ask(move |tables| tables.attempts(job)).await?;
     Ok(Json(Page { items, has_more: false }))

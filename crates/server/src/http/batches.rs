@@ -11,9 +11,8 @@ use gristmill_model::api::{
     Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, KnownJob, Links, Page,
     Problem,
 };
-use gristmill_model::command::{Command, Reply, Submitted};
+use gristmill_model::command::{Command, Reply, Submission, Submitted};
 use gristmill_model::filter::{Field, Filter};
-use gristmill_model::job::JobState;
 use gristmill_model::problem::Code;
 use gristmill_model::{BatchId, JobId, Span, limits};
 use serde::Deserialize;
@@ -28,8 +27,8 @@ use super::jobs::lines_of_jobs;
 use super::lines::Lines;
 use super::parts::{self, PageQuery, Path, Query, Wait};
 use super::problem::{Answer, Refusal};
+use super::{many, range, terms};
 use crate::core::Goal;
-use crate::read::JobPage;
 
 /// Lists batches, the newest first.
 #[utoipa::path(get, path = "/v1/batches", tag = "batches", params(PageQuery),
@@ -39,7 +38,9 @@ pub(super) async fn list(
     Query(page): Query<PageQuery>,
 ) -> Answer<Json<Page<Batch>>> {
     let (limit, after) = (page.limit()?, page.after()?);
-    Ok(Json(api.ask(move |tables| tables.batches(after, limit)).await?))
+    let mut page = api.ask(move |tables| tables.batches(after, limit)).await?;
+    page.items = overlaid(&api, page.items).await?;
+    Ok(Json(page))
 }
 
 /// Submits jobs as one batch.
@@ -80,7 +81,10 @@ async fn submit_whole(api: &Api, actor: Actor, request: Request) -> Answer<Submi
     let headers = request.headers().clone();
     let body = Whole::from_request(request, api).await?;
     let key = parts::key(&headers, &[body.bytes()])?;
-    let (head, jobs) = intake::batch(body.json()?, key)?;
+    let mut request: BatchRequest = body.json()?;
+    let range = range::settle(api, request.range.take()).await?;
+    let (head, jobs) = intake::batch(request, key)?;
+    let head = Submission { range, ..head };
     let mut source = Source::list(jobs)?;
     let first = source.piece().await?;
     bulk::submit(api, actor, head, first, source).await
@@ -94,7 +98,7 @@ async fn submit_lines(api: &Api, actor: Actor, request: Request) -> Answer<Submi
         let Some((number, head)) = lines.next().await? else {
             return Err(Refusal::new(Code::InvalidRequest, "no line came: expected a batch first"));
         };
-        let request: BatchRequest = json_line(number, &head)?;
+        let mut request: BatchRequest = json_line(number, &head)?;
         if !request.jobs.is_empty() {
             let why = format!("line {number}: expected no jobs here, but one in each further line");
             return Err(Refusal::new(Code::InvalidRequest, why));
@@ -104,7 +108,9 @@ async fn submit_lines(api: &Api, actor: Actor, request: Request) -> Answer<Submi
         let mut fingerprinted: Vec<&[u8]> = vec![&head];
         fingerprinted.extend(first.raw.iter().map(|line| &line[..]));
         let key = parts::key(&headers, &fingerprinted)?;
+        let range = range::settle(&api, request.range.take()).await?;
         let (head, _) = intake::batch(request, key)?;
+        let head = Submission { range, ..head };
         bulk::submit(&api, actor, head, first, source).await
     });
     task.await.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "a submission panicked")))
@@ -138,16 +144,31 @@ pub(super) async fn append(
 ) -> Answer<Response> {
     if body::is_lines(request.headers()) {
         let source = Source::Lines(Lines::of(request.into_body()));
-        return Ok(accepted(bulk::append(&api, actor, batch, source, close.close).await?));
+        return Ok(accepted(bulk::append(&api, actor, batch, source, None, close.close).await?));
     }
     let body = Whole::from_request(request, &api).await?;
-    let AppendRequest { jobs, close: last } = if body.bytes().trim_ascii_start().starts_with(b"[") {
-        AppendRequest { jobs: body.json()?, close: false }
+    let request = if body.bytes().trim_ascii_start().starts_with(b"[") {
+        AppendRequest { jobs: body.json()?, ..AppendRequest::default() }
     } else {
         body.json()?
     };
-    let (source, close) = (Source::list(jobs)?, close.close || last);
-    Ok(accepted(bulk::append(&api, actor, batch, source, close).await?))
+    let range = range::settle(&api, request.range).await?;
+    let (source, close) = (Source::list(request.jobs)?, close.close || request.close);
+    Ok(accepted(bulk::append(&api, actor, batch, source, range, close).await?))
+}
+
+/// Closes an open batch: no more jobs can be added.
+#[utoipa::path(post, path = "/v1/batches/{id}/close", tag = "batches",
+    params(("id" = String, Path, example = "b3")),
+    responses((status = 200, body = Batch), (status = "4XX", body = Problem)))]
+pub(super) async fn close(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(batch): Path<BatchId>,
+) -> Answer<Json<Batch>> {
+    let command = Command::Append { batch, jobs: Vec::new(), range: None, close: true };
+    api.handle.request(actor, command).await?;
+    Ok(Json(find(&api, batch).await?))
 }
 
 /// Shows a batch, once it is finished or after the time to wait.
@@ -198,7 +219,7 @@ pub(super) async fn cancel(
     }
 }
 
-/// Queues the failed and cancelled jobs of a batch again.
+/// Queues the failed, cancelled and expired jobs of a batch again.
 #[utoipa::path(post, path = "/v1/batches/{id}/retry", tag = "batches",
     params(("id" = String, Path, example = "b3")),
     responses((status = 200, body = Affected), (status = "4XX", body = Problem)))]
@@ -208,31 +229,8 @@ pub(super) async fn retry(
     Path(batch): Path<BatchId>,
 ) -> Answer<Json<Affected>> {
     find(&api, batch).await?;
-    let mut filter = Filter::default().and(Field::Batch, batch.to_string());
-    filter = filter.and(Field::State, JobState::Failed.as_str());
-    filter.terms[1].values.push(JobState::Cancelled.as_str().into());
-    let (mut affected, mut after) = (0, None);
-    loop {
-        let page =
-            JobPage { filter: filter.clone(), after, limit: limits::PAGE, newest_first: false };
-        let page = api.ask(move |tables| tables.jobs(&page)).await?;
-        let retries = page
-            .items
-            .iter()
-            .map(|job| api.handle.request(actor.clone(), Command::RetryJob(job.id)));
-        for retried in futures::future::join_all(retries).await {
-            match retried {
-                Ok(_) => affected += 1,
-                // Somebody else was faster.
-                Err(rejection) if rejection.code == Code::WrongState => {}
-                Err(rejection) => return Err(rejection.into()),
-            }
-        }
-        after = page.items.last().map(|job| job.id);
-        if !page.has_more {
-            return Ok(Json(Affected { jobs: affected }));
-        }
-    }
+    let filter = Filter::default().and(Field::Batch, batch.to_string());
+    Ok(Json(many::change(&api, actor, &many::RETRY, filter).await?))
 }
 
 /// Waits, at most for a while, until something is final or the server stops.
@@ -246,7 +244,22 @@ pub(super) async fn wait_for(api: &Api, goal: Goal, span: Span) -> Answer<()> {
 
 pub(super) async fn find(api: &Api, id: BatchId) -> Answer<Batch> {
     let found = api.ask_about(Some(id), move |tables| tables.batch(id)).await?;
-    found.ok_or_else(|| Refusal::new(Code::NoSuchBatch, format!("no batch {id}")))
+    let missing = || Refusal::new(Code::NoSuchBatch, format!("no batch {id}"));
+    let found = overlaid(api, vec![found.ok_or_else(missing)?]).await?;
+    found.into_iter().next().ok_or_else(missing)
+}
+
+/// What only the engine knows is laid over what the tables show: project and terms.
+async fn overlaid(api: &Api, mut batches: Vec<Batch>) -> Answer<Vec<Batch>> {
+    let overlay = move |state: &gristmill_engine::State| {
+        for shown in &mut batches {
+            let Some(batch) = state.batch(shown.id) else { continue };
+            shown.project = state.project(batch.project).map(|project| project.name.to_string());
+            shown.terms = terms::shown(batch);
+        }
+        batches
+    };
+    Ok(api.handle.look(overlay).await?)
 }
 
 fn accepted(submitted: Submitted) -> Response {

@@ -63,8 +63,12 @@ impl Whole {
     }
 }
 
-/// Reads JSON; an error says where it went wrong and what was expected there.
+/// Reads JSON; an error says where it went wrong and what was expected there. Keeping track of the
+/// place costs as much as the reading, so it is done for what turns out to be wrong only.
 pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
     let mut from = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
@@ -101,6 +105,16 @@ pub(super) fn pieces(body: Body) -> impl Stream<Item = Answer<Bytes>> + Send + U
         }
     };
     futures::stream::unfold(body.into_data_stream(), next).fuse().boxed()
+}
+
+/// Reads on without looking, so that a client that is still sending hears an answer that came early:
+/// closing the connection on what it sends could cost it the answer. Up to a bound.
+pub(super) async fn drain<E>(pieces: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) {
+    let mut left = limits::DRAINED_BYTES;
+    while let Some(Ok(piece)) = pieces.next().await {
+        let Some(rest) = left.checked_sub(piece.len()) else { return };
+        left = rest;
+    }
 }
 
 /// Whether the request carries lines of JSON instead of one value.

@@ -132,6 +132,13 @@ pub(super) async fn submit(
         _ => None,
     };
     let Piece { jobs, lines, last, .. } = first;
+    if head.range.is_some() && !last {
+        let detail = format!(
+            "a range beside more than {} jobs: submit the jobs, and append the range",
+            limits::JOBS_PER_COMMAND
+        );
+        return Err(Refusal::new(Code::TooLarge, detail));
+    }
     head.open = head.open || !last;
     let mut taking = Taking { keyed: key.is_some().then(|| Keyed::of(&jobs)), skip: 0 };
     let count = jobs.len() as u64;
@@ -161,12 +168,13 @@ pub(super) async fn submit(
     }
 }
 
-/// Adds jobs to a batch that is open.
+/// Adds jobs to a batch that is open, and the range after the last of them.
 pub(super) async fn append(
     api: &Api,
     actor: Actor,
     batch: BatchId,
     mut source: Source,
+    mut range: Option<gristmill_model::source::Source>,
     close: bool,
 ) -> Answer<Submitted> {
     let mut submitted: Option<Submitted> = None;
@@ -174,7 +182,8 @@ pub(super) async fn append(
     loop {
         let Piece { jobs, lines, last, .. } = source.piece().await?;
         let taken = jobs.len() as u64;
-        let command = Command::Append { batch, jobs, range: None, close: close && last };
+        let range = if last { range.take() } else { None };
+        let command = Command::Append { batch, jobs, range, close: close && last };
         let added = ask(api, &actor, command, &lines, count).await?;
         match &mut submitted {
             Some(submitted) => join(submitted, added, count),

@@ -10,18 +10,22 @@ use gristmill_model::pipeline::{PipelineSpec, StageSpec};
 use gristmill_model::problem::{Code, Rejection};
 use serde_json::Value;
 
+use super::terms;
+
 /// The name of a pipeline that a submission brings along without giving it one.
 const INLINE: &str = "inline";
 
-/// A submission without its jobs, and the jobs.
+/// A submission without its jobs and its range, and the jobs.
 pub(super) fn batch(
     request: BatchRequest,
     key: Option<BatchKey>,
 ) -> Result<(Submission, Vec<JobRequest>), Rejection> {
-    let BatchRequest { pipeline, stages, name, priority, labels, jobs, open } = request;
-    let pipeline = pipeline_of(pipeline, stages)?;
+    let BatchRequest { name, priority, labels, jobs, open, .. } = request;
+    let pipeline = pipeline_of(request.pipeline, request.stages)?;
+    let terms = terms::settle(request.terms)?;
     let empty = Submission::new(pipeline, Vec::new());
-    let head = Submission { name, key, priority, labels, open, ..empty };
+    let project = request.project.unwrap_or_else(|| empty.project.clone());
+    let head = Submission { project, name, key, priority, labels, terms, open, ..empty };
     Ok((head, jobs))
 }
 
@@ -30,12 +34,13 @@ pub(super) fn single(
     request: SingleRequest,
     key: Option<BatchKey>,
 ) -> Result<Submission, Rejection> {
-    let SingleRequest { pipeline, stages, input, file, output, key: of_job, priority, labels } =
-        request;
-    let request =
-        JobRequest { input, file, output, key: of_job, priority: None, labels: Default::default() };
-    let submission = Submission::new(pipeline_of(pipeline, stages)?, vec![job(request)?]);
-    Ok(Submission { key, priority, labels, ..submission })
+    let SingleRequest { input, file, output, key: of_job, priority, labels, .. } = request;
+    let pipeline = pipeline_of(request.pipeline, request.stages)?;
+    let terms = terms::settle(request.terms)?;
+    let only = JobRequest { input, file, output, key: of_job, ..JobRequest::default() };
+    let submission = Submission::new(pipeline, vec![job(only)?]);
+    let project = request.project.unwrap_or_else(|| submission.project.clone());
+    Ok(Submission { project, key, priority, labels, terms, ..submission })
 }
 
 fn pipeline_of(

@@ -11,18 +11,19 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use gristmill_model::api::{Accepted, Explanation, Job, Links, Page, Problem, SingleRequest};
 use gristmill_model::command::{Command, Reply, Submitted};
-use gristmill_model::filter::Filter;
+use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::problem::Code;
-use gristmill_model::{JobId, limits};
+use gristmill_model::{BatchId, JobId, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
+use super::at::At;
 use super::auth::Caller;
 use super::batches::{ndjson, wait_for};
 use super::body::Whole;
 use super::intake;
-use super::parts::{self, Path, Query, Wait};
+use super::parts::{self, Query, Wait};
 use super::problem::{Answer, Refusal};
 use crate::core::Goal;
 use crate::read::JobPage;
@@ -72,7 +73,10 @@ pub(super) async fn list(
         newest_first: query.order == Order::Newest,
     };
     if !parts::wants_lines(&headers) {
-        return Ok(Json(api.ask(move |tables| tables.jobs(&page)).await?).into_response());
+        let batch = only_batch(&page.filter);
+        let mut jobs = api.ask_about(batch, move |tables| tables.jobs(&page)).await?;
+        api.handle.lists().show(&mut jobs.items).await;
+        return Ok(Json(jobs).into_response());
     }
     let (start, whole) = (page.after, query.limit.is_none());
     let next = move |api: Api, after: Option<JobId>| {
@@ -86,6 +90,13 @@ pub(super) async fn list(
         }
     };
     Ok(lines_of_jobs(api, start, next))
+}
+
+/// The one batch whose jobs a filter can find, where it names one.
+fn only_batch(filter: &Filter) -> Option<BatchId> {
+    let names_one =
+        |term: &&Term| term.field == Field::Batch && term.op == Op::Is && term.values.len() == 1;
+    filter.terms.iter().find(names_one)?.values[0].parse().ok()
 }
 
 /// Submits one job, which becomes a batch of its own.
@@ -127,7 +138,7 @@ pub(super) async fn submit(
     responses((status = 200, body = Job), (status = "4XX", body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
-    Path(job): Path<JobId>,
+    At(job): At,
     Query(wait): Query<Wait>,
 ) -> Answer<Json<Job>> {
     if let Some(span) = wait.wait {
@@ -140,10 +151,7 @@ pub(super) async fn show(
 #[utoipa::path(get, path = "/v1/jobs/{id}/explain", tag = "jobs",
     params(("id" = String, Path, example = "j17")),
     responses((status = 200, body = Explanation), (status = "4XX", body = Problem)))]
-pub(super) async fn explain(
-    State(api): State<Api>,
-    Path(job): Path<JobId>,
-) -> Answer<Json<Explanation>> {
+pub(super) async fn explain(State(api): State<Api>, At(job): At) -> Answer<Json<Explanation>> {
     Ok(Json(api.handle.explain(job).await?))
 }
 
@@ -154,7 +162,7 @@ pub(super) async fn explain(
 pub(super) async fn cancel(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Path(job): Path<JobId>,
+    At(job): At,
 ) -> Answer<Json<Job>> {
     api.handle.request(actor, Command::CancelJob(job)).await?;
     Ok(Json(find(&api, job).await?))
@@ -167,7 +175,7 @@ pub(super) async fn cancel(
 pub(super) async fn retry(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Path(job): Path<JobId>,
+    At(job): At,
 ) -> Answer<Json<Job>> {
     api.handle.request(actor, Command::RetryJob(job)).await?;
     Ok(Json(find(&api, job).await?))
@@ -176,7 +184,10 @@ pub(super) async fn retry(
 pub(super) async fn find(api: &Api, id: JobId) -> Answer<Job> {
     let batch = api.handle.feed().batch_of(id);
     let found = api.ask_about(batch, move |tables| tables.job(id)).await?;
-    found.ok_or_else(|| Refusal::new(Code::NoSuchJob, format!("no job {id}")))
+    let no_such = || Refusal::new(Code::NoSuchJob, format!("no job {id}"));
+    let mut job = found.ok_or_else(no_such)?;
+    api.handle.lists().show(std::slice::from_mut(&mut job)).await;
+    Ok(job)
 }
 
 /// Jobs one a line, page by page as the client reads. `next` fetches the page at a place, with the
@@ -193,9 +204,10 @@ where
     let pages = stream::try_unfold(Some((api, start, next)), |at| async {
         let Some((api, place, next)) = at else { return Ok(None) };
         // A stream that has begun has no other way to say that it failed than to break off.
-        let (page, place) = next(api.clone(), place)
+        let (mut page, place) = next(api.clone(), place)
             .await
             .map_err(|refusal| std::io::Error::other(refusal.rejection().detail.clone()))?;
+        api.handle.lists().show(&mut page.items).await;
         let mut bytes = Vec::new();
         for job in &page.items {
             serde_json::to_writer(&mut bytes, job)?;

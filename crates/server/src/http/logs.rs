@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
 
-use super::parts::{self, Path, Query};
+use super::at::At;
+use super::parts::{self, Query};
 use super::problem::{Answer, Refusal};
 use super::{Api, jobs};
 use crate::feed::{Subscription, Topic};
@@ -44,7 +45,7 @@ pub(super) struct LogsQuery {
         (status = "4XX", body = Problem)))]
 pub(super) async fn output(
     State(api): State<Api>,
-    Path(job): Path<JobId>,
+    At(job): At,
     Query(query): Query<LogsQuery>,
 ) -> Answer<Response> {
     // Before the first look: whatever happens after it is heard.

@@ -23,6 +23,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "jobs", description = "One input on its way through a pipeline's stages"),
         (name = "attempts", description = "One try of one stage of one job on one worker"),
         (name = "pipelines", description = "What is done to each job, stage by stage"),
+        (name = "projects", description = "Lanes between which work is shared out"),
+        (name = "limits", description = "Bounds and flows of a project's parts"),
         (name = "workers", description = "Processes that run attempts"),
         (name = "blobs", description = "Bytes named by their BLAKE3 digest"),
         (name = "events", description = "What happens, as server-sent events"),
@@ -54,8 +56,8 @@ pub fn document() -> &'static utoipa::openapi::OpenApi {
 
 /// Handlers are called by their verbs, file by file; in the document a name stands alone.
 fn name_operations(path: &mut PathItem) {
-    let PathItem { get, put, post, head, .. } = path;
-    for operation in [get, put, post, head].into_iter().flatten() {
+    let PathItem { get, put, post, head, delete, .. } = path;
+    for operation in [get, put, post, head, delete].into_iter().flatten() {
         if let (Some(tags), Some(verb)) = (&operation.tags, &operation.operation_id) {
             operation.operation_id = Some(format!("{}_{verb}", tags.join("_")));
         }

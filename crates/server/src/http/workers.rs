@@ -1,8 +1,9 @@
-//! Workers: list, show, drain. What lies in the read tables is laid over with what only the engine
-//! knows: who is connected, and what runs there.
+//! Workers: list, show, pause, resume, drain. What lies in the read tables is laid over with what
+//! only the engine knows: who is connected, and what runs there.
 
 use axum::Json;
 use axum::extract::State;
+use gristmill_engine::State as Engine;
 use gristmill_model::WorkerId;
 use gristmill_model::api::{Page, Problem, Worker, WorkerState};
 use gristmill_model::command::Command;
@@ -14,7 +15,6 @@ use super::Api;
 use super::auth::Caller;
 use super::parts::{self, Path, Query};
 use super::problem::{Answer, Refusal};
-use crate::core::Snapshot;
 
 /// `?limit=&after=&gone=`
 #[derive(Debug, Deserialize, IntoParams)]
@@ -63,6 +63,32 @@ pub(super) async fn drain(
     find(&api, id).await
 }
 
+/// Gives a worker no more work until it is resumed; what it holds it finishes.
+#[utoipa::path(post, path = "/v1/workers/{id}/pause", tag = "workers",
+    params(("id" = String, Path, example = "w2")),
+    responses((status = 200, body = Worker), (status = "4XX", body = Problem)))]
+pub(super) async fn pause(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<WorkerId>,
+) -> Answer<Json<Worker>> {
+    api.handle.request(actor, Command::PauseWorker { worker: id, paused: true }).await?;
+    find(&api, id).await
+}
+
+/// Gives a worker work again that was paused.
+#[utoipa::path(post, path = "/v1/workers/{id}/resume", tag = "workers",
+    params(("id" = String, Path, example = "w2")),
+    responses((status = 200, body = Worker), (status = "4XX", body = Problem)))]
+pub(super) async fn resume(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<WorkerId>,
+) -> Answer<Json<Worker>> {
+    api.handle.request(actor, Command::PauseWorker { worker: id, paused: false }).await?;
+    find(&api, id).await
+}
+
 /// A page of workers as they stand right now.
 pub(super) async fn page(
     api: &Api,
@@ -70,30 +96,38 @@ pub(super) async fn page(
     after: Option<WorkerId>,
     limit: usize,
 ) -> Answer<Page<Worker>> {
-    let snapshot = api.handle.snapshot().await?;
     let mut page = api.ask(move |tables| tables.workers(gone_too, after, limit)).await?;
-    page.items.iter_mut().for_each(|worker| overlay(worker, &snapshot));
+    page.items = overlaid(api, page.items).await?;
     Ok(page)
 }
 
 async fn find(api: &Api, id: WorkerId) -> Answer<Json<Worker>> {
-    let snapshot = api.handle.snapshot().await?;
     let found = api.ask(move |tables| tables.worker(id)).await?;
     let missing = || Refusal::new(Code::NoSuchWorker, format!("no worker {id}"));
-    let mut worker = found.ok_or_else(missing)?;
-    overlay(&mut worker, &snapshot);
-    Ok(Json(worker))
+    let found = overlaid(api, vec![found.ok_or_else(missing)?]).await?;
+    Ok(Json(found.into_iter().next().ok_or_else(missing)?))
 }
 
-fn overlay(worker: &mut Worker, snapshot: &Snapshot) {
-    let Some(standing) = snapshot.workers.get(&worker.id) else { return };
-    if worker.state == WorkerState::Gone {
+async fn overlaid(api: &Api, mut workers: Vec<Worker>) -> Answer<Vec<Worker>> {
+    let overlay = move |state: &Engine| {
+        workers.iter_mut().for_each(|worker| overlay(worker, state));
+        workers
+    };
+    Ok(api.handle.look(overlay).await?)
+}
+
+fn overlay(worker: &mut Worker, state: &Engine) {
+    let Some(here) = state.worker(worker.id).filter(|_| worker.state != WorkerState::Gone) else {
         return;
-    }
-    (worker.running, worker.waiting) = (standing.running, standing.waiting);
-    worker.state = match (standing.connected, standing.draining) {
-        (false, _) => WorkerState::Disconnected,
-        (true, true) => WorkerState::Draining,
-        (true, false) => WorkerState::Ready,
+    };
+    let waiting = here.booking.backlog_len();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    (worker.running, worker.waiting) = (number(here.booking.held() - waiting), number(waiting));
+    worker.labels = here.labels.clone();
+    worker.state = match (state.is_connected(worker.id), here.draining, here.paused) {
+        (false, ..) => WorkerState::Disconnected,
+        (true, true, _) => WorkerState::Draining,
+        (true, false, true) => WorkerState::Paused,
+        (true, false, false) => WorkerState::Ready,
     };
 }

@@ -55,17 +55,24 @@ impl Fresh {
         Ok(())
     }
 
-    /// Answers a question from a story alone.
-    pub(super) fn answer<T>(
-        &self,
-        story: &Story,
-        question: impl FnOnce(&Tables<'_>) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
+    /// Answers a question from a story alone; gives it back where the story is not whole.
+    pub(super) fn answer<T, Q>(&self, story: &Story, question: Q) -> Result<Result<T, ReadError>, Q>
+    where
+        Q: FnOnce(&Tables<'_>) -> Result<T, ReadError>,
+    {
         let inner = self.lock();
         // Dropped at the end, and with it all that was written.
-        let moment = inner.connection.unchecked_transaction()?;
-        apply::chunk(&moment, story.events())?;
-        question(&Tables { connection: &moment })
+        let told = inner.connection.unchecked_transaction().and_then(|moment| {
+            apply::chunk(&moment, story.events())?;
+            Ok(moment)
+        });
+        match told {
+            Ok(moment) => Ok(question(&Tables { connection: &moment })),
+            Err(error) => {
+                tracing::debug!(%error, "the tables are asked instead");
+                Err(question)
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

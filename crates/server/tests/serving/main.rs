@@ -6,13 +6,16 @@
 mod auth;
 mod blobs;
 mod bulk;
+mod callbacks;
 mod events;
 mod link;
 mod lists;
 mod logs;
 mod malformed;
 mod openapi;
+mod ranges;
 mod restart;
+mod steering;
 mod submit;
 mod worker;
 mod world;

@@ -7,9 +7,11 @@
 mod disk;
 mod measure;
 mod stage;
+mod wire;
 pub mod worker;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gristmill_model::problem::exit;
 use serde::Serialize;
@@ -26,7 +28,7 @@ pub struct Args {
     /// No-op jobs of the bulk submission and the drain
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     jobs: u32,
-    /// Submissions of one job each, over 64 connections
+    /// Submissions of one job each, over 64 connections; as many again pipelined, 16 at a time
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     singles: u32,
     /// Jobs that spawn `true`
@@ -47,6 +49,19 @@ pub struct Figure {
     pub value: f64,
     pub unit: &'static str,
     pub count: u64,
+}
+
+impl Figure {
+    fn ms(figure: &'static str, time: Duration, count: u64) -> Figure {
+        Figure { figure, value: time.as_secs_f64() * 1e3, unit: "ms", count }
+    }
+}
+
+/// The median and the value that one in a hundred exceeds; there must be values.
+fn percentiles(mut values: Vec<Duration>) -> (Duration, Duration) {
+    values.sort();
+    let at = |percent: usize| values[(values.len() * percent / 100).min(values.len() - 1)];
+    (at(50), at(99))
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
@@ -70,12 +85,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
 
 async fn figures(args: &Args) -> Result<Vec<Figure>> {
     let stage = Stage::set(args.dir.as_deref()).await?;
-    let mut figures = vec![disk::syncs(stage.folder())?];
+    let mut figures = Vec::from(disk::syncs(stage.folder())?);
     say("Measuring bulk submission and drain …");
     figures.push(measure::bulk(&stage, args.jobs).await?);
     figures.push(measure::drain(&stage, args.jobs).await?);
     say("Measuring single submissions …");
-    figures.push(measure::singles(&stage, args.singles).await?);
+    figures.extend(measure::singles(&stage, args.singles).await?);
     say("Measuring round trips …");
     figures.extend(measure::trips(&stage, args.trips).await?);
     say("Measuring processes …");

@@ -52,13 +52,10 @@ impl Remote {
     ) -> Result<Remote> {
         let name = src.file_name().map(|name| name.to_string_lossy().into_owned());
         let batch = BatchRequest {
-            pipeline: None,
             stages: Some(vec![stage]),
             name: name.filter(|name| name.len() <= gristmill_model::limits::NAME_BYTES),
-            priority: 0,
-            labels: Default::default(),
-            jobs: Vec::new(),
             open: true,
+            ..BatchRequest::default()
         };
         let batch = client.submit(&batch, None).await?.batch;
         let events = client.events(batch).await?;
@@ -139,7 +136,7 @@ impl Remote {
     }
 
     pub async fn again(&mut self, job: JobId, image: &Image) -> Result<()> {
-        self.client.retry_job(job).await?;
+        self.client.retry_job(gristmill_model::api::JobAt::Id(job)).await?;
         self.paths.insert(job, image.path.clone());
         self.foreign = true;
         Ok(())

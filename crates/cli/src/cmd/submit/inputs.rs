@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use gristmill_model::api::RangeRequest;
 use gristmill_model::limits;
 use serde_json::Value;
 
@@ -18,6 +19,8 @@ pub enum Kind {
     Lines(PathBuf),
     Ndjson(PathBuf),
     JsonList(PathBuf),
+    /// Made up by the server.
+    Range(RangeRequest),
 }
 
 /// How a file among the inputs reaches the worker.
@@ -41,20 +44,26 @@ pub enum Input {
 }
 
 /// Reads inputs.
-pub struct Inputs(Box<dyn Iterator<Item = Result<Input>> + Send>);
+pub struct Inputs {
+    items: Box<dyn Iterator<Item = Result<Input>> + Send>,
+    /// Whether nothing has to be waited for.
+    pub at_hand: bool,
+}
 
 impl Iterator for Inputs {
     type Item = Result<Input>;
 
     fn next(&mut self) -> Option<Result<Input>> {
-        self.0.next()
+        self.items.next()
     }
 }
 
 impl Inputs {
     pub fn open(kind: &Kind) -> Result<Inputs> {
-        Ok(Inputs(match kind {
+        let at_hand = matches!(kind, Kind::None | Kind::Given(_) | Kind::JsonList(_));
+        let items: Box<dyn Iterator<Item = Result<Input>> + Send> = match kind {
             Kind::None => Box::new(std::iter::once(Ok(Input::None))),
+            Kind::Range(_) => Box::new(std::iter::empty()),
             Kind::Given(words) => Box::new(words.clone().into_iter().map(|w| Ok(Input::Word(w)))),
             Kind::Lines(path) => {
                 Box::new(lines(path)?.map(|line| line.map(|(_, text)| Input::Word(text))))
@@ -67,7 +76,8 @@ impl Inputs {
                 }))
             }
             Kind::JsonList(path) => Box::new(list(path)?),
-        }))
+        };
+        Ok(Inputs { items, at_hand })
     }
 }
 

@@ -35,14 +35,15 @@ impl Failed {
     }
 }
 
-/// The body, piece by piece. An error cuts it off, and the server cancels what it has taken in.
+/// The body, piece by piece; without a head it is added to a batch that is there. An error cuts
+/// it off, and the server cancels what it has taken in of a new batch.
 pub fn stream(
-    head: &BatchRequest,
+    head: Option<&BatchRequest>,
     plan: Plan,
     inputs: Inputs,
     failed: Failed,
 ) -> Result<impl Stream<Item = Result<Vec<u8>>> + Send + 'static> {
-    let first = line(head)?;
+    let first = head.map(line).transpose()?;
     let plan = Arc::new(plan);
     let jobs = stream::iter(0..).zip(ahead(inputs)).map(move |(index, input)| {
         let plan = Arc::clone(&plan);
@@ -52,11 +53,15 @@ pub fn stream(
         let piece: Result<Vec<Vec<u8>>> = lines.into_iter().collect();
         piece.inspect_err(|error| failed.set(error)).map(|lines| lines.concat())
     });
-    Ok(still_here(stream::iter([Ok(first)]).chain(pieces)))
+    Ok(still_here(stream::iter(first.map(Ok)).chain(pieces)))
 }
 
-/// Reads on a thread of its own, a little ahead: a terminal or a pipe may keep it waiting for ever.
+/// Reads on a thread of its own, a little ahead, where a terminal or a pipe may keep it waiting for
+/// ever.
 fn ahead(inputs: Inputs) -> impl Stream<Item = Result<Input>> + Send {
+    if inputs.at_hand {
+        return stream::iter(inputs).left_stream();
+    }
     let (reads, read) = mpsc::channel(PER_PIECE);
     std::thread::spawn(move || {
         for input in inputs {
@@ -65,7 +70,7 @@ fn ahead(inputs: Inputs) -> impl Stream<Item = Result<Input>> + Send {
             }
         }
     });
-    stream::unfold(read, |mut read| async { Some((read.recv().await?, read)) })
+    stream::unfold(read, |mut read| async { Some((read.recv().await?, read)) }).right_stream()
 }
 
 /// The same pieces, with blank lines while none comes.

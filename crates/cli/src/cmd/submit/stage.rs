@@ -6,6 +6,7 @@ use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::resources::Resources;
 use gristmill_model::retry::RetryPolicy;
 
+use super::quantities::{amount, cpus, pair, resources, size};
 use crate::error::Result;
 
 /// The command's stage, as options.
@@ -39,6 +40,18 @@ pub struct Wishes {
     /// Memory that an attempt books, for example 512M or 2GiB
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size, conflicts_with = "pipeline")]
     memory: u64,
+    /// A named resource that an attempt books, as licence=2; may be given again
+    #[arg(long = "named", value_name = "NAME=AMOUNT", value_parser = amount, conflicts_with = "pipeline")]
+    named: Vec<(String, u32)>,
+    /// Resources that would do as well, as cpus=8,memory=4GiB,licence=1; may be given again
+    #[arg(long = "or", value_name = "RESOURCES", value_parser = resources, conflicts_with = "pipeline")]
+    or: Vec<Resources>,
+    /// A label that a worker must have; may be given again
+    #[arg(long = "require", value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "pipeline")]
+    requires: Vec<(String, String)>,
+    /// A label of workers that go first where there is a choice; may be given again
+    #[arg(long = "prefer", value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "pipeline")]
+    prefers: Vec<(String, String)>,
 }
 
 impl Wishes {
@@ -51,8 +64,12 @@ impl Wishes {
             env: self.env.iter().cloned().collect(),
         });
         let (cpus, memory) = (self.cpus, self.memory);
+        let named = self.named.iter().cloned().collect();
         let stage = StageSpec {
-            resources: Resources { cpus, memory, ..Resources::default() },
+            resources: Resources { cpus, memory, named, ..Resources::default() },
+            alternatives: self.or.clone(),
+            requires: self.requires.iter().cloned().collect(),
+            prefers: self.prefers.iter().cloned().collect(),
             retry: RetryPolicy {
                 attempts: self.retries.saturating_add(1),
                 backoff: self.backoff,
@@ -68,61 +85,8 @@ impl Wishes {
     }
 }
 
-/// Reads `NAME=VALUE`.
-pub fn pair(text: &str) -> std::result::Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".into()),
-    }
-}
-
 fn kind(text: &str) -> std::result::Result<FailureKind, String> {
     FailureKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
         format!("expected one of {}", FailureKind::ALL.map(FailureKind::as_str).join(", "))
     })
-}
-
-/// Reads CPUs as thousandths, so that half of one is a whole number.
-pub fn cpus(text: &str) -> std::result::Result<u32, String> {
-    let cpus: f64 = text.parse().map_err(|_| "expected a number like 1 or 0.5".to_owned())?;
-    let thousandths = (cpus * 1_000.0).round();
-    if (0.0..=1e9).contains(&thousandths) {
-        Ok(thousandths as u32)
-    } else {
-        Err("expected a number from 0 to 1000000".into())
-    }
-}
-
-/// Reads a size: decimal units as `512M`, binary ones as `512MiB`.
-fn size(text: &str) -> std::result::Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1_000,
-        "m" | "mb" => 1_000_000,
-        "g" | "gb" => 1_000_000_000,
-        "t" | "tb" => 1_000_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        _ => return Err("expected a size like 512M or 2GiB".into()),
-    };
-    let number: u64 = number.parse().map_err(|_| "expected a size like 512M or 2GiB".to_owned())?;
-    number.checked_mul(factor).ok_or_else(|| "that is too much".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities_are_read_as_people_write_them() {
-        assert_eq!((cpus("0.5"), cpus("2")), (Ok(500), Ok(2_000)));
-        assert!(cpus("-1").is_err() && cpus("NaN").is_err());
-        assert_eq!((size("512M"), size("2GiB"), size("7")), (Ok(512_000_000), Ok(2 << 30), Ok(7)));
-        assert!(size("lots").is_err() && size("99999999TiB").is_err());
-        assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
-    }
 }

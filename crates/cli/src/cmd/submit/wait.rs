@@ -7,7 +7,7 @@ use gristmill_model::api::{Accepted, Batch, Job};
 use gristmill_model::job::JobState;
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::problem::exit;
-use gristmill_model::{BatchId, JobId};
+use gristmill_model::{BatchId, JobId, limits};
 
 use crate::args::Context;
 use crate::client::Client;
@@ -94,15 +94,16 @@ impl Printer<'_> {
     async fn hand_out(&mut self) -> Result<()> {
         loop {
             let jobs = self.client.results(self.batch, self.last).await?;
-            if jobs.is_empty() {
-                return Ok(());
-            }
+            let more = jobs.len() >= limits::PAGE;
             for job in jobs {
                 if !job.state.is_final() {
                     return Ok(());
                 }
                 self.last = Some(job.id);
                 self.result(&job).await?;
+            }
+            if !more {
+                return Ok(());
             }
         }
     }

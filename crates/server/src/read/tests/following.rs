@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::feed::Tail;
+use crate::feed::{Runs, Tail};
 use crate::follower::Follower;
 use crate::log::{Log, MemoryLog};
 
@@ -115,4 +115,19 @@ async fn waiting_for_what_never_comes_is_bounded() {
 
 fn sql(path: &Path, statements: &str) {
     Connection::open(path).unwrap().execute_batch(statements).unwrap();
+}
+
+#[tokio::test]
+async fn a_story_that_is_not_whole_is_asked_of_the_tables() {
+    let folder = TempDir::new().unwrap();
+    let mut mill = Mill::start(folder.path(), MemoryLog::default());
+    let mut runs = Runs::default();
+    runs.learn(&added(2, 9, plain(1)));
+    mill.append(vec![defined(1, 1), opened(1), added(1, 9, plain(1))]);
+    mill.append(vec![opened(2), leased(1, 9, 0, 1, 1)]);
+    // The runs make believe that job 9 is of batch 2, where nobody added it.
+    let story = mill.tail.story(BatchId(2), &runs).unwrap();
+    let question = |tables: &Tables<'_>| Ok(tables.totals()?.values().sum::<u64>());
+    assert_eq!(mill.read.ask_about(Some(story), question).await.unwrap(), 1);
+    mill.stop();
 }

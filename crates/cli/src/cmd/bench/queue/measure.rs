@@ -2,19 +2,23 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
-use gristmill_model::api::{BatchRequest, JobRequest};
+use gristmill_model::api::{Batch, BatchRequest, JobRequest};
 use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, StageSpec};
 use gristmill_model::retry::RetryPolicy;
 use gristmill_model::{BatchId, limits};
 use reqwest::Body;
 
-use super::Figure;
 use super::stage::Stage;
+use super::wire::{self, Wire};
+use super::{Figure, percentiles};
 use crate::error::{Error, Result};
 
 /// Clients that submit one job each.
 const CLIENTS: usize = 64;
+/// Requests that a client sends at once where it does not wait for each answer.
+const PIPELINED: usize = 16;
 /// No measurement takes longer.
 const BOUND: Duration = Duration::from_secs(300);
 /// The no-op worker's handler: nobody reads its recipe.
@@ -22,7 +26,7 @@ const NO_OP: fn() -> Handler = || Handler::Images(ImagesSpec { recipe: "{}".into
 
 /// Distinct jobs in one NDJSON submission; they wait, for no worker is there.
 pub async fn bulk(stage: &Stage, jobs: u32) -> Result<Figure> {
-    let head = serde_json::to_string(&batch(NO_OP(), Vec::new())).map_err(unwritable)?;
+    let head = body(&batch(NO_OP(), Vec::new()))?;
     let lines = stream::iter(0..jobs.div_ceil(1_000)).map(move |piece| {
         let of = piece * 1_000..((piece + 1) * 1_000).min(jobs);
         let text: String = of.map(|n| format!("{{\"input\":\"input {n}\"}}\n")).collect();
@@ -44,39 +48,65 @@ pub async fn drain(stage: &Stage, jobs: u32) -> Result<Figure> {
     Ok(figure)
 }
 
-/// One job a request, over many connections at once.
-pub async fn singles(stage: &Stage, count: u32) -> Result<Figure> {
-    let request = batch(NO_OP(), vec![job("one")]);
-    let started = Instant::now();
-    stream::iter(0..count)
-        .map(|_| stage.client.submit(&request, None))
-        .buffer_unordered(CLIENTS)
-        .try_for_each(|_| std::future::ready(Ok(())))
-        .await?;
-    Ok(rate("submit one by one, 64 clients", count.into(), started))
+/// One job a request, over many connections at once: one request after the other, and pipelined.
+pub async fn singles(stage: &Stage, count: u32) -> Result<[Figure; 2]> {
+    let request = wire::post("/v1/batches", &body(&batch(NO_OP(), vec![job("one")]))?);
+    let one = submit_one_by_one(stage, &request, count, 1).await?;
+    let some = submit_one_by_one(stage, &request, count, PIPELINED).await?;
+    Ok([
+        rate("submit one by one, 64 clients", one.0, one.1),
+        rate("submit one by one, pipelined", some.0, some.1),
+    ])
 }
 
-/// From submission to the result, one job at a time.
+/// Submissions over [`CLIENTS`] connections, `depth` of them on their way in each. Returns how many
+/// there were and when they began.
+async fn submit_one_by_one(
+    stage: &Stage,
+    request: &[u8],
+    count: u32,
+    depth: usize,
+) -> Result<(u64, Instant)> {
+    let turns = (count as usize).div_ceil(CLIENTS * depth);
+    let wires: Vec<Wire> =
+        stream::iter(0..CLIENTS).then(|_| Wire::open(stage)).try_collect().await?;
+    let requests = request.repeat(depth);
+    let started = Instant::now();
+    let client = async |mut wire: Wire| {
+        for _ in 0..turns {
+            wire.ask(&requests, depth).await?;
+        }
+        Ok::<(), Error>(())
+    };
+    try_join_all(wires.into_iter().map(client)).await?;
+    Ok(((turns * CLIENTS * depth) as u64, started))
+}
+
+/// From submission to the result, one job at a time, in one request that waits for it.
 pub async fn trips(stage: &Stage, count: u32) -> Result<[Figure; 2]> {
     let worker = stage.no_op_worker().await?;
-    let request = batch(NO_OP(), vec![job("one")]);
+    let body = body(&batch(NO_OP(), vec![job("one")]))?;
+    let request = wire::post("/v1/batches?wait=60s", &body);
     // What the earlier measurements left is drained first, or it would be measured.
     settle(stage).await?;
+    let mut wire = Wire::open(stage).await?;
     let mut took = Vec::with_capacity(count as usize);
     for _ in 0..count {
         let started = Instant::now();
-        let accepted = stage.client.submit(&request, None).await?;
-        finished(stage, accepted.batch, started).await?;
+        let answer = wire.ask(&request, 1).await?;
         took.push(started.elapsed());
+        let batch: Batch = serde_json::from_slice(&answer)
+            .map_err(|error| Error::internal(format!("no batch was answered: {error}")))?;
+        if !batch.finished {
+            return Err(Error::internal(format!("{} did not finish in time", batch.id)));
+        }
     }
     stage.dismiss(worker).await?;
-    took.sort();
-    let at = |percent: usize| {
-        let place = (took.len() * percent / 100).min(took.len() - 1);
-        took[place].as_secs_f64() * 1e3
-    };
-    let figure = |figure, value| Figure { figure, value, unit: "ms", count: count.into() };
-    Ok([figure("round trip, idle: p50", at(50)), figure("round trip, idle: p99", at(99))])
+    let (median, late) = percentiles(took);
+    Ok([
+        Figure::ms("round trip, idle: p50", median, count.into()),
+        Figure::ms("round trip, idle: p99", late, count.into()),
+    ])
 }
 
 /// A process for each job.
@@ -121,15 +151,7 @@ async fn settle(stage: &Stage) -> Result<()> {
 
 fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
     let stage = StageSpec { retry: RetryPolicy::never(), ..StageSpec::new("bench", handler) };
-    BatchRequest {
-        pipeline: None,
-        stages: Some(vec![stage]),
-        name: None,
-        priority: 0,
-        labels: Default::default(),
-        jobs,
-        open: false,
-    }
+    BatchRequest { stages: Some(vec![stage]), jobs, ..BatchRequest::default() }
 }
 
 fn job(input: &str) -> JobRequest {
@@ -141,6 +163,7 @@ fn rate(figure: &'static str, count: u64, started: Instant) -> Figure {
     Figure { figure, value, unit: "jobs/s", count }
 }
 
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::internal(format!("cannot write JSON: {error}"))
+fn body(batch: &BatchRequest) -> Result<String> {
+    serde_json::to_string(batch)
+        .map_err(|error| Error::internal(format!("cannot write JSON: {error}")))
 }

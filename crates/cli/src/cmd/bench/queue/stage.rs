@@ -40,6 +40,11 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Where the server listens.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -1,0 +1,69 @@
+//! `gristmill limit SCOPE`: bound a part of a project's work, or show its bound.
+
+use gristmill_model::api::Limited;
+use gristmill_model::problem::exit;
+use gristmill_model::scope::{Limit, Rate, Scope};
+
+use crate::args::{Connection, Context};
+use crate::error::Result;
+
+/// Bound how much of a part of the work runs at a time and how often it begins; or show the bound
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A scope is project, pipeline:NAME, stage:PIPELINE/STAGE or key:TEXT (`submit --limit-key`), as in
+  gristmill limit stage:thumbs/fetch --concurrency 8
+  gristmill limit key:api.example.org --rate 100/1m
+What is given replaces the whole limit that was there before.")]
+pub struct Args {
+    /// What is bounded
+    scope: Scope,
+    /// At most so many attempts at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    concurrency: Option<u32>,
+    /// At most so many begin in a span of time, as 100/1m
+    #[arg(long, value_name = "COUNT/SPAN")]
+    rate: Option<Rate>,
+    /// Take the limit away
+    #[arg(long, conflicts_with_all = ["concurrency", "rate"])]
+    none: bool,
+    /// The project whose scope it is [default: default]
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+    let client = args.connection.client(&context.settings)?;
+    let (project, scope) = (args.project.as_deref(), &args.scope);
+    let limit = Limit { concurrency: args.concurrency, rate: args.rate };
+    if args.none {
+        client.remove_limit(project, scope).await?;
+    }
+    let shown = if limit.is_none() {
+        client.limit(project, scope).await?
+    } else {
+        client.set_limit(project, scope, &limit).await?
+    };
+    if context.output.json {
+        context.output.json(&shown)?;
+    } else {
+        context.output.line(format!(
+            "{} of project {}: {}",
+            scope,
+            shown.project,
+            words(&shown)
+        ))?;
+    }
+    Ok(exit::OK)
+}
+
+/// A limit in words.
+fn words(limited: &Limited) -> String {
+    let mut words = Vec::new();
+    if let Some(most) = limited.concurrency {
+        words.push(format!("{} of at most {most} at a time", limited.in_use.unwrap_or_default()));
+    }
+    words.extend(limited.rate.map(|rate| format!("at most {rate}")));
+    if words.is_empty() { "no limit".into() } else { words.join(", ") }
+}
