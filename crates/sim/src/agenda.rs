@@ -20,7 +20,7 @@ pub enum Happening {
     /// The server closes a link that a newer one has replaced.
     Replaced { link: LinkId },
     /// A client's request arrives at the server.
-    Request { client: usize, number: u64, command: Command },
+    Request { client: usize, number: u64, command: Box<Command> },
     /// The server's answer arrives at a client.
     Answer { client: usize, number: u64, answer: Result<Reply, Rejection> },
     /// Somebody was called at a batch's end.

@@ -154,7 +154,8 @@ impl Client {
             1
         };
         for _ in 0..copies {
-            let request = Happening::Request { client, number, command: command.clone() };
+            let command = Box::new(command.clone());
+            let request = Happening::Request { client, number, command };
             scene.sometime(Span(100), Span::millis(40), request);
         }
         let impatience = Happening::Impatience { client, number };

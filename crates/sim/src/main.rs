@@ -84,26 +84,28 @@ fn tell_smaller(plan: &Plan) {
     tell(&small.outcome, &small.plan).ok();
 }
 
-/// Looks for every planted bug, or for the one that was named, and prints what found it.
+/// Looks for every planted bug, or for the one that was named, and prints what found it: with all
+/// that the judge may do, and by a judge who may not look into the engine.
 fn find_bugs(options: &Options) -> ExitCode {
-    println!("| bug | found by | after seeds | in steps |\n|---|---|---|---|");
+    println!("| bug | found by | after seeds | in steps | from outside alone by | after seeds |");
+    println!("|---|---|---|---|---|---|");
     let mut missed = 0;
     let wanted = |bug: &Bug| options.plan.bug.is_none_or(|only| only == *bug);
     for (bug, name) in Bug::ALL.iter().filter(|(bug, _)| wanted(bug)) {
         let first = options.plan.seed;
-        let mut outcomes = (first..)
-            .take(usize_of(options.seeds))
-            .map(|seed| run(&Plan { seed, bug: Some(*bug), keep: 0, ..options.plan.clone() }));
-        match outcomes.find_map(|outcome| Some((outcome.violation.clone()?, outcome))) {
-            Some((violation, outcome)) => {
-                let (seeds, steps) = (outcome.seed - first + 1, outcome.tally.steps);
-                println!("| `{name}` | {} | {seeds} | {steps} |", violation.property);
-            }
-            None => {
-                missed += 1;
-                println!("| `{name}` | **nothing** | {} | |", options.seeds);
-            }
-        }
+        let find = |blind| {
+            let plan = Plan { bug: Some(*bug), blind, keep: 0, ..options.plan.clone() };
+            let seeds = (first..).take(usize_of(options.seeds));
+            let mut outcomes = seeds.map(|seed| run(&Plan { seed, ..plan.clone() }));
+            let found = outcomes.find_map(|it| Some((it.violation.clone()?.property, it)));
+            found.map(|(by, it)| (by, it.seed - first + 1, it.tally.steps))
+        };
+        let (by, seeds, steps) = find(false).unwrap_or_else(|| {
+            missed += 1;
+            ("**nothing**", options.seeds, 0)
+        });
+        let (outside, after, _) = find(true).unwrap_or(("nothing", options.seeds, 0));
+        println!("| `{name}` | {by} | {seeds} | {steps} | {outside} | {after} |");
     }
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

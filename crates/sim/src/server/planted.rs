@@ -82,10 +82,10 @@ fn alter(bug: Bug, event: &mut Event) {
         (Bug::GateOpened, Event::BatchOpened { terms, .. }) => terms.start_at = None,
         (Bug::HoldForgotten, Event::BatchOpened { terms, .. }) => terms.held = false,
         (Bug::PriorityLost, Event::BatchOpened { priority, .. }) => *priority = 0,
-        (Bug::QuarantineReset, Event::AttemptFailed { failure, .. }) => {
-            if failure.code == "worker_lost" {
-                failure.code = "worker_left".into();
-            }
+        (Bug::QuarantineReset, Event::AttemptFailed { failure, .. })
+            if failure.code == "worker_lost" =>
+        {
+            failure.code = "worker_left".into();
         }
         (Bug::BackoffForgotten, Event::AttemptFailed { then: Then::Retry { at }, .. }) => {
             *at = *at + Span::seconds(10_000_000);

@@ -90,10 +90,12 @@ impl Server {
             scene.say("engine", format_args!("{}", brief::event(&record.event)));
         }
         let process = self.process.as_mut().expect("it runs");
-        process.engine.spot_check(4);
+        if !scene.judge.is_blind() {
+            process.engine.spot_check(4);
+        }
         let engine = &process.engine;
         scene.judge.leases_are_short(now, engine.state());
-        if scene.dice.chance(150) {
+        if scene.dice.chance(150) && !scene.judge.is_blind() {
             engine.check();
             let settled = process.appends.is_empty() && records.is_empty();
             explain(scene, engine, now, settled, more);
