@@ -6,6 +6,7 @@ import statistics
 COLUMNS = {
     "bulk": ("bulk submit /s", True),
     "singles": ("64 clients /s", True),
+    "pipelined": ("pipelined /s", True),
     "drain": ("drain /s", True),
     "trip_p50": ("trip p50 ms", False),
     "trip_p99": ("trip p99 ms", False),

@@ -14,6 +14,7 @@ import driver
 from resp import Connection, pack
 
 BATCH = 1000
+SINGLES = [("singles", 1), ("pipelined", 16)]
 
 
 def batches(of):
@@ -22,18 +23,19 @@ def batches(of):
         yield [f"input {number}" for number in chunk]
 
 
-def benchmark(of, *command):
-    """64 connections of redis-benchmark, which waits for each answer before it sends again."""
+def benchmark(figure, of, depth, *command):
+    """64 connections of redis-benchmark, each with `depth` commands in flight."""
     program = os.path.join(driver.SETTINGS["programs"], "redis-benchmark")
     port = str(driver.SETTINGS["port"])
-    call = [program, "-p", port, "-c", str(driver.CLIENTS), "-n", str(of), "-r", "1000000", "--csv"]
-    lines = subprocess.run([*call, *command], capture_output=True, text=True, check=True).stdout
-    return float(lines.strip().splitlines()[-1].split('","')[1])
+    call = [program, "-p", port, "-c", str(driver.CLIENTS), "-P", str(depth), "-n", str(of)]
+    call += ["-r", "1000000", "--csv", *command]
+    lines = subprocess.run(call, capture_output=True, text=True, check=True).stdout
+    driver.tell(figure, float(lines.strip().splitlines()[-1].split('","')[1]), of)
 
 
 def bench():
     redis = Connection(driver.SETTINGS["port"])
-    jobs, singles = driver.count(500_000), driver.count(100_000)
+    jobs, singles = driver.count(500_000), driver.count(50_000)
     with driver.Worker("drain", jobs) as worker:
         started = time.perf_counter()
         for inputs in batches(jobs):
@@ -43,7 +45,8 @@ def bench():
         worker.go()
         worker.hear("done")
         driver.tell_rate("drain", jobs, started)
-    driver.tell("singles", benchmark(singles, "RPUSH", "singles", "input __rand_int__"), singles)
+    for figure, depth in SINGLES:
+        benchmark(figure, singles * depth, depth, "RPUSH", "singles", "input __rand_int__")
     redis.do("DEL", "singles")
     with driver.Worker("trips", 0) as worker:
         worker.go()

@@ -8,7 +8,7 @@ submissions are redis-benchmark's, in C.
 import time
 
 import driver
-from redis_lists import batches, benchmark
+from redis_lists import SINGLES, batches, benchmark
 from resp import Connection, pack
 
 BATCH = 1000
@@ -18,7 +18,7 @@ def bench():
     redis = Connection(driver.SETTINGS["port"])
     for stream in ("drain", "trips"):
         redis.do("XGROUP", "CREATE", stream, "workers", "0", "MKSTREAM")
-    jobs, singles = driver.count(300_000), driver.count(100_000)
+    jobs, singles = driver.count(300_000), driver.count(50_000)
     with driver.Worker("drain", jobs) as worker:
         started = time.perf_counter()
         for inputs in batches(jobs):
@@ -29,8 +29,9 @@ def bench():
         worker.go()
         worker.hear("done")
         driver.tell_rate("drain", jobs, started)
-    rate = benchmark(singles, "XADD", "singles", "*", "input", "input __rand_int__")
-    driver.tell("singles", rate, singles)
+    for figure, depth in SINGLES:
+        add = ("XADD", "singles", "*", "input", "input __rand_int__")
+        benchmark(figure, singles * depth, depth, *add)
     redis.do("DEL", "singles")
     with driver.Worker("trips", 0) as worker:
         worker.go()
