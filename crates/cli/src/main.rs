@@ -3,8 +3,8 @@
 //! The work is elsewhere: `gristmill-server` serves, `gristmill-worker` works, and this crate is
 //! how a person reaches both.
 
-mod args;
 mod allocator;
+mod args;
 mod aside;
 mod client;
 mod cmd;

@@ -44,7 +44,8 @@ fn a_million_jobs_are_submitted_as_one_record() {
     let bad = mill.run(&[&["submit", "--brace", "{1..99999999999999999999}"], &words[..]].concat());
     bad.with_code(3).says(&["column 1"]);
     mill.run(&["submit", "--range", "1-9", "--", "echo"]).with_code(2).says(&["FIRST..LAST"]);
-    let both = mill.run(&["submit", "--array", "3", "--output", "o{index}", "--", "cp", "{output}"]);
+    let both =
+        mill.run(&["submit", "--array", "3", "--output", "o{index}", "--", "cp", "{output}"]);
     both.with_code(2).says(&["--output names a place for each job"]);
 }
 
@@ -74,7 +75,8 @@ fn terms_are_kept_and_shown() {
     let after = format!("{first}:finished");
     let args = ["--after", &after, "--deadline", "1h", "--limit-key", "user:ada", "--", "true"];
     let second = mill.submit(&args);
-    let third = mill.submit(&["--delay", "1h", "--expires-in", "2030-01-01T00:00:00Z", "--", "true"]);
+    let third =
+        mill.submit(&["--delay", "1h", "--expires-in", "2030-01-01T00:00:00Z", "--", "true"]);
     let shown = mill.run(&["batch", &second]).with_code(0).out;
     for words in ["after     b1 has finished", "deadline  20", "(in 59 min", "limit key user:ada"] {
         assert!(shown.contains(words), "`{words}` is not in:\n{shown}");

@@ -36,7 +36,10 @@ async fn terms_are_taken_shown_and_explained() {
     world.post("/v1/batches", with(body, "project", json!("lab"))).await.ok(202);
     let shown = world.get("/v1/batches/b2").await.ok(200).json();
     assert_eq!(shown["project"], "lab");
-    assert_eq!((&shown["terms"]["held"], &shown["terms"]["limit_key"]), (&json!(true), &json!("user:ada")));
+    assert_eq!(
+        (&shown["terms"]["held"], &shown["terms"]["limit_key"]),
+        (&json!(true), &json!("user:ada"))
+    );
     assert_eq!(shown["terms"]["after"], json!([{ "on": "b1", "when": "finished" }]));
     assert!(shown["terms"]["start_at"].is_string() && shown["terms"]["deadline"].is_string());
     assert_eq!(world.get("/v1/batches/b1").await.json()["terms"], Value::Null);
@@ -94,7 +97,8 @@ async fn a_million_jobs_are_one_record_and_each_has_a_place() {
     assert_eq!(closed["open"], false);
     let late = world.post("/v1/batches/b1/jobs", json!({ "jobs": [{}] })).await;
     assert_eq!(late.code(), "batch_closed");
-    let bad = json!({ "stages": stages(), "range": { "numbers": { "first": 0, "last": 9, "step": 0 } } });
+    let bad =
+        json!({ "stages": stages(), "range": { "numbers": { "first": 0, "last": 9, "step": 0 } } });
     assert!(world.post("/v1/batches", bad).await.detail().contains("step 0"));
     let typo = json!({ "stages": stages(), "range": { "lines": { "lst": "b3-00" } } });
     assert_eq!(world.post("/v1/batches", typo).await.code(), "invalid_request");
@@ -175,7 +179,10 @@ async fn projects_have_weights() {
     let world = World::start().await;
     world.put("/v1/projects/lab", json!({ "weight": 3 })).await.ok(200);
     let listed = world.get("/v1/projects?limit=1").await.ok(200).json();
-    assert_eq!((&listed["items"][0]["name"], &listed["has_more"]), (&json!("default"), &json!(true)));
+    assert_eq!(
+        (&listed["items"][0]["name"], &listed["has_more"]),
+        (&json!("default"), &json!(true))
+    );
     let rest = world.get("/v1/projects?after=default").await.ok(200).json();
     assert_eq!((&rest["items"][0]["weight"], &rest["has_more"]), (&json!(3), &json!(false)));
     assert_eq!(world.get("/v1/projects/nobody").await.code(), "no_such_project");
