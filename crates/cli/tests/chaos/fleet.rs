@@ -136,9 +136,12 @@ impl Fleet {
     }
 
     pub async fn until_healthy(&self) {
-        let healthy = async || {
-            let answer = self.http.get(self.url("/healthz")).send().await;
-            answer.is_ok_and(|answer| answer.status().is_success())
+        let healthy = async || match self.http.get(self.url("/healthz")).send().await {
+            Ok(answer) => answer.status().is_success(),
+            Err(error) => {
+                assert!(!error.is_timeout(), "it hears and does not answer: {error:?}");
+                false
+            }
         };
         until(&format!("the server; it said: {}", self.server_said()), healthy).await;
     }
