@@ -47,6 +47,14 @@ pub const FINISHED_BATCHES: usize = 250_000;
 pub const PRUNED_PER_EVENT: usize = 256;
 /// Waiting jobs that an explanation names as going first.
 pub const NAMED_AHEAD: usize = 5;
+/// Callbacks under way at once; further ones wait in turn.
+pub const CALLS: usize = 64;
+/// Whoever is called back must answer within this.
+pub const CALL: Span = Span::seconds(10);
+/// Tries of one callback, ...
+pub const CALL_TRIES: u32 = 8;
+/// ... with this pause after the first, and twice as long after each.
+pub const CALL_PAUSE: Span = Span::millis(500);
 /// Bytes of a callback's URL.
 pub const URL_BYTES: usize = 2_048;
 /// Named resources of a request or a worker.

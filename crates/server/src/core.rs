@@ -46,6 +46,12 @@ use waiters::Waiters;
 
 /// In debug builds the engine's invariants are checked after each round while it is this small.
 const CHECKED_JOBS: usize = 200;
+/// Also in release, so many jobs and batches are checked in turn, ...
+const CHECKED_FEW: usize = 32;
+/// ... every so many rounds, ...
+const CHECKED_EVERY: u32 = 256;
+/// ... or after so many, when there is nothing else to do.
+const CHECKED_WHEN_IDLE: u32 = 32;
 
 /// Everything that the loop's thread owns.
 pub(crate) struct Core {
@@ -60,6 +66,8 @@ pub(crate) struct Core {
     waiters: Waiters,
     publisher: Publisher,
     failed: watch::Sender<Option<Rejection>>,
+    /// Rounds since invariants were last checked.
+    rounds: u32,
 }
 
 /// Whether the loop goes on.
@@ -95,6 +103,7 @@ impl Core {
             waiters: Waiters::new(),
             publisher,
             failed,
+            rounds: 0,
         }
     }
 
@@ -171,11 +180,22 @@ impl Core {
         if cfg!(debug_assertions) && self.engine.state().live_jobs() < CHECKED_JOBS {
             self.engine.check();
         }
+        self.look_around(more);
         Ok(match (stop, more || !self.arrived.is_empty()) {
             (true, _) => Next::Stop,
             (false, true) => Next::Again,
             (false, false) => Next::Wait,
         })
+    }
+
+    /// Checks a few invariants now and then, and once whenever there is nothing else to do.
+    fn look_around(&mut self, busy: bool) {
+        self.rounds += 1;
+        let idle = !busy && self.arrived.is_empty() && self.rounds >= CHECKED_WHEN_IDLE;
+        if idle || self.rounds >= CHECKED_EVERY {
+            self.rounds = 0;
+            self.engine.spot_check(CHECKED_FEW);
+        }
     }
 
     /// Takes in one message; `true` when it says to stop.
@@ -275,8 +295,8 @@ impl Core {
                 self.links.close(*worker);
             }
             if !self.waiters.is_empty() {
-                let batch = self.publisher.batch_of(event);
-                self.waiters.wake(self.engine.state(), event, batch);
+                let batches = self.publisher.batches_of(event);
+                self.waiters.wake(self.engine.state(), event, &batches);
             }
         }
         for pending in round.pending {

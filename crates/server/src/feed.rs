@@ -37,6 +37,8 @@ pub(crate) struct Publisher {
     tail: Arc<Tail>,
     committed: watch::Sender<u64>,
     pulses: broadcast::Sender<Pulse>,
+    /// The last event by which a batch ended that somebody is to be told of.
+    ended: watch::Sender<u64>,
 }
 
 /// The listeners' end; a clone is the same.
@@ -62,7 +64,8 @@ pub(crate) fn feed(reader: Box<dyn LogReader>, runs: Runs, last: u64) -> (Publis
         committed: hears,
         pulses: pulses.downgrade(),
     };
-    (Publisher { runs, tail, committed, pulses }, feed)
+    let (ended, _) = watch::channel(last);
+    (Publisher { runs, tail, committed, pulses, ended }, feed)
 }
 
 impl Publisher {
@@ -71,6 +74,9 @@ impl Publisher {
     pub(crate) fn publish(&self, seq: u64, records: &Arc<Vec<Record>>) {
         self.learn(records);
         self.tail.push(seq, records);
+        if records.iter().any(|record| matches!(record.event, Event::BatchFinished { .. })) {
+            self.ended.send_replace(seq);
+        }
         self.committed.send_if_modified(|committed| std::mem::replace(committed, seq) != seq);
         if self.pulses.receiver_count() == 0 {
             return;
@@ -81,14 +87,19 @@ impl Publisher {
         }
     }
 
+    /// Tells when a batch has ended that somebody is to be told of; closed at the end.
+    pub(crate) fn ended(&self) -> watch::Receiver<u64> {
+        self.ended.subscribe()
+    }
+
     /// The newest events, for the follower.
     pub(crate) fn tail(&self) -> Arc<Tail> {
         Arc::clone(&self.tail)
     }
 
-    /// The batch that an event is about.
-    pub(crate) fn batch_of(&self, event: &Event) -> Option<BatchId> {
-        view::batch_of(event, &self.runs.read().unwrap_or_else(PoisonError::into_inner))
+    /// The batches that an event is about.
+    pub(crate) fn batches_of(&self, event: &Event) -> Vec<BatchId> {
+        view::batches_of(event, &self.runs.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn learn(&self, records: &[Record]) {
@@ -237,9 +248,9 @@ impl Subscription {
 
     fn gather(&mut self, seq: u64, record: &Record) {
         let runs = self.feed.runs();
-        let batch = view::batch_of(&record.event, &runs);
-        if self.topic.concerns(&record.event, batch) {
-            self.ready.push_back(view::of(seq, record, batch));
+        let batches = view::batches_of(&record.event, &runs);
+        if self.topic.concerns(&record.event, &batches) {
+            self.ready.push_back(view::of(seq, record, &batches));
         }
     }
 }

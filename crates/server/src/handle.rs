@@ -16,9 +16,10 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::blobs::Blobs;
+use crate::callback;
 use crate::core::{Goal, Look, Message, Snapshot};
 use crate::feed::Feed;
-use crate::lists::Lists;
+use crate::lists::{Fill, Lists};
 use crate::logs::Logs;
 use crate::read::Read;
 use crate::session;
@@ -54,6 +55,9 @@ impl Handle {
     /// # Errors
     /// Why it is refused; nothing has changed then.
     pub async fn request(&self, actor: Actor, command: Command) -> Result<Reply, Rejection> {
+        if let Command::Submit(submission) = &command {
+            callback::check(&submission.terms)?;
+        }
         let (answer, answered) = oneshot::channel();
         let request = Request { actor, command };
         self.ask(Message::Request { request, answer }, answered).await
@@ -110,10 +114,20 @@ impl Handle {
     #[must_use]
     pub fn connect_worker(&self) -> (mpsc::Sender<FromWorker>, mpsc::Receiver<ToWorker>) {
         let (says, said) = mpsc::channel(limits::FRAMES_PER_WORKER);
-        let (tell, hears) = mpsc::channel(limits::FRAMES_PER_WORKER);
+        let (tell, mut told) = mpsc::channel(limits::FRAMES_PER_WORKER);
+        let (pass, hears) = mpsc::channel(limits::FRAMES_PER_TURN);
         let said = ReceiverStream::new(said);
-        // The worker reads its queue itself; when it stops speaking the session ends.
-        tokio::spawn(session::serve(self.clone(), said, tell, std::future::pending()));
+        let mut fill = Fill::new(self.clone());
+        let telling = async move {
+            while let Some(frame) = told.recv().await {
+                if let Some(frame) = fill.pass(frame).await
+                    && pass.send(frame).await.is_err()
+                {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(session::serve(self.clone(), said, tell, telling));
         (says, hears)
     }
 

@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod blobs;
+pub mod callback;
 mod core;
 pub mod feed;
 pub mod folder;

@@ -5,6 +5,7 @@
 //! read last, are kept within bounds and made again when they are wanted again: nothing here
 //! outlives the process.
 
+mod fill;
 mod scan;
 mod window;
 
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryStreamExt;
+use gristmill_model::api::Job;
 use gristmill_model::digest::Digest;
 use gristmill_model::limits;
 use gristmill_model::payload::{Line, Payload};
@@ -22,6 +24,7 @@ use gristmill_model::problem::{Code, Rejection};
 use tokio::sync::OnceCell;
 
 use crate::blobs::{BlobError, Blobs};
+pub(crate) use fill::Fill;
 use scan::{Index, Scan};
 use window::Window;
 
@@ -89,6 +92,16 @@ impl Lists {
             *input = Payload::Text(self.line(*line).await?);
         }
         Ok(())
+    }
+
+    /// Puts the text of lines into jobs that people are shown; where it cannot be read the
+    /// reference stays.
+    pub(crate) async fn show(&self, jobs: &mut [Job]) {
+        for job in jobs {
+            if let Err(why) = self.resolve(&mut job.input).await {
+                tracing::debug!(job = %job.id, why = why.detail, "an input is shown as a reference");
+            }
+        }
     }
 
     fn seen(&self, line: Line) -> Option<String> {

@@ -11,6 +11,7 @@ mod batches;
 mod column;
 mod error;
 mod filter;
+mod folds;
 mod fresh;
 mod jobs;
 mod pipelines;
@@ -33,6 +34,7 @@ use tokio::time::timeout;
 
 use crate::feed::{Story, Tail};
 use crate::follower::Progress;
+pub use batches::BatchStanding;
 pub use error::ReadError;
 use fresh::Fresh;
 pub use jobs::JobPage;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use crate::blobs::{self, Blobs};
+use crate::callback;
 use crate::core::{self, Core, Message};
 use crate::feed;
 use crate::folder::Folder;
@@ -76,6 +77,7 @@ impl Server {
         let (follower, read) =
             Follower::start(&folder.read(), log.reader()?, last, publisher.tail())?;
         feed.trace();
+        let ended = publisher.ended();
         let (inbox, messages) = mpsc::channel(limits::INBOX);
         let (fails, failed) = watch::channel(None);
         let core = Core::new(engine, log, wall, messages, publisher, fails.clone());
@@ -95,6 +97,10 @@ impl Server {
             timing,
             started,
         });
+        // Without a runtime nobody can be called; what is due stays written down for the next start.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(callback::serve(handle.clone(), ended));
+        }
         Ok(Server { handle, inbox, core: Some(core), follower: Some(follower), folder })
     }
 

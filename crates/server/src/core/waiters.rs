@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use gristmill_engine::State;
 use gristmill_model::event::{Event, Then};
+use gristmill_model::job::JobState;
 use gristmill_model::{BatchId, JobId, JobRun};
 
 use super::inbox::{Answer, Goal};
@@ -38,8 +39,8 @@ impl Waiters {
         self.waiting.is_empty()
     }
 
-    /// Wakes those whose goal an event may have reached. `batch` is the batch of the event's jobs.
-    pub(super) fn wake(&mut self, state: &State, event: &Event, batch: Option<BatchId>) {
+    /// Wakes those whose goal an event may have reached. `batches` are those that it is about.
+    pub(super) fn wake(&mut self, state: &State, event: &Event, batches: &[BatchId]) {
         match event {
             Event::AttemptSucceeded { job, then, .. } | Event::AttemptFailed { job, then, .. } => {
                 if matches!(then, Then::Succeed | Then::Fail | Then::Cancel | Then::Expire) {
@@ -51,12 +52,11 @@ impl Waiters {
                     self.settle_run(state, *run);
                 }
             }
-            Event::BatchClosed { .. } => {}
+            // What is forgotten has ended before, and nobody waits for it in vain.
+            Event::BatchClosed { .. } | Event::BatchesPruned { .. } => {}
             _ => return,
         }
-        if let Some(batch) = batch {
-            self.settle(state, Goal::Batch(batch));
-        }
+        batches.iter().for_each(|batch| self.settle(state, Goal::Batch(*batch)));
     }
 
     /// Jobs may be many and those who wait are few: looks for them among the latter.
@@ -106,7 +106,7 @@ fn is_reached(state: &State, goal: Goal) -> bool {
     }
 }
 
-/// A job that has succeeded is no longer in the state.
+/// A job that is folded stands in its range, and one that has succeeded or was forgotten nowhere.
 fn is_final(state: &State, job: JobId) -> bool {
-    state.job(job).is_none_or(|job| job.state.is_final())
+    state.job_state(job).is_none_or(JobState::is_final)
 }

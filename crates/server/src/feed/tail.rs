@@ -218,7 +218,7 @@ impl Tail {
             }
             jobs += match &record.event {
                 Event::JobsAdded { jobs, .. } => jobs.len() as u64,
-                Event::RangeAdded { count, .. } => *count,
+                // A range is one row, however many jobs it has.
                 _ => 0,
             };
             if events.len() as u64 + jobs > limits::STORY_EVENTS as u64 {

@@ -37,10 +37,10 @@ impl Topic {
         Topic { terms: vec![About::Jobs(vec![job])] }
     }
 
-    pub(super) fn concerns(&self, event: &Event, batch: Option<BatchId>) -> bool {
-        self.terms.iter().all(|about| match about {
+    pub(super) fn concerns(&self, event: &Event, about: &[BatchId]) -> bool {
+        self.terms.iter().all(|term| match term {
             About::Jobs(jobs) => jobs.iter().any(|job| view::names_job(event, *job)),
-            About::Batches(batches) => batch.is_some_and(|batch| batches.contains(&batch)),
+            About::Batches(batches) => about.iter().any(|batch| batches.contains(batch)),
             About::Workers(workers) => {
                 view::worker_of(event).is_some_and(|worker| workers.contains(&worker))
             }

@@ -3,6 +3,8 @@
 //! Lists that an event carries for the engine's sake, such as all jobs of a submission, are told by
 //! their number: whoever wants them lists them.
 
+use std::collections::BTreeSet;
+
 use gristmill_model::api::FeedEvent;
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::job::JobState;
@@ -12,8 +14,10 @@ use serde_json::{Value, json};
 use super::Runs;
 
 /// The event as the feed shows it.
-pub(super) fn of(seq: u64, record: &Record, batch: Option<BatchId>) -> FeedEvent {
+pub(super) fn of(seq: u64, record: &Record, batches: &[BatchId]) -> FeedEvent {
     let event = &record.event;
+    // One of several would be misleading; all of them stand in what the event says.
+    let batch = if let [batch] = batches { Some(*batch) } else { None };
     FeedEvent {
         seq,
         at: record.at,
@@ -26,8 +30,8 @@ pub(super) fn of(seq: u64, record: &Record, batch: Option<BatchId>) -> FeedEvent
     }
 }
 
-/// The batch that an event is about, its own or that of its jobs.
-pub(super) fn batch_of(event: &Event, runs: &Runs) -> Option<BatchId> {
+/// The batches that an event is about, its own or those of its jobs, each once.
+pub(super) fn batches_of(event: &Event, runs: &Runs) -> Vec<BatchId> {
     match event {
         Event::BatchOpened { batch, .. }
         | Event::JobsAdded { batch, .. }
@@ -41,40 +45,58 @@ pub(super) fn batch_of(event: &Event, runs: &Runs) -> Option<BatchId> {
         | Event::DependencyFailed { batch, .. }
         | Event::BatchFinished { batch }
         | Event::CallbackSettled { batch, .. }
-        | Event::BatchClosed { batch } => Some(*batch),
-        // An event about many jobs may speak of several batches: it is told under the first.
-        Event::CancelRequested { jobs, .. } => runs.batch_of(*jobs.first()?),
-        _ => runs.batch_of(
-            runs_of(event)
-                .and_then(|jobs| jobs.first())
-                .map_or_else(|| job_of(event), |run| Some(run.first))?,
-        ),
+        | Event::BatchClosed { batch } => vec![*batch],
+        Event::BatchesPruned { batches } => batches.clone(),
+        Event::AttemptLeased { job, .. }
+        | Event::AttemptSucceeded { job, .. }
+        | Event::AttemptFailed { job, .. }
+        | Event::BackoffElapsed { job }
+        | Event::ProgressMade { job, .. } => runs.batch_of(*job).into_iter().collect(),
+        Event::CancelRequested { jobs, .. } => {
+            each_once(jobs.iter().filter_map(|job| runs.batch_of(*job)))
+        }
+        Event::JobsCancelled { jobs, .. }
+        | Event::JobsExpired { jobs }
+        | Event::JobsRetried { jobs, .. }
+        | Event::JobsHeld { jobs, .. }
+        | Event::JobsReleased { jobs, .. } => {
+            each_once(jobs.iter().flat_map(|run| runs.batches_in(*run)))
+        }
+        Event::ServerStarted { .. }
+        | Event::Restored(_)
+        | Event::ProjectDefined { .. }
+        | Event::PipelineDefined { .. }
+        | Event::LimitSet { .. }
+        | Event::FlowSet { .. }
+        | Event::WorkerJoined { .. }
+        | Event::WorkerPaused { .. }
+        | Event::WorkerDeclared { .. }
+        | Event::WorkerDraining { .. }
+        | Event::WorkerLeft { .. }
+        | Event::WorkerConnected { .. }
+        | Event::WorkerDisconnected { .. }
+        | Event::LeaseRenewed { .. }
+        | Event::PrefetchSet { .. } => Vec::new(),
     }
+}
+
+fn each_once(batches: impl Iterator<Item = BatchId>) -> Vec<BatchId> {
+    batches.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether an event is about a batch: nothing where it is not, `false` where it is about others too,
 /// or about so many jobs that it would take long to say.
 pub(super) fn is_all_about(event: &Event, batch: BatchId, runs: &Runs) -> Option<bool> {
-    let of = |jobs: &mut dyn Iterator<Item = JobId>| {
-        let mut jobs = jobs.map(|job| runs.batch_of(job) == Some(batch));
-        let first = jobs.next()?;
-        match jobs.all(|other| other == first) {
-            true => first.then_some(true),
-            false => Some(false),
-        }
+    let named = match event {
+        Event::CancelRequested { jobs, .. } => jobs.len(),
+        Event::BatchesPruned { batches } => batches.len(),
+        _ => runs_of(event).map_or(0, <[JobRun]>::len),
     };
-    match event {
-        Event::CancelRequested { jobs, .. } if jobs.len() > limits::STORY_EVENTS => Some(false),
-        Event::CancelRequested { jobs, .. } => of(&mut jobs.iter().copied()),
-        _ => match runs_of(event) {
-            Some(jobs) if jobs.len() > limits::STORY_EVENTS => Some(false),
-            Some(jobs) => {
-                let ends = |run: &JobRun| [run.first, JobId(run.end().0 - 1)];
-                of(&mut jobs.iter().flat_map(ends))
-            }
-            None => (batch_of(event, runs) == Some(batch)).then_some(true),
-        },
+    if named > limits::STORY_EVENTS {
+        return Some(false);
     }
+    let about = batches_of(event, runs);
+    about.contains(&batch).then_some(about.len() == 1)
 }
 
 /// The one job that an event is about.
@@ -180,12 +202,25 @@ fn data(event: &Event) -> Value {
             let shown = &jobs[..jobs.len().min(limits::PAGE)];
             json!({ "jobs": shown, "count": jobs.len(), "actor": actor })
         }
+        Event::JobsCancelled { jobs, actor }
+        | Event::JobsRetried { jobs, actor }
+        | Event::JobsHeld { jobs, actor }
+        | Event::JobsReleased { jobs, actor } => json!({
+            "jobs": &jobs[..jobs.len().min(limits::PAGE)], "count": count(jobs), "actor": actor
+        }),
+        Event::JobsExpired { jobs } => {
+            json!({ "jobs": &jobs[..jobs.len().min(limits::PAGE)], "count": count(jobs) })
+        }
         event => match serde_json::to_value(event) {
             // The variant's name is told by `event` already.
             Ok(Value::Object(tagged)) => tagged.into_iter().next().map_or(Value::Null, |(_, v)| v),
             _ => Value::Null,
         },
     }
+}
+
+fn count(jobs: &[JobRun]) -> u64 {
+    jobs.iter().map(|run| run.count).sum()
 }
 
 #[cfg(test)]
@@ -224,7 +259,7 @@ mod tests {
         let jobs = vec![JobSpec::of(Payload::empty()); 3];
         let event = Event::JobsAdded { batch: BatchId(1), first: JobId(4), jobs };
         assert!(names_job(&event, JobId(6)) && !names_job(&event, JobId(7)));
-        let shown = of(9, &Record { at: Time(1), event }, Some(BatchId(1)));
+        let shown = of(9, &Record { at: Time(1), event }, &[BatchId(1)]);
         assert_eq!(shown.data, json!({ "batch": "b1", "first": "j4", "count": 3 }));
         assert_eq!((shown.job, shown.state), (None, Some(JobState::Queued)));
     }
@@ -232,9 +267,25 @@ mod tests {
     #[test]
     fn what_an_event_says_stands_without_its_tag() {
         let event = Event::BackoffElapsed { job: JobId(4) };
-        let shown = of(9, &Record { at: Time(1), event }, None);
+        let shown = of(9, &Record { at: Time(1), event }, &[]);
         assert_eq!(shown.event, "backoff_elapsed");
         assert_eq!(shown.data, json!({ "job": "j4" }));
         assert_eq!((shown.job, shown.state), (Some(JobId(4)), Some(JobState::Queued)));
+    }
+
+    #[test]
+    fn runs_of_jobs_of_several_batches_are_told_with_their_number() {
+        let mut runs = Runs::default();
+        for (batch, first) in [(1, 1), (2, 4), (3, 7)] {
+            let jobs = vec![JobSpec::of(Payload::empty()); 3];
+            runs.learn(&Event::JobsAdded { batch: BatchId(batch), first: JobId(first), jobs });
+        }
+        let jobs = vec![JobRun { first: JobId(2), count: 3 }, JobRun::one(JobId(5))];
+        let event = Event::JobsRetried { jobs, actor: Actor::Local };
+        let batches = batches_of(&event, &runs);
+        assert_eq!(batches, [BatchId(1), BatchId(2)]);
+        let shown = of(9, &Record { at: Time(1), event }, &batches);
+        assert_eq!((shown.job, shown.batch, &shown.data["count"]), (None, None, &json!(4)));
+        assert_eq!(shown.data["jobs"][0], json!({ "first": "j2", "count": 3 }));
     }
 }

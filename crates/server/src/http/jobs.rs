@@ -74,7 +74,8 @@ pub(super) async fn list(
     };
     if !parts::wants_lines(&headers) {
         let batch = only_batch(&page.filter);
-        let jobs = api.ask_about(batch, move |tables| tables.jobs(&page)).await?;
+        let mut jobs = api.ask_about(batch, move |tables| tables.jobs(&page)).await?;
+        api.handle.lists().show(&mut jobs.items).await;
         return Ok(Json(jobs).into_response());
     }
     let (start, whole) = (page.after, query.limit.is_none());
@@ -183,7 +184,10 @@ pub(super) async fn retry(
 pub(super) async fn find(api: &Api, id: JobId) -> Answer<Job> {
     let batch = api.handle.feed().batch_of(id);
     let found = api.ask_about(batch, move |tables| tables.job(id)).await?;
-    found.ok_or_else(|| Refusal::new(Code::NoSuchJob, format!("no job {id}")))
+    let no_such = || Refusal::new(Code::NoSuchJob, format!("no job {id}"));
+    let mut job = found.ok_or_else(no_such)?;
+    api.handle.lists().show(std::slice::from_mut(&mut job)).await;
+    Ok(job)
 }
 
 /// Jobs one a line, page by page as the client reads. `next` fetches the page at a place, with the
@@ -200,9 +204,10 @@ where
     let pages = stream::try_unfold(Some((api, start, next)), |at| async {
         let Some((api, place, next)) = at else { return Ok(None) };
         // A stream that has begun has no other way to say that it failed than to break off.
-        let (page, place) = next(api.clone(), place)
+        let (mut page, place) = next(api.clone(), place)
             .await
             .map_err(|refusal| std::io::Error::other(refusal.rejection().detail.clone()))?;
+        api.handle.lists().show(&mut page.items).await;
         let mut bytes = Vec::new();
         for job in &page.items {
             serde_json::to_writer(&mut bytes, job)?;

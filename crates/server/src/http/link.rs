@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::Api;
 use super::problem::{Answer, Refusal};
+use crate::lists::Fill;
 use crate::session;
 
 /// `GET /v1/link`
@@ -33,7 +34,8 @@ async fn serve(api: Api, socket: WebSocket) {
     let (sink, stream) = socket.split();
     let (tell, hears) = mpsc::channel(limits::FRAMES_PER_WORKER);
     let said = Box::pin(frames(stream));
-    let session = session::serve(api.handle.clone(), said, tell, write(sink, hears));
+    let fill = Fill::new(api.handle.clone());
+    let session = session::serve(api.handle.clone(), said, tell, write(sink, hears, fill));
     tokio::select! {
         () = session => {}
         // The worker finds that the connection broke, keeps what it runs and comes back.
@@ -78,10 +80,15 @@ fn decode(message: Result<Message, axum::Error>) -> Option<Option<FromWorker>> {
 }
 
 /// Writes what the worker is told, in one go where several frames wait.
-async fn write(mut sink: SplitSink<WebSocket, Message>, mut hears: mpsc::Receiver<ToWorker>) {
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut hears: mpsc::Receiver<ToWorker>,
+    mut fill: Fill,
+) {
     let mut waiting = Vec::with_capacity(limits::FRAMES_PER_TURN);
     while hears.recv_many(&mut waiting, limits::FRAMES_PER_TURN).await > 0 {
         for frame in waiting.drain(..) {
+            let Some(frame) = fill.pass(frame).await else { continue };
             for bytes in encode(frame) {
                 if sink.feed(Message::Binary(bytes.into())).await.is_err() {
                     return;

@@ -4,11 +4,12 @@
 use gristmill_model::attempt::{Failure, Success, Usage};
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::job::{JobSpec, JobState};
+use gristmill_model::terms::Terms;
 use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 use rusqlite::{Connection, Result, params};
 
 use super::column::to_json;
-use super::rows::{Ended, Leased, Opened, Rows};
+use super::rows::{Ended, Leased, Moving, Opened, Rows};
 
 /// Applies a chunk of the log and notes its end, which it returns. The caller's transaction makes
 /// it one step.
@@ -38,40 +39,46 @@ struct Chunk<'c> {
 }
 
 impl Chunk<'_> {
+    /// Sends each kind of event to its place; a kind that is new does not compile here.
     fn apply(&mut self, record: &Record) -> Result<()> {
-        let at = record.at;
-        match &record.event {
-            Event::PipelineDefined { .. } => self.define(&record.event, at),
-            Event::BatchOpened { .. } => self.open_batch(&record.event, at),
-            Event::JobsAdded { batch, first, jobs } => self.add_jobs(*batch, *first, jobs, at),
-            Event::BatchClosed { batch } => {
-                self.rows.batch(self.tables, *batch)?.close(at);
-                Ok(())
-            }
-            Event::AttemptLeased { attempt, job, stage, number, worker, .. } => {
-                let leased =
-                    Leased { job: *job, stage: *stage, number: *number, worker: *worker, at };
-                self.lease(*attempt, leased)
-            }
-            Event::AttemptSucceeded { attempt, job, worker, success, usage, then, .. } => {
-                self.succeed(*attempt, *worker, success, usage, at)?;
-                self.settle(*job, *then, at)
-            }
-            Event::AttemptFailed { attempt, job, worker, failure, usage, then, .. } => {
-                self.fail((*attempt, *job), *worker, failure, usage, at)?;
-                self.settle(*job, *then, at)
-            }
-            Event::BackoffElapsed { job } => self.move_all(&[*job], JobState::Queued, at),
-            Event::JobsRetried { jobs, .. } | Event::JobsReleased { jobs, .. } => {
-                self.move_runs(jobs, JobState::Queued, at)
-            }
-            Event::JobsHeld { jobs, .. } => self.move_runs(jobs, JobState::Blocked, at),
-            Event::JobsExpired { jobs } => self.move_runs(jobs, JobState::Expired, at),
-            Event::CancelRequested { jobs, .. } => self.move_all(jobs, JobState::Cancelling, at),
-            Event::JobsCancelled { jobs, .. } => self.move_runs(jobs, JobState::Cancelled, at),
-            Event::WorkerJoined { .. } => self.join(&record.event, at),
+        let (event, at) = (&record.event, record.at);
+        match event {
+            Event::AttemptLeased { .. }
+            | Event::AttemptSucceeded { .. }
+            | Event::AttemptFailed { .. }
+            | Event::BackoffElapsed { .. }
+            | Event::CancelRequested { .. }
+            | Event::JobsCancelled { .. }
+            | Event::JobsExpired { .. }
+            | Event::JobsRetried { .. }
+            | Event::JobsHeld { .. }
+            | Event::JobsReleased { .. } => self.apply_to_jobs(event, at),
+            Event::BatchOpened { .. }
+            | Event::JobsAdded { .. }
+            | Event::RangeAdded { .. }
+            | Event::BatchClosed { .. }
+            | Event::BatchHeld { .. }
+            | Event::BatchReleased { .. }
+            | Event::StartReached { .. }
+            | Event::DependencyMet { .. }
+            | Event::DependencyFailed { .. }
+            | Event::BatchFinished { .. }
+            | Event::CallbackSettled { .. }
+            | Event::BatchesPruned { .. } => self.apply_to_batch(event, at),
+            Event::PipelineDefined { .. } => self.define(event, at),
+            Event::WorkerJoined { .. } => self.join(event, at),
+            Event::WorkerPaused { worker, paused, .. } => self.pause(*worker, *paused),
             Event::WorkerDraining { worker } => self.worker_is(*worker, "draining", None),
             Event::WorkerLeft { worker, .. } => self.worker_is(*worker, "gone", Some(at)),
+            // That a time has passed is told by the jobs that it struck.
+            Event::ExpiryReached { .. } | Event::DeadlineReached { .. } => Ok(()),
+            // These are few, are only ever wanted as they are now, and the engine has them all.
+            Event::ProjectDefined { .. }
+            | Event::LimitSet { .. }
+            | Event::FlowSet { .. }
+            | Event::WorkerDeclared { .. } => Ok(()),
+            // The tables were told of all that led to it.
+            Event::Restored(_) => Ok(()),
             // Of the server itself the tables tell nothing, and pulse is not in the log.
             Event::ServerStarted { .. }
             | Event::WorkerConnected { .. }
@@ -79,8 +86,83 @@ impl Chunk<'_> {
             | Event::LeaseRenewed { .. }
             | Event::PrefetchSet { .. }
             | Event::ProgressMade { .. } => Ok(()),
-            _ => Ok(()),
         }
+    }
+
+    fn apply_to_jobs(&mut self, event: &Event, at: Time) -> Result<()> {
+        match event {
+            Event::AttemptLeased { attempt, job, stage, number, worker, alternative } => {
+                let (job, stage, number, worker) = (*job, *stage, *number, *worker);
+                let alternative = *alternative;
+                self.lease(*attempt, Leased { job, stage, number, worker, alternative, at })
+            }
+            Event::AttemptSucceeded { attempt, job, worker, success, usage, devices, then } => {
+                self.succeed(*attempt, *worker, success, (usage, devices), at)?;
+                self.settle(*job, *then, at)
+            }
+            Event::AttemptFailed { attempt, job, worker, failure, usage, devices, then } => {
+                self.fail((*attempt, *job), *worker, failure, (usage, devices), at)?;
+                self.settle(*job, *then, at)
+            }
+            Event::BackoffElapsed { job } => {
+                self.rows.move_to(self.tables, *job, JobState::Queued, at)
+            }
+            Event::CancelRequested { jobs, .. } => jobs
+                .iter()
+                .try_for_each(|job| self.rows.move_to(self.tables, *job, JobState::Cancelling, at)),
+            Event::JobsRetried { jobs, .. } | Event::JobsReleased { jobs, .. } => {
+                self.rows.move_runs(self.tables, jobs, JobState::Queued, at)
+            }
+            Event::JobsHeld { jobs, .. } => {
+                self.rows.move_runs(self.tables, jobs, JobState::Blocked, at)
+            }
+            Event::JobsExpired { jobs } => {
+                self.rows.move_runs(self.tables, jobs, JobState::Expired, at)
+            }
+            Event::JobsCancelled { jobs, .. } => {
+                self.rows.move_runs(self.tables, jobs, JobState::Cancelled, at)
+            }
+            other => unreachable!("{} is applied elsewhere", other.name()),
+        }
+    }
+
+    fn apply_to_batch(&mut self, event: &Event, at: Time) -> Result<()> {
+        match event {
+            Event::BatchOpened { .. } => self.open_batch(event, at),
+            Event::JobsAdded { batch, first, jobs } => self.add_jobs(*batch, *first, jobs, at),
+            Event::RangeAdded { batch, first, count, source } => {
+                let run = JobRun { first: *first, count: *count };
+                self.rows.add_range(self.tables, *batch, run, source, at)
+            }
+            Event::BatchClosed { batch } => {
+                self.turn(*batch, |batch| batch.closed_at = batch.closed_at.or(Some(at)))
+            }
+            Event::BatchHeld { batch, .. } => self.turn(*batch, |batch| batch.gate.held = true),
+            Event::BatchReleased { batch, .. } => {
+                self.turn(*batch, |batch| batch.gate.held = false)
+            }
+            Event::StartReached { batch } => self.turn(*batch, |batch| batch.gate.start_at = None),
+            Event::DependencyMet { batch, on } | Event::DependencyFailed { batch, on } => self
+                .turn(*batch, |batch| {
+                    batch.gate.pending.remove(on);
+                }),
+            Event::BatchFinished { batch } => self.turn(*batch, |batch| {
+                batch.announced_at = Some(at);
+                batch.called = None;
+            }),
+            Event::CallbackSettled { batch, delivered, detail } => self.turn(*batch, |batch| {
+                batch.called = Some((*delivered, detail.clone(), at));
+            }),
+            Event::BatchesPruned { batches } => {
+                batches.iter().try_for_each(|batch| self.turn(*batch, |batch| batch.pruned = true))
+            }
+            other => unreachable!("{} is applied elsewhere", other.name()),
+        }
+    }
+
+    fn turn(&mut self, batch: BatchId, change: impl FnOnce(&mut Moving)) -> Result<()> {
+        change(self.rows.batch(self.tables, batch)?.moving());
+        Ok(())
     }
 
     fn define(&mut self, event: &Event, at: Time) -> Result<()> {
@@ -102,8 +184,17 @@ impl Chunk<'_> {
     }
 
     fn open_batch(&mut self, event: &Event, at: Time) -> Result<()> {
-        let Event::BatchOpened { batch, project, pipeline, actor, name, priority, labels, .. } =
-            event
+        let Event::BatchOpened {
+            batch,
+            project,
+            pipeline,
+            actor,
+            name,
+            priority,
+            labels,
+            terms,
+            ..
+        } = event
         else {
             return Ok(());
         };
@@ -112,6 +203,7 @@ impl Chunk<'_> {
             actor: actor.to_string(),
             name: name.clone(),
             labels: to_json(labels)?,
+            terms: Terms::clone(terms),
             at,
         };
         self.rows.open_batch(*batch, *project, *priority, opened);
@@ -168,7 +260,7 @@ impl Chunk<'_> {
         attempt: AttemptId,
         worker: WorkerId,
         success: &Success,
-        usage: &Usage,
+        (usage, devices): (&Usage, &[String]),
         at: Time,
     ) -> Result<()> {
         let Success { output, artifacts, warnings } = success;
@@ -179,6 +271,7 @@ impl Chunk<'_> {
             warnings: (!warnings.is_empty()).then(|| to_json(warnings)).transpose()?,
             failure: None,
             usage: to_json(usage)?,
+            devices: (!devices.is_empty()).then(|| to_json(&devices)).transpose()?,
             at,
         };
         self.rows.end(attempt, worker, true, ended);
@@ -190,7 +283,7 @@ impl Chunk<'_> {
         (attempt, job): (AttemptId, JobId),
         worker: WorkerId,
         failure: &Failure,
-        usage: &Usage,
+        (usage, devices): (&Usage, &[String]),
         at: Time,
     ) -> Result<()> {
         let told = to_json(failure)?;
@@ -202,6 +295,7 @@ impl Chunk<'_> {
             warnings: None,
             failure: Some(told),
             usage: to_json(usage)?,
+            devices: (!devices.is_empty()).then(|| to_json(&devices)).transpose()?,
             at,
         };
         self.rows.end(attempt, worker, false, ended);
@@ -225,23 +319,16 @@ impl Chunk<'_> {
         self.rows.move_to(self.tables, job, state, at)
     }
 
-    fn move_all(&mut self, jobs: &[JobId], state: JobState, at: Time) -> Result<()> {
-        jobs.iter().try_for_each(|job| self.rows.move_to(self.tables, *job, state, at))
-    }
-
-    fn move_runs(&mut self, runs: &[JobRun], state: JobState, at: Time) -> Result<()> {
-        let jobs = runs.iter().flat_map(|run| run.jobs());
-        jobs.into_iter().try_for_each(|job| self.rows.move_to(self.tables, job, state, at))
-    }
-
     fn join(&mut self, event: &Event, at: Time) -> Result<()> {
-        let Event::WorkerJoined { worker, name, handlers, capacity, shared_disk, .. } = event
+        let Event::WorkerJoined { worker, name, handlers, capacity, shared_disk, labels, .. } =
+            event
         else {
             return Ok(());
         };
         self.tables
             .prepare_cached(
-                "INSERT INTO workers VALUES (?1, ?2, 'ready', ?3, ?4, ?5, 0, 0, ?6, NULL)",
+                "INSERT INTO workers
+                 VALUES (?1, ?2, 'ready', ?3, ?4, ?5, 0, 0, ?6, NULL, ?7, 0)",
             )?
             .execute(params![
                 worker.0.cast_signed(),
@@ -249,8 +336,16 @@ impl Chunk<'_> {
                 to_json(handlers)?,
                 to_json(capacity)?,
                 shared_disk,
-                at.0.cast_signed()
+                at.0.cast_signed(),
+                to_json(labels)?
             ])?;
+        Ok(())
+    }
+
+    fn pause(&mut self, worker: WorkerId, paused: bool) -> Result<()> {
+        self.tables
+            .prepare_cached("UPDATE workers SET paused = ?2 WHERE id = ?1")?
+            .execute(params![worker.0.cast_signed(), paused])?;
         Ok(())
     }
 

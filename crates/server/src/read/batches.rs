@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use gristmill_model::api::{self, Page};
 use gristmill_model::job::JobState;
-use gristmill_model::{BatchId, limits};
+use gristmill_model::terms::{Target, Terms};
+use gristmill_model::{BatchId, ProjectId, Time, limits};
 use rusqlite::{OptionalExtension, Result, Row};
 
-use super::column::{number, some_json, some_time, time, word};
+use super::column::{json, number, some_json, some_time, time, word};
 use super::{ReadError, Tables, page};
 
 const SELECT: &str = "SELECT b.*, p.name AS pipeline_name FROM batches b
@@ -49,15 +50,19 @@ impl Tables<'_> {
     /// The tables cannot be read.
     pub fn totals(&self) -> Result<BTreeMap<JobState, u64>, ReadError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT state, sum(jobs) AS jobs FROM counts GROUP BY state HAVING sum(jobs) > 0",
+            "SELECT CASE c.state WHEN 'queued' THEN b.waits ELSE c.state END AS state,
+                 sum(c.jobs) AS jobs
+             FROM counts c CROSS JOIN batches b ON b.id = c.batch
+             GROUP BY 1 HAVING sum(c.jobs) > 0",
         )?;
         Ok(select.query_map([], count_of)?.collect::<Result<_>>()?)
     }
 
     fn batch_of(&self, row: &Row<'_>) -> Result<api::Batch> {
         let id = BatchId(number(row, "id")?);
-        let counts = self.counts(id)?;
-        let open: bool = row.get("open")?;
+        let counts = self.counts(id, word(row, "waits")?)?;
+        let closed = time(row, "closed_at")?;
+        let open = closed.is_none();
         let finished = !open && counts.keys().all(|state| state.is_final());
         Ok(api::Batch {
             // Only the engine knows, while it has not forgotten the batch.
@@ -75,16 +80,85 @@ impl Tables<'_> {
             counts,
             created_at: some_time(row, "created_at")?,
             // The moment stays in the table when a job is retried by hand; it is then no end.
-            finished_at: if finished { time(row, "settled_at")? } else { None },
+            finished_at: if finished { closed.max(time(row, "settled_at")?) } else { None },
         })
     }
 
-    fn counts(&self, batch: BatchId) -> Result<BTreeMap<JobState, u64>> {
-        self.connection
-            .prepare_cached("SELECT state, jobs FROM counts WHERE batch = ?1 AND jobs > 0")?
-            .query_map([batch.0.cast_signed()], count_of)?
-            .collect()
+    /// Counts by the states that people see; what is stored as queued waits behind the gate.
+    fn counts(&self, batch: BatchId, waits: JobState) -> Result<BTreeMap<JobState, u64>> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT state, jobs FROM counts WHERE batch = ?1 AND jobs > 0")?;
+        let mut counts = BTreeMap::new();
+        for count in select.query_map([batch.0.cast_signed()], count_of)? {
+            let (state, jobs) = count?;
+            let shown = if state == JobState::Queued { waits } else { state };
+            *counts.entry(shown).or_default() += jobs;
+        }
+        Ok(counts)
     }
+
+    /// Under what terms a batch runs, and what has become of them.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn standing(&self, id: BatchId) -> Result<Option<BatchStanding>, ReadError> {
+        let mut select = self.connection.prepare_cached("SELECT * FROM batches WHERE id = ?1")?;
+        Ok(select.query_row([id.0.cast_signed()], standing_of).optional()?)
+    }
+
+    /// Batches whose end was announced and of which nobody was told yet, from the oldest on: those
+    /// after `after`.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn to_call(&self, after: BatchId, limit: usize) -> Result<Vec<BatchId>, ReadError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT id FROM batches WHERE announced_at IS NOT NULL AND delivered IS NULL
+             AND NOT pruned AND id > ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let bounds = (after.0.cast_signed(), limit as i64);
+        Ok(select
+            .query_map(bounds, |row| number(row, "id").map(BatchId))?
+            .collect::<Result<_>>()?)
+    }
+}
+
+/// Under what terms a batch runs, and what has become of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchStanding {
+    /// Whose work it is.
+    pub project: ProjectId,
+    /// The terms as they were submitted.
+    pub terms: Terms,
+    /// Whether a person holds it.
+    pub held: bool,
+    /// Its start time, while that has not come.
+    pub start_at: Option<Time>,
+    /// What must have ended first and has not.
+    pub pending: Vec<Target>,
+    /// When its end was announced to whoever asked to be called.
+    pub announced_at: Option<Time>,
+    /// What came of the call: whether it was delivered, in a few words, when.
+    pub called: Option<(bool, String, Time)>,
+    /// Whether the engine has forgotten it, so that its jobs cannot be retried.
+    pub pruned: bool,
+}
+
+fn standing_of(row: &Row<'_>) -> Result<BatchStanding> {
+    let (delivered, detail): (Option<bool>, Option<String>) =
+        (row.get("delivered")?, row.get("call_detail")?);
+    let called = delivered.zip(detail).zip(time(row, "called_at")?);
+    Ok(BatchStanding {
+        project: ProjectId(number(row, "project")?),
+        terms: json(row, "terms")?.unwrap_or_default(),
+        held: row.get("held")?,
+        start_at: time(row, "start_at")?,
+        pending: json(row, "pending")?.unwrap_or_default(),
+        announced_at: time(row, "announced_at")?,
+        called: called.map(|((delivered, detail), at)| (delivered, detail, at)),
+        pruned: row.get("pruned")?,
+    })
 }
 
 fn count_of(row: &Row<'_>) -> Result<(JobState, u64)> {

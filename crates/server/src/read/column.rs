@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use gristmill_model::Time;
+use gristmill_model::source::{Items, Source};
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 use serde::Serialize;
@@ -44,6 +45,11 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<O
 /// A value kept as JSON that is always there.
 pub(super) fn some_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T> {
     json(row, column)?.ok_or_else(|| bad(format!("{column} is missing").into()))
+}
+
+/// The items of a range's source.
+pub(super) fn items(row: &Row<'_>, column: &str) -> Result<Items> {
+    some_json::<Source>(row, column)?.parse().map_err(|rejection| bad(rejection.detail.into()))
 }
 
 /// The JSON of a value.

@@ -1,17 +1,91 @@
 //! Filters as SQL. Whatever a person wrote travels as a bound parameter, never as SQL.
 //!
-//! The terms speak of the tables as [`super::jobs`] names them: `j` the job, `s` what was
-//! submitted, `b` its batch, `p` the pipeline, `a` the last attempt.
+//! The terms speak of the tables as [`super::jobs`] names them: `j` the job or a run of folded ones,
+//! `s` what was submitted, `b` its batch, `p` the pipeline, `a` the last attempt. Ids stand apart,
+//! for a run of folded jobs has many.
+//!
+//! A job that waits is stored as queued, and its batch says what that is called (`b.waits`): so a
+//! gate that opens changes one row. A term about states therefore names the stored states first,
+//! which have an index, and asks the batch only about those that wait.
+
+use std::collections::BTreeSet;
 
 use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::{BatchId, JobId, WorkerId};
 use rusqlite::types::Value;
 
 /// Conditions with the values of their parameters, in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Conditions {
     terms: Vec<String>,
     values: Vec<Value>,
+    /// Which ids.
+    pub ids: Ids,
+}
+
+/// Which ids are meant: those from `low` to `high`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ids {
+    pub low: i64,
+    pub high: i64,
+    /// Only these of them, ...
+    pub only: Option<BTreeSet<i64>>,
+    /// ... and none of these.
+    pub except: BTreeSet<i64>,
+}
+
+impl Default for Ids {
+    fn default() -> Ids {
+        Ids { low: 0, high: i64::MAX, only: None, except: BTreeSet::new() }
+    }
+}
+
+impl Ids {
+    /// The job with this id.
+    pub fn one(id: u64) -> Ids {
+        let id = i64::try_from(id).unwrap_or(i64::MAX);
+        Ids { low: id, high: id, ..Ids::default() }
+    }
+
+    /// Only those after an id.
+    pub fn after(&mut self, id: i64) {
+        self.low = self.low.max(id.saturating_add(1));
+    }
+
+    /// Only those before an id.
+    pub fn before(&mut self, id: i64) {
+        self.high = self.high.min(id.saturating_sub(1));
+    }
+
+    /// The spans to look through, in order.
+    pub fn spans(&self) -> Vec<(i64, i64)> {
+        match &self.only {
+            Some(ids) => ids.iter().filter(|id| self.has(**id)).map(|id| (*id, *id)).collect(),
+            None => vec![(self.low, self.high)],
+        }
+    }
+
+    /// Whether an id is meant.
+    pub fn has(&self, id: i64) -> bool {
+        (self.low..=self.high).contains(&id)
+            && !self.except.contains(&id)
+            && self.only.as_ref().is_none_or(|only| only.contains(&id))
+    }
+
+    fn add_term(&mut self, op: Op, values: impl Iterator<Item = i64>) {
+        match op {
+            Op::Is => {
+                let named: BTreeSet<i64> = values.collect();
+                self.only = Some(match self.only.take() {
+                    Some(only) => only.intersection(&named).copied().collect(),
+                    None => named,
+                });
+            }
+            Op::IsNot => self.except.extend(values),
+            Op::After => values.for_each(|id| self.after(id)),
+            Op::Before => values.for_each(|id| self.before(id)),
+        }
+    }
 }
 
 impl Conditions {
@@ -28,6 +102,26 @@ impl Conditions {
         self.values.extend(values);
     }
 
+    /// As conditions on rows, ids included.
+    pub fn on_rows(mut self) -> Conditions {
+        let ids = std::mem::take(&mut self.ids);
+        let all = Ids::default();
+        if ids.low > all.low {
+            self.add("j.id >= ?", [Value::Integer(ids.low)]);
+        }
+        if ids.high < all.high {
+            self.add("j.id <= ?", [Value::Integer(ids.high)]);
+        }
+        if let Some(only) = ids.only {
+            self.add(among("j.id", only.len()), only.into_iter().map(Value::Integer));
+        }
+        if !ids.except.is_empty() {
+            let sql = format!("NOT {}", among("j.id", ids.except.len()));
+            self.add(sql, ids.except.into_iter().map(Value::Integer));
+        }
+        self
+    }
+
     /// The SQL, which follows `WHERE`, and the values.
     pub fn finish(self) -> (String, Vec<Value>) {
         if self.terms.is_empty() {
@@ -37,6 +131,17 @@ impl Conditions {
     }
 
     fn add_term(&mut self, term: &Term) {
+        if term.field == Field::Id {
+            let ids = term.values.iter().map(|value| match parameter(&Field::Id, value) {
+                Value::Integer(id) => id,
+                // No job has this id.
+                _ => -1,
+            });
+            return self.ids.add_term(term.op, ids);
+        }
+        if (&term.field, term.op) == (&Field::State, Op::Is) {
+            return self.add_states(&term.values);
+        }
         let (subject, named) = subject(&term.field);
         let values: Vec<Value> =
             term.values.iter().map(|value| parameter(&term.field, value)).collect();
@@ -54,13 +159,44 @@ impl Conditions {
         // Labels, which have parameters of their own, are only ever written once.
         self.add(sql, named.into_iter().chain(values));
     }
+
+    fn add_states(&mut self, wanted: &[String]) {
+        let text = |state: &str| Value::Text(state.to_owned());
+        let gates = ["queued", "scheduled", "blocked"];
+        let waits: Vec<_> = gates.into_iter().filter(|gate| is_among(gate, wanted)).collect();
+        let stored = wanted.iter().filter(|state| !matches!(&***state, "queued" | "scheduled"));
+        let mut stored: Vec<Value> = stored.map(|state| text(state)).collect();
+        let waits_any = among("waits", waits.len());
+        let asked = waits.iter().copied().map(text);
+        if waits.is_empty() {
+            return self.add(among("j.state", stored.len()), stored);
+        }
+        if stored.is_empty() && !waits.contains(&"queued") {
+            // Few batches wait for something: found through them, not among all that is queued
+            // (a plus keeps SQLite from the index of states).
+            let sql = format!(
+                "+j.state = 'queued' AND j.batch IN (
+                     SELECT id FROM batches WHERE waits <> 'queued' AND {waits_any})"
+            );
+            return self.add(sql, asked);
+        }
+        stored.push(text("queued"));
+        self.add(among("j.state", stored.len()), stored);
+        if waits.len() < gates.len() {
+            self.add(format!("(j.state <> 'queued' OR b.{waits_any})"), asked);
+        }
+    }
+}
+
+fn is_among(state: &str, wanted: &[String]) -> bool {
+    wanted.iter().any(|other| other == state)
 }
 
 /// What a field is in SQL, and the values of the parameters in it.
 fn subject(field: &Field) -> (&'static str, Vec<Value>) {
     let sql = match field {
         Field::Id => "j.id",
-        Field::State => "j.state",
+        Field::State => super::jobs::SHOWN,
         Field::Batch => "j.batch",
         Field::Pipeline => "p.name",
         Field::Stage => super::jobs::STAGE,
@@ -105,10 +241,10 @@ mod tests {
     #[test]
     fn what_people_write_is_bound_and_never_sql() {
         let filter: Filter = "key='--,x label.a');DROP=1 state!=failed id>j3".parse().unwrap();
-        let (sql, values) = Conditions::of(&filter).finish();
+        let (sql, values) = Conditions::of(&filter).on_rows().finish();
         assert!(!sql.contains("DROP") && !sql.contains("--"), "{sql}");
         assert_eq!(sql.matches('?').count(), values.len());
-        assert_eq!(values.last(), Some(&Value::Integer(3)));
+        assert_eq!(values.last(), Some(&Value::Integer(4)), "what comes after 3 begins with 4");
     }
 
     #[test]

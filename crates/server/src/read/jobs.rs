@@ -9,15 +9,19 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Result, Row, params_from_iter};
 
 use super::column::{json, number, some_json, some_time, time, word};
-use super::filter::Conditions;
+use super::filter::{Conditions, Ids};
 use super::{ReadError, Tables, page};
 
 /// The name of the stage where a job stands.
 pub(super) const STAGE: &str = "p.spec ->> ('$.stages[' || j.stage || '].name')";
 
+/// How a job stands as people see it: what waits is called as its batch says.
+pub(super) const SHOWN: &str = "CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END";
+
 /// Everything that a job shows. The order of the tables is meant: jobs first, by an index or by
 /// id, and for each the few rows that belong to it.
-const SELECT: &str = "SELECT j.*, s.priority, s.labels, s.key, s.input, s.output AS output_path,
+const SELECT: &str = "SELECT j.*,
+        CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END AS shown, s.priority, s.labels, s.key, s.input, s.output AS output_path,
         s.created_at, b.labels AS batch_labels, p.name AS pipeline,
         p.spec ->> ('$.stages[' || j.stage || '].name') AS stage_name,
         a.output AS result, a.artifacts, a.warnings
@@ -48,8 +52,19 @@ impl Tables<'_> {
     /// The tables cannot be read.
     pub fn job(&self, id: JobId) -> Result<Option<api::Job>, ReadError> {
         let mut conditions = Conditions::default();
-        conditions.add("j.id = ?", [integer(id.0)]);
-        Ok(self.select_jobs(conditions, false, 1)?.pop())
+        conditions.ids = Ids::one(id.0);
+        match self.select_jobs(conditions.clone(), false, 1)?.pop() {
+            Some(job) => Ok(Some(job)),
+            None => Ok(self.folded_jobs(&conditions, false, 1)?.pop()),
+        }
+    }
+
+    /// A job by its place in its batch, from 0.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn job_at(&self, batch: BatchId, index: u64) -> Result<Option<api::Job>, ReadError> {
+        Ok(self.results(batch, index, 1)?.items.pop())
     }
 
     /// A job by its idempotency key.
@@ -72,8 +87,12 @@ impl Tables<'_> {
     pub fn jobs(&self, page: &JobPage) -> Result<Page<api::Job>, ReadError> {
         let mut conditions = Conditions::of(&page.filter);
         if let Some(after) = page.after {
-            let sql = if page.newest_first { "j.id < ?" } else { "j.id > ?" };
-            conditions.add(sql, [integer(after.0)]);
+            let after = after.0.min(i64::MAX as u64).cast_signed();
+            if page.newest_first {
+                conditions.ids.before(after);
+            } else {
+                conditions.ids.after(after);
+            }
         }
         self.page_of_jobs(conditions, page.newest_first, page.limit)
     }
@@ -101,7 +120,8 @@ impl Tables<'_> {
             .optional()?;
         let Some(start) = start else { return Ok(Page { items: Vec::new(), has_more: false }) };
         let mut conditions = Conditions::default();
-        conditions.add("j.batch = ? AND j.id >= ?", [integer(batch.0), Value::Integer(start)]);
+        conditions.add("j.batch = ?", [integer(batch.0)]);
+        conditions.ids.low = start;
         self.page_of_jobs(conditions, false, limit)
     }
 
@@ -112,7 +132,12 @@ impl Tables<'_> {
         limit: usize,
     ) -> Result<Page<api::Job>, ReadError> {
         let limit = limit.min(limits::PAGE);
-        let items = self.select_jobs(conditions, newest_first, limit + 1)?;
+        let mut items = self.folded_jobs(&conditions, newest_first, limit + 1)?;
+        items.extend(self.select_jobs(conditions, newest_first, limit + 1)?);
+        items.sort_by_key(|job| job.id);
+        if newest_first {
+            items.reverse();
+        }
         Ok(page(items, limit))
     }
 
@@ -122,7 +147,7 @@ impl Tables<'_> {
         newest_first: bool,
         limit: usize,
     ) -> Result<Vec<api::Job>> {
-        let (conditions, values) = conditions.finish();
+        let (conditions, values) = conditions.on_rows().finish();
         let order = if newest_first { "DESC" } else { "ASC" };
         let sql = format!("{SELECT} {conditions} ORDER BY j.id {order} LIMIT {limit}");
         let mut select = self.connection.prepare_cached(&sql)?;
@@ -130,8 +155,20 @@ impl Tables<'_> {
     }
 }
 
+#[cfg(test)]
+impl Tables<'_> {
+    /// How SQLite would look for the jobs that a filter finds.
+    pub(super) fn plan(&self, filter: &Filter) -> Vec<String> {
+        let (conditions, values) = Conditions::of(filter).on_rows().finish();
+        let sql = format!("EXPLAIN QUERY PLAN {SELECT} {conditions} ORDER BY j.id LIMIT 100");
+        let mut select = self.connection.prepare(&sql).unwrap();
+        let steps = select.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
+        steps.map(Result::unwrap).collect()
+    }
+}
+
 fn job_of(row: &Row<'_>) -> Result<api::Job> {
-    let state = word(row, "state")?;
+    let state = word(row, "shown")?;
     let succeeded = state == gristmill_model::job::JobState::Succeeded;
     let mut labels: BTreeMap<String, String> = some_json(row, "batch_labels")?;
     labels.extend(json::<BTreeMap<_, _>>(row, "labels")?.unwrap_or_default());

@@ -2,17 +2,20 @@
 //! within one chunk is written once, and counts are added up before they are stored.
 
 mod batch;
+mod folds;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::job::JobState;
-use gristmill_model::{AttemptId, BatchId, JobId, ProjectId, Time, WorkerId};
-use rusqlite::{Connection, Result, params};
+use gristmill_model::source::Source;
+use gristmill_model::{AttemptId, BatchId, JobId, JobRun, ProjectId, Time, WorkerId};
+use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::column;
 use batch::BatchRow;
-pub(super) use batch::Opened;
+pub(super) use batch::{Moving, Opened};
+use folds::Folds;
 
 /// A job's moving part.
 #[derive(Debug)]
@@ -26,8 +29,28 @@ pub(super) struct JobRow {
     pub failure: Option<String>,
     pub started_at: Option<Time>,
     pub finished_at: Option<Time>,
-    /// The state that the table shows; nothing for a job that it does not have yet.
-    stored: Option<JobState>,
+    /// The state under which the tables count it; nothing for a job that is new.
+    counted: Option<JobState>,
+    /// Whether the table has it.
+    stored: bool,
+}
+
+impl JobRow {
+    fn new(batch: BatchId, place: u64) -> JobRow {
+        JobRow {
+            batch,
+            place,
+            state: JobState::Queued,
+            stage: 0,
+            attempts: 0,
+            attempt: None,
+            failure: None,
+            started_at: None,
+            finished_at: None,
+            counted: None,
+            stored: false,
+        }
+    }
 }
 
 /// An attempt's beginning.
@@ -37,6 +60,7 @@ pub(super) struct Leased {
     pub stage: u16,
     pub number: u32,
     pub worker: WorkerId,
+    pub alternative: u8,
     pub at: Time,
 }
 
@@ -49,6 +73,7 @@ pub(super) struct Ended {
     pub warnings: Option<String>,
     pub failure: Option<String>,
     pub usage: String,
+    pub devices: Option<String>,
     pub at: Time,
 }
 
@@ -57,6 +82,9 @@ pub(super) struct Ended {
 pub(super) struct Rows {
     batches: BTreeMap<BatchId, BatchRow>,
     jobs: BTreeMap<JobId, JobRow>,
+    folds: Folds,
+    /// How the counts change by what happened to folds.
+    counts: BTreeMap<(BatchId, JobState), i64>,
     attempts: BTreeMap<AttemptId, (Option<Leased>, Option<Ended>)>,
     /// Attempts that succeeded and that did not, beyond those that the table counts.
     workers: BTreeMap<WorkerId, (u64, u64)>,
@@ -80,27 +108,78 @@ impl Rows {
 
     /// A job that is new.
     pub fn add_job(&mut self, id: JobId, batch: BatchId, place: u64) {
-        let row = JobRow {
-            batch,
-            place,
-            state: JobState::Queued,
-            stage: 0,
-            attempts: 0,
-            attempt: None,
-            failure: None,
-            started_at: None,
-            finished_at: None,
-            stored: None,
-        };
-        self.jobs.insert(id, row);
+        self.jobs.insert(id, JobRow::new(batch, place));
     }
 
-    /// A job that is there.
+    /// A range that is new.
+    pub fn add_range(
+        &mut self,
+        tables: &Connection,
+        batch: BatchId,
+        run: JobRun,
+        source: &Source,
+        at: Time,
+    ) -> Result<()> {
+        let row = self.batch(tables, batch)?;
+        let told = (batch, row.add_jobs(run.first, run.count), row.priority);
+        self.folds.add(tables, run, told, source, at)?;
+        *self.counts.entry((batch, JobState::Queued)).or_default() += run.count.cast_signed();
+        Ok(())
+    }
+
+    /// A job that is there; one that was folded is so no more.
     pub fn job(&mut self, tables: &Connection, id: JobId) -> Result<&mut JobRow> {
         match self.jobs.entry(id) {
             Entry::Occupied(row) => Ok(row.into_mut()),
-            Entry::Vacant(free) => Ok(free.insert(load(tables, id)?)),
+            Entry::Vacant(free) => {
+                let row = match load(tables, id)? {
+                    Some(row) => Some(row),
+                    None => self.folds.unfold(tables, id)?,
+                };
+                Ok(free.insert(row.ok_or(rusqlite::Error::QueryReturnedNoRows)?))
+            }
         }
+    }
+
+    /// Moves jobs to another state, folded ones as they are.
+    pub fn move_runs(
+        &mut self,
+        tables: &Connection,
+        runs: &[JobRun],
+        state: JobState,
+        at: Time,
+    ) -> Result<()> {
+        for run in runs {
+            let mut alone = run.count;
+            for (part, fold) in self.folds.among(tables, *run)? {
+                self.folds.move_to(part, state, at);
+                *self.counts.entry((fold.batch, fold.state)).or_default() -=
+                    part.count.cast_signed();
+                *self.counts.entry((fold.batch, state)).or_default() += part.count.cast_signed();
+                if state.is_final() {
+                    self.settled.insert(fold.batch, at);
+                }
+                alone -= part.count;
+            }
+            if alone > 0 {
+                for id in self.alone(tables, *run)? {
+                    self.move_to(tables, id, state, at)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The jobs among these that have rows.
+    fn alone(&self, tables: &Connection, run: JobRun) -> Result<BTreeSet<JobId>> {
+        let mut ids: BTreeSet<JobId> =
+            self.jobs.range(run.first..run.end()).map(|(id, _)| *id).collect();
+        let mut select = tables.prepare_cached("SELECT id FROM jobs WHERE id >= ?1 AND id < ?2")?;
+        let bounds = [run.first.0, run.end().0].map(u64::cast_signed);
+        for id in select.query_map(bounds, |row| column::number(row, "id"))? {
+            ids.insert(JobId(id?));
+        }
+        Ok(ids)
     }
 
     /// Moves a job to another state.
@@ -137,21 +216,22 @@ impl Rows {
             row.store(tables, *id, self.settled.get(id).copied())?;
             self.settled.remove(id);
         }
-        let mut counts: BTreeMap<(BatchId, &str), i64> = BTreeMap::new();
+        let mut counts = std::mem::take(&mut self.counts);
         for (id, row) in &self.jobs {
             store_job(tables, *id, row)?;
-            if let Some(before) = row.stored {
-                *counts.entry((row.batch, before.as_str())).or_default() -= 1;
+            if let Some(before) = row.counted {
+                *counts.entry((row.batch, before)).or_default() -= 1;
             }
-            *counts.entry((row.batch, row.state.as_str())).or_default() += 1;
+            *counts.entry((row.batch, row.state)).or_default() += 1;
         }
+        self.folds.store(tables)?;
         for ((batch, state), change) in counts.into_iter().filter(|(_, change)| *change != 0) {
             tables
                 .prepare_cached(
                     "INSERT INTO counts (batch, state, jobs) VALUES (?1, ?2, ?3)
                      ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs",
                 )?
-                .execute(params![batch.0.cast_signed(), state, change])?;
+                .execute(params![batch.0.cast_signed(), state.as_str(), change])?;
         }
         for (id, (leased, ended)) in &self.attempts {
             store_attempt(tables, *id, leased.as_ref(), ended.as_ref())?;
@@ -164,18 +244,21 @@ impl Rows {
                 )?
                 .execute([worker.0, succeeded, failed].map(u64::cast_signed))?;
         }
-        for (batch, at) in self.settled {
-            tables
-                .prepare_cached("UPDATE batches SET settled_at = ?2 WHERE id = ?1")?
-                .execute([batch.0, at.0].map(u64::cast_signed))?;
-        }
-        Ok(())
+        self.settled.into_iter().try_for_each(|(batch, at)| settle_batch(tables, batch, at))
     }
 }
 
-fn load(tables: &Connection, id: JobId) -> Result<JobRow> {
+/// Notes when a job of a batch last became final.
+fn settle_batch(tables: &Connection, batch: BatchId, at: Time) -> Result<()> {
+    tables
+        .prepare_cached("UPDATE batches SET settled_at = ?2 WHERE id = ?1")?
+        .execute([batch.0, at.0].map(u64::cast_signed))?;
+    Ok(())
+}
+
+fn load(tables: &Connection, id: JobId) -> Result<Option<JobRow>> {
     let mut select = tables.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?;
-    select.query_row([id.0.cast_signed()], |row| {
+    let found = select.query_row([id.0.cast_signed()], |row| {
         let state = column::word(row, "state")?;
         Ok(JobRow {
             batch: BatchId(column::number(row, "batch")?),
@@ -187,9 +270,11 @@ fn load(tables: &Connection, id: JobId) -> Result<JobRow> {
             failure: row.get("failure")?,
             started_at: column::time(row, "started_at")?,
             finished_at: column::time(row, "finished_at")?,
-            stored: Some(state),
+            counted: Some(state),
+            stored: true,
         })
-    })
+    });
+    found.optional()
 }
 
 fn store_job(tables: &Connection, id: JobId, row: &JobRow) -> Result<usize> {
@@ -197,7 +282,7 @@ fn store_job(tables: &Connection, id: JobId, row: &JobRow) -> Result<usize> {
     let started = row.started_at.map(|at| at.0.cast_signed());
     let finished = row.finished_at.map(|at| at.0.cast_signed());
     let (id, state) = (id.0.cast_signed(), row.state.as_str());
-    if row.stored.is_none() {
+    if !row.stored {
         let (batch, place) = (row.batch.0.cast_signed(), row.place.cast_signed());
         return tables
             .prepare_cached("INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
@@ -243,8 +328,8 @@ fn store_attempt(
     tables
         .prepare_cached(
             "INSERT INTO attempts (id, job, stage, number, worker, leased_at, state, output,
-                 artifacts, warnings, failure, usage, ended_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 artifacts, warnings, failure, usage, ended_at, alternative, devices)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             id,
@@ -260,6 +345,8 @@ fn store_attempt(
             ended.and_then(|ended| ended.failure.as_deref()),
             ended.map(|ended| ended.usage.as_str()),
             ended.map(|ended| ended.at.0.cast_signed()),
+            leased.alternative,
+            ended.and_then(|ended| ended.devices.as_deref()),
         ])
 }
 
@@ -268,7 +355,7 @@ fn end_attempt(tables: &Connection, id: i64, ended: Option<&Ended>) -> Result<us
     tables
         .prepare_cached(
             "UPDATE attempts SET state = ?2, output = ?3, artifacts = ?4, warnings = ?5,
-                 failure = ?6, usage = ?7, ended_at = ?8
+                 failure = ?6, usage = ?7, ended_at = ?8, devices = ?9
              WHERE id = ?1",
         )?
         .execute(params![
@@ -279,6 +366,7 @@ fn end_attempt(tables: &Connection, id: i64, ended: Option<&Ended>) -> Result<us
             ended.warnings,
             ended.failure,
             ended.usage,
-            ended.at.0.cast_signed()
+            ended.at.0.cast_signed(),
+            ended.devices
         ])
 }

@@ -15,7 +15,7 @@ use super::ReadError;
 use crate::log::LogId;
 
 /// Raise it with every change to [`TABLES`] or to what is written there.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const TABLES: &str = "
 -- how far the tables have come, in which log
@@ -30,10 +30,21 @@ CREATE INDEX pipelines_by_name ON pipelines (project, name, version);
 CREATE TABLE batches (
     id INTEGER PRIMARY KEY, project INTEGER NOT NULL, pipeline INTEGER NOT NULL,
     actor TEXT NOT NULL, name TEXT, priority INTEGER NOT NULL, labels TEXT NOT NULL,
-    open INTEGER NOT NULL, created_at INTEGER NOT NULL,
-    -- when a job last became final; without jobs, when it was closed
-    settled_at INTEGER
+    -- its terms as they were submitted, where there are any
+    terms TEXT, created_at INTEGER NOT NULL, closed_at INTEGER,
+    -- when a job last became final
+    settled_at INTEGER,
+    -- how its jobs are called that are stored as queued: the batch is their gate
+    waits TEXT NOT NULL,
+    -- why: a person, a time that has not come, what has not ended
+    held INTEGER NOT NULL, start_at INTEGER, pending TEXT,
+    -- when the end was announced to whoever is to be called, and what came of the call
+    announced_at INTEGER, delivered INTEGER, call_detail TEXT, called_at INTEGER,
+    -- the engine has forgotten it
+    pruned INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX batches_that_wait ON batches (waits) WHERE waits <> 'queued';
+CREATE INDEX batches_to_call ON batches (id) WHERE announced_at IS NOT NULL AND delivered IS NULL;
 -- how many of a batch's jobs stand where
 CREATE TABLE counts (
     batch INTEGER NOT NULL, state TEXT NOT NULL, jobs INTEGER NOT NULL,
@@ -52,7 +63,19 @@ CREATE TABLE jobs (
     attempt INTEGER, failure TEXT, started_at INTEGER, finished_at INTEGER
 ) STRICT;
 CREATE INDEX jobs_by_state ON jobs (state);
-CREATE INDEX jobs_by_batch ON jobs (batch);
+CREATE INDEX jobs_by_batch ON jobs (batch, state);
+-- jobs that were accepted as one record, by the first of them
+CREATE TABLE ranges (
+    first INTEGER PRIMARY KEY, batch INTEGER NOT NULL, place INTEGER NOT NULL,
+    priority INTEGER NOT NULL, source TEXT NOT NULL, created_at INTEGER NOT NULL
+) STRICT;
+-- those of them that have no rows in `jobs`, as runs that stand alike
+CREATE TABLE folds (
+    first INTEGER PRIMARY KEY, jobs INTEGER NOT NULL, batch INTEGER NOT NULL,
+    range INTEGER NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL
+) STRICT;
+CREATE INDEX folds_by_state ON folds (state);
+CREATE INDEX folds_by_batch ON folds (batch, state);
 -- what was submitted
 CREATE TABLE specs (
     job INTEGER PRIMARY KEY, priority INTEGER NOT NULL, labels TEXT, key TEXT,
@@ -66,14 +89,17 @@ CREATE TABLE keys (
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, job INTEGER NOT NULL, stage INTEGER NOT NULL, number INTEGER NOT NULL,
     worker INTEGER NOT NULL, state TEXT NOT NULL, output TEXT, artifacts TEXT, warnings TEXT,
-    failure TEXT, usage TEXT, leased_at INTEGER NOT NULL, ended_at INTEGER
+    failure TEXT, usage TEXT, leased_at INTEGER NOT NULL, ended_at INTEGER,
+    -- which of the stage's alternative resources it books, and the devices that it had
+    alternative INTEGER NOT NULL, devices TEXT
 ) STRICT;
 CREATE INDEX attempts_by_job ON attempts (job);
 
 CREATE TABLE workers (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, handlers TEXT NOT NULL,
     capacity TEXT NOT NULL, shared_disk INTEGER NOT NULL, succeeded INTEGER NOT NULL,
-    failed INTEGER NOT NULL, joined_at INTEGER NOT NULL, left_at INTEGER
+    failed INTEGER NOT NULL, joined_at INTEGER NOT NULL, left_at INTEGER, labels TEXT NOT NULL,
+    paused INTEGER NOT NULL
 ) STRICT;
 ";
 

@@ -2,6 +2,7 @@
 //! counts that must equal a recount whatever happened.
 
 mod counts;
+mod engine;
 mod following;
 mod pages;
 mod story;

@@ -6,12 +6,14 @@
 mod auth;
 mod blobs;
 mod bulk;
+mod callbacks;
 mod events;
 mod link;
 mod lists;
 mod logs;
 mod malformed;
 mod openapi;
+mod ranges;
 mod restart;
 mod steering;
 mod submit;

@@ -1,10 +1,14 @@
 //! A batch's row while a chunk of events is applied, with the runs of ids that its jobs have: what
 //! is opened, filled and closed within one chunk is written once.
 
-use gristmill_model::{BatchId, JobId, PipelineId, ProjectId, Time};
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use std::collections::BTreeSet;
 
-use super::column;
+use gristmill_model::job::JobState;
+use gristmill_model::terms::{Target, Terms};
+use gristmill_model::{BatchId, JobId, PipelineId, ProjectId, Time};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use crate::read::column::{self, to_json};
 
 /// What is said of a batch when it is opened.
 #[derive(Debug)]
@@ -13,6 +17,7 @@ pub(crate) struct Opened {
     pub actor: String,
     pub name: Option<String>,
     pub labels: String,
+    pub terms: Terms,
     pub at: Time,
 }
 
@@ -25,9 +30,46 @@ pub(crate) struct BatchRow {
     opened: Option<Opened>,
     /// The last run that the table has, and those after it.
     runs: Vec<Run>,
-    closed: bool,
-    /// When it was first closed without jobs.
-    empty: Option<Time>,
+    moving: Moving,
+    moved: bool,
+}
+
+/// What changes of a batch beside its jobs.
+#[derive(Debug, Default)]
+pub(crate) struct Moving {
+    /// When it was closed.
+    pub closed_at: Option<Time>,
+    /// What keeps its waiting jobs from beginning.
+    pub gate: Gate,
+    /// When its end was announced to whoever is to be called, ...
+    pub announced_at: Option<Time>,
+    /// ... and what came of the call: delivered, in a few words, when.
+    pub called: Option<(bool, String, Time)>,
+    /// Whether the engine has forgotten it: its jobs cannot be retried.
+    pub pruned: bool,
+}
+
+/// What keeps a batch's waiting jobs from beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    pub held: bool,
+    /// Its start time, until that has come.
+    pub start_at: Option<Time>,
+    /// What must have ended first.
+    pub pending: BTreeSet<Target>,
+}
+
+impl Gate {
+    /// How a job that waits behind it is called.
+    fn shows(&self) -> JobState {
+        if self.held || !self.pending.is_empty() {
+            JobState::Blocked
+        } else if self.start_at.is_some() {
+            JobState::Scheduled
+        } else {
+            JobState::Queued
+        }
+    }
 }
 
 /// Jobs of a batch that have consecutive ids.
@@ -42,8 +84,15 @@ struct Run {
 
 impl BatchRow {
     pub(super) fn new(project: ProjectId, priority: i32, opened: Opened) -> BatchRow {
+        let terms = &opened.terms;
+        let gate = Gate {
+            held: terms.held,
+            start_at: terms.start_at,
+            pending: terms.after.iter().map(|dependency| dependency.on).collect(),
+        };
+        let moving = Moving { gate, ..Moving::default() };
         let (opened, runs) = (Some(opened), Vec::new());
-        BatchRow { project, priority, opened, runs, closed: false, empty: None }
+        BatchRow { project, priority, opened, runs, moving, moved: false }
     }
 
     pub(super) fn load(tables: &Connection, id: BatchId) -> Result<BatchRow> {
@@ -55,12 +104,12 @@ impl BatchRow {
                 Ok(Run { place, first: JobId(first), jobs, stored: jobs })
             })
             .optional()?;
-        let mut select =
-            tables.prepare_cached("SELECT project, priority FROM batches WHERE id = ?1")?;
+        let mut select = tables.prepare_cached("SELECT * FROM batches WHERE id = ?1")?;
         select.query_row([id.0.cast_signed()], |row| {
             let (project, priority) = (column::number(row, "project")?, row.get("priority")?);
             let (project, runs) = (ProjectId(project), last.into_iter().collect());
-            Ok(BatchRow { project, priority, opened: None, runs, closed: false, empty: None })
+            let moving = moving_of(row)?;
+            Ok(BatchRow { project, priority, opened: None, runs, moving, moved: false })
         })
     }
 
@@ -81,12 +130,10 @@ impl BatchRow {
         }
     }
 
-    /// No more jobs will be added. Without jobs, the batch is settled now.
-    pub(crate) fn close(&mut self, at: Time) {
-        self.closed = true;
-        if self.runs.is_empty() {
-            self.empty.get_or_insert(at);
-        }
+    /// What changes of it, to be changed.
+    pub(crate) fn moving(&mut self) -> &mut Moving {
+        self.moved = true;
+        &mut self.moving
     }
 
     /// Writes the row. `settled` is when a job of the batch last became final within the chunk.
@@ -97,34 +144,64 @@ impl BatchRow {
         settled: Option<Time>,
     ) -> Result<()> {
         let key = id.0.cast_signed();
-        let [settled, empty] = [settled, self.empty].map(|at| at.map(|at| at.0.cast_signed()));
         if let Some(opened) = &self.opened {
-            tables
-                .prepare_cached(
-                    "INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                )?
-                .execute(params![
-                    key,
-                    self.project.0.cast_signed(),
-                    opened.pipeline.0.cast_signed(),
-                    opened.actor,
-                    opened.name,
-                    self.priority,
-                    opened.labels,
-                    !self.closed,
-                    opened.at.0.cast_signed(),
-                    settled.or(empty)
-                ])?;
-        } else if self.closed || settled.is_some() {
-            tables
-                .prepare_cached(
-                    "UPDATE batches SET open = open AND NOT ?2,
-                         settled_at = coalesce(?3, settled_at, ?4)
-                     WHERE id = ?1",
-                )?
-                .execute(params![key, self.closed, settled, empty])?;
+            self.insert(tables, key, opened)?;
+        }
+        if self.opened.is_some() || self.moved {
+            self.update(tables, key)?;
+        }
+        if let Some(at) = settled {
+            super::settle_batch(tables, id, at)?;
         }
         self.store_runs(tables, key)
+    }
+
+    fn insert(&self, tables: &Connection, key: i64, opened: &Opened) -> Result<usize> {
+        let terms = &opened.terms;
+        let told = (*terms != Terms::default()).then(|| to_json(terms)).transpose()?;
+        tables
+            .prepare_cached(
+                "INSERT INTO batches (id, project, pipeline, actor, name, priority, labels, terms,
+                     created_at, waits, held, pruned)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', 0, 0)",
+            )?
+            .execute(params![
+                key,
+                self.project.0.cast_signed(),
+                opened.pipeline.0.cast_signed(),
+                opened.actor,
+                opened.name,
+                self.priority,
+                opened.labels,
+                told,
+                opened.at.0.cast_signed()
+            ])
+    }
+
+    fn update(&self, tables: &Connection, key: i64) -> Result<usize> {
+        let Moving { closed_at, gate, announced_at, called, pruned } = &self.moving;
+        let number = |at: &Option<Time>| at.map(|at| at.0.cast_signed());
+        let pending = (!gate.pending.is_empty()).then(|| to_json(&gate.pending)).transpose()?;
+        tables
+            .prepare_cached(
+                "UPDATE batches SET closed_at = ?2, waits = ?3, held = ?4, start_at = ?5,
+                     pending = ?6, announced_at = ?7, delivered = ?8, call_detail = ?9,
+                     called_at = ?10, pruned = ?11
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                key,
+                number(closed_at),
+                gate.shows().as_str(),
+                gate.held,
+                number(&gate.start_at),
+                pending,
+                number(announced_at),
+                called.as_ref().map(|(delivered, ..)| delivered),
+                called.as_ref().map(|(_, detail, _)| detail),
+                called.as_ref().map(|(_, _, at)| at.0.cast_signed()),
+                pruned
+            ])
     }
 
     fn store_runs(&self, tables: &Connection, key: i64) -> Result<()> {
@@ -145,4 +222,20 @@ impl BatchRow {
         }
         Ok(())
     }
+}
+
+fn moving_of(row: &Row<'_>) -> Result<Moving> {
+    let delivered: Option<bool> = row.get("delivered")?;
+    let (detail, at) = (row.get("call_detail")?, column::time(row, "called_at")?);
+    Ok(Moving {
+        closed_at: column::time(row, "closed_at")?,
+        gate: Gate {
+            held: row.get("held")?,
+            start_at: column::time(row, "start_at")?,
+            pending: column::json(row, "pending")?.unwrap_or_default(),
+        },
+        announced_at: column::time(row, "announced_at")?,
+        called: delivered.zip(detail).zip(at).map(|((done, detail), at)| (done, detail, at)),
+        pruned: row.get("pruned")?,
+    })
 }

@@ -2,6 +2,8 @@
 
 use gristmill_model::filter::Filter;
 use gristmill_model::job::JobState;
+use gristmill_model::source::Source;
+use gristmill_model::terms::Terms;
 
 use super::*;
 
@@ -146,5 +148,102 @@ fn a_statement_is_planned_once_whatever_is_bound_to_it() {
             assert!(!select.exists([batch]).unwrap());
         }
         assert_eq!(select.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    }
+}
+
+#[test]
+fn a_page_of_a_million_folded_jobs_makes_no_rows() {
+    let mut fed = Fed::new();
+    fed.feed(1, defined(1, 1));
+    fed.feed(2, opened(1));
+    let source = Source::Numbers { first: 0, last: 999_999, step: 1 };
+    let count = 1_000_000;
+    fed.feed(3, Event::RangeAdded { batch: BatchId(1), first: JobId(1), count, source });
+    fed.feed(4, leased(1, 500_000, 0, 1, 1));
+    let jobs = vec![JobRun { first: JobId(900_001), count: 100_000 }];
+    fed.feed(5, Event::JobsCancelled { jobs, actor: Actor::Local });
+    let rows = |table: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        fed.connection.query_row(&count, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((rows("jobs"), rows("specs"), rows("folds"), rows("ranges")), (1, 1, 3, 1));
+    let page = |filter: &str, after, newest_first| {
+        let filter = filter.parse().unwrap();
+        let page = JobPage { filter, after, limit: 3, newest_first };
+        let page = fed.tables().jobs(&page).unwrap();
+        (page.items.iter().map(|job| job.id.0).collect::<Vec<_>>(), page.has_more)
+    };
+    assert_eq!(page("", Some(JobId(499_998)), false), (vec![499_999, 500_000, 500_001], true));
+    assert_eq!(page("state=queued", Some(JobId(499_998)), false).0, [499_999, 500_001, 500_002]);
+    assert_eq!(page("state=cancelled", None, true).0, [1_000_000, 999_999, 999_998]);
+    assert_eq!(page("state=queued", None, true).0, [900_000, 899_999, 899_998]);
+    assert_eq!(page("id=j7,j500000,j1000001", None, false), (vec![7, 500_000], false));
+    assert_eq!(page("id!=j2 label.user=ada pipeline=mill", None, false).0, [1, 3, 4]);
+    assert_eq!(page("label.user=grace", None, false), (vec![], false));
+    assert_eq!(page("worker=w1", None, false), (vec![500_000], false));
+    assert_eq!(page("stage=sift", None, false), (vec![], false));
+    let one = fed.job(654_321);
+    assert_eq!((one.input, one.index, &*one.stage), (text("654320"), 654_320, "grind"));
+    assert_eq!(fed.tables().job(JobId(1_000_001)).unwrap(), None);
+    let at = |index| fed.tables().job_at(BatchId(1), index).unwrap().map(|job| job.id.0);
+    assert_eq!((at(499_999), at(999_999), at(1_000_000)), (Some(500_000), Some(1_000_000), None));
+    let counts =
+        [(JobState::Queued, 899_999), (JobState::Running, 1), (JobState::Cancelled, 100_000)];
+    assert_eq!(fed.batch(1).counts, counts.into());
+}
+
+#[test]
+fn a_gate_that_opens_renames_all_that_wait_at_once() {
+    let mut fed = Fed::new();
+    fed.feed(1, defined(1, 1));
+    let start = Terms { start_at: Some(at(50)), held: true, ..Terms::default() };
+    let Event::BatchOpened { batch, project, pipeline, actor, name, key, priority, labels, .. } =
+        opened(1)
+    else {
+        unreachable!()
+    };
+    let terms = Box::new(start.clone());
+    fed.feed(
+        2,
+        Event::BatchOpened { batch, project, pipeline, actor, name, key, priority, labels, terms },
+    );
+    fed.feed(3, added(1, 1, plain(2)));
+    let source = Source::Brace("{a..c}".into());
+    fed.feed(4, Event::RangeAdded { batch: BatchId(1), first: JobId(3), count: 3, source });
+    fed.feed(5, opened(2));
+    fed.feed(5, added(2, 6, plain(1)));
+    let actor = Actor::Local;
+    let jobs = vec![JobRun { first: JobId(2), count: 2 }];
+    fed.feed(6, Event::JobsHeld { jobs: jobs.clone(), actor: actor.clone() });
+    let ids =
+        |fed: &Fed| ["blocked", "scheduled", "queued"].map(|s| found(fed, &format!("state={s}")));
+    assert_eq!(ids(&fed), [vec![1, 2, 3, 4, 5], vec![], vec![6]]);
+    assert_eq!(fed.batch(1).counts, BTreeMap::from([(JobState::Blocked, 5)]));
+    let changes = fed.connection.total_changes();
+    fed.feed(7, Event::BatchReleased { batch: BatchId(1), actor: actor.clone() });
+    assert_eq!(fed.connection.total_changes() - changes, 2, "the batch and the position");
+    assert_eq!(ids(&fed), [vec![2, 3], vec![1, 4, 5], vec![6]]);
+    assert_eq!(fed.job(4).state, JobState::Scheduled);
+    let stands = fed.tables().standing(BatchId(1)).unwrap().unwrap();
+    assert_eq!((stands.held, stands.start_at, &stands.terms), (false, Some(at(50)), &start));
+    fed.feed(50, Event::StartReached { batch: BatchId(1) });
+    assert_eq!(ids(&fed), [vec![2, 3], vec![], vec![1, 4, 5, 6]]);
+    fed.feed(51, Event::JobsReleased { jobs, actor });
+    assert_eq!(ids(&fed), [vec![], vec![], vec![1, 2, 3, 4, 5, 6]]);
+    assert_eq!(fed.tables().totals().unwrap(), BTreeMap::from([(JobState::Queued, 6)]));
+}
+
+#[test]
+fn a_state_is_looked_for_by_an_index() {
+    let fed = Fed::new();
+    for (filter, index) in [
+        ("state=failed", "jobs_by_state"),
+        ("state=queued", "jobs_by_state"),
+        ("state=blocked,failed", "jobs_by_state"),
+        ("state=scheduled", "jobs_by_batch"),
+        ("state=queued batch=b1", "jobs_by_batch"),
+    ] {
+        let plan = fed.tables().plan(&filter.parse().unwrap());
+        assert!(plan.iter().any(|step| step.contains(index)), "{filter}: {plan:#?}");
     }
 }
