@@ -188,6 +188,8 @@ pub const JOBS_PER_REQUEST: usize = 1_000_000;
 pub const BLOB_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 /// Bytes of a blob that one upload holds in memory; object stores take no smaller parts.
 pub const BLOB_PART_BYTES: usize = 5 * 1024 * 1024;
+/// Bytes of a refused upload that are still read, so that its sender hears why.
+pub const DRAINED_BYTES: usize = 256 * 1024 * 1024;
 /// Uploads of blobs at once; further ones wait in turn.
 pub const UPLOADS: usize = 64;
 /// Bytes of a job's standard output that become its text output.

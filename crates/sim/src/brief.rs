@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Display, Write};
 
+use gristmill_model::JobRun;
 use gristmill_model::attempt::Outcome;
 use gristmill_model::command::Command;
 use gristmill_model::event::{Event, Then};
-use gristmill_model::JobRun;
 use gristmill_model::terms::Terms;
 use gristmill_model::wire::{FromWorker, ToWorker};
 

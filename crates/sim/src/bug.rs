@@ -29,7 +29,7 @@ pub enum Bug {
     KeepsLost,
     /// A submission's idempotency key is not passed on.
     DropsKeys,
-    /// A report of an attempt that is over is taken for the live one's.
+    /// Who comes back goes on with what it lost, and its reports are taken for the live attempt's.
     UnfencedReport,
     /// A lease survives its worker.
     LeaseSurvives,

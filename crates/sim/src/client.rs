@@ -178,8 +178,10 @@ impl Client {
                 cancelled: false,
             }),
             Command::Append { batch, .. } => {
-                let own = self.batches.iter_mut().find(|own| own.batch == *batch);
-                own.expect("appends go to batches of ours").jobs.extend(jobs);
+                // What is let go of at the end may be somebody else's.
+                if let Some(own) = self.batches.iter_mut().find(|own| own.batch == *batch) {
+                    own.jobs.extend(jobs);
+                }
             }
             _ => {}
         }

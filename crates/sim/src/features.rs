@@ -1,5 +1,5 @@
-//! What a world may contain besides faults. Swarm testing holds for features too: each seed switches
-//! each on or off, so that those that are left get room, and rare mixtures come about.
+//! What a world may contain besides faults. Swarm testing holds for features too: each seed
+//! switches each on or off, so that those that are left get room, and rare mixtures come about.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn the_table_stands_in_the_order_of_the_features() {
-        let in_order = |(index, (feature, _)): (usize, &(Feature, &str))| *feature as usize == index;
+        let in_order =
+            |(index, (feature, _)): (usize, &(Feature, &str))| *feature as usize == index;
         assert!(Feature::ALL.iter().enumerate().all(in_order));
     }
 }

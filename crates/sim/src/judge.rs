@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gristmill_engine::State;
-use gristmill_model::attempt::Outcome;
 use gristmill_model::command::{Command, Reply};
 use gristmill_model::event::Record;
 use gristmill_model::limits::Timing;
@@ -135,8 +134,7 @@ impl Judge {
     pub fn heard(&mut self, now: Time, link: LinkId, frame: &FromWorker) {
         self.pulse.heard(now, link, frame);
         if let (FromWorker::Ended(ended), Some(instance)) = (frame, self.pulse.speaker(link)) {
-            let well = ended.iter().filter(|end| matches!(end.outcome, Outcome::Succeeded(_)));
-            well.for_each(|end| self.history.was_reported(end.attempt, instance));
+            ended.iter().for_each(|end| self.history.was_reported(end.attempt, instance));
         }
     }
 
@@ -151,8 +149,8 @@ impl Judge {
     }
 
     /// What the engine says of a job that waits must agree with what the log lets one know.
-    pub fn explained(&mut self, job: JobId, waits: &[String]) {
-        let free = self.history.is_free(job);
+    pub fn explained(&mut self, now: Time, job: JobId, waits: &[String]) {
+        let free = self.history.is_free(job, now);
         let agree = free.is_none_or(|free| free == waits.is_empty());
         self.note(require(agree, "explain agrees with what happens", || {
             format!("{job} waits for {waits:?}, the log says that it is free: {free:?}")

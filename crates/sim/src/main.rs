@@ -91,9 +91,9 @@ fn find_bugs(options: &Options) -> ExitCode {
     let wanted = |bug: &Bug| options.plan.bug.is_none_or(|only| only == *bug);
     for (bug, name) in Bug::ALL.iter().filter(|(bug, _)| wanted(bug)) {
         let first = options.plan.seed;
-        let mut outcomes = (first..).take(usize_of(options.seeds)).map(|seed| {
-            run(&Plan { seed, bug: Some(*bug), keep: 0, ..options.plan.clone() })
-        });
+        let mut outcomes = (first..)
+            .take(usize_of(options.seeds))
+            .map(|seed| run(&Plan { seed, bug: Some(*bug), keep: 0, ..options.plan.clone() }));
         match outcomes.find_map(|outcome| Some((outcome.violation.clone()?, outcome))) {
             Some((violation, outcome)) => {
                 let (seeds, steps) = (outcome.seed - first + 1, outcome.tally.steps);

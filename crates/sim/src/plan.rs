@@ -1,5 +1,5 @@
-//! What is run: a seed, perhaps a planted bug, and what is cut off of the seed's world. The shrinker
-//! cuts; a person repeats its cuts on the command line.
+//! What is run: a seed, perhaps a planted bug, and what is cut off of the seed's world. The
+//! shrinker cuts; a person repeats its cuts on the command line.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -61,7 +61,11 @@ struct Process {
 enum Mail {
     Frame(LinkId, FromWorker),
     Broken(LinkId),
-    Request { client: usize, number: u64, command: Command },
+    Request {
+        client: usize,
+        number: u64,
+        command: Command,
+    },
     /// What the server asks of itself.
     Own(Command),
 }

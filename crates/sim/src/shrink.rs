@@ -1,6 +1,7 @@
-//! Makes a counterexample small: takes faults, features, clients, machines, jobs and time off a red
-//! seed as long as the same promise stays broken (delta debugging, Zeller and Hildebrandt 2002, over
-//! swarm options in place of inputs), then looks for the seed that breaks it in the fewest steps.
+//! Makes a counterexample small: takes faults, features, clients, machines, jobs and time off a
+//! red seed as long as the same promise stays broken (delta debugging, Zeller and Hildebrandt 2002,
+//! over swarm options in place of inputs), then looks for the seed that breaks it in the fewest
+//! steps.
 
 use gristmill_model::Span;
 

@@ -55,7 +55,8 @@ impl World {
         let palette = Palette::draw(&mut dice, &features, &kinds);
         let server = Server::draw(&mut dice);
         let clients = (dice.below(3) + 1).min(clients.unwrap_or(usize::MAX).max(1));
-        let storm = dice.span(Span::seconds(20), Span::seconds(240)).min(storm.unwrap_or(Span(u64::MAX)));
+        let storm =
+            dice.span(Span::seconds(20), Span::seconds(240)).min(storm.unwrap_or(Span(u64::MAX)));
         let scene = Scene {
             now: Time::default(),
             dice,

@@ -10,7 +10,7 @@ use crate::error::Result;
 /// Bound how much of a part of the work runs at a time and how often it begins; or show the bound
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A scope is project, pipeline:NAME, stage:PIPELINE/STAGE or key:TEXT (see `submit --limit-key`), as in
+A scope is project, pipeline:NAME, stage:PIPELINE/STAGE or key:TEXT (`submit --limit-key`), as in
   gristmill limit stage:thumbs/fetch --concurrency 8
   gristmill limit key:api.example.org --rate 100/1m
 What is given replaces the whole limit that was there before.")]

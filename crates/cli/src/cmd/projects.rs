@@ -10,7 +10,7 @@ use crate::output::Table;
 /// List projects; or make one, or change its share
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Where several projects want the same workers, each gets as much as its weight says beside the others'.
+Where projects want the same workers, each gets as much as its weight says beside the others'.
 A project is made by the first `submit --project NAME`, with weight 1, or as in
   gristmill projects lab --weight 3")]
 pub struct Args {

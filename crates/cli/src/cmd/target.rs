@@ -1,4 +1,4 @@
-//! Verbs that take jobs and batches, or workers and scopes, tell them apart by how they are written.
+//! Verbs that take jobs and batches, or workers and scopes, tell them apart by their looks.
 
 use std::str::FromStr;
 

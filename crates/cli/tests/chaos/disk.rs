@@ -6,6 +6,8 @@
 
 mod layer;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -244,7 +246,7 @@ async fn read_tables_that_fail_hold_up_no_acknowledgement() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_cannot_be_stored_is_told_and_leaves_nothing() {
     let Some(mut scene) = Scene::set("/blobs/", 0).await else { return };
-    let large: Vec<u8> = (0..12_000_000_u32).map(|n| (n / 251) as u8).collect();
+    let large: Vec<u8> = (0..30_000_000_u32).map(|n| (n / 251) as u8).collect();
     for (operations, error, brief, word) in [
         (WRITE, libc::ENOSPC, true, "full"),
         (WRITE, libc::EIO, false, "cannot be used"),
@@ -276,10 +278,27 @@ async fn an_upload_that_cannot_be_stored_is_told_and_leaves_nothing() {
     scene.judge().await;
 }
 
+/// Uploads as many clients do: all is sent before the answer is looked at.
 async fn upload(fleet: &Fleet, name: &str, bytes: &[u8]) -> (StatusCode, String) {
-    let request = fleet.http().put(fleet.url(&format!("/v1/blobs/{name}")));
-    let answer = request.body(bytes.to_vec()).send().await.unwrap();
-    (answer.status(), answer.text().await.unwrap())
+    let address = fleet.url("").trim_start_matches("http://").to_owned();
+    let length = bytes.len();
+    let head = format!(
+        "PUT /v1/blobs/{name} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    let bytes = bytes.to_vec();
+    let exchange = move || {
+        let mut socket = TcpStream::connect(address)?;
+        socket.write_all(head.as_bytes())?;
+        socket.write_all(&bytes)?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer: std::io::Result<String> = tokio::task::spawn_blocking(exchange).await.unwrap();
+    let answer = answer.expect("the answer is heard");
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
 }
 
 async fn blob(fleet: &Fleet, name: &str) -> Option<Vec<u8>> {

@@ -15,7 +15,7 @@ use gristmill_model::digest::Digest;
 use gristmill_model::problem::Code;
 
 use super::Api;
-use super::body::{Whole, pieces};
+use super::body::{Whole, drain, pieces};
 use super::parts::Path;
 use super::problem::{Answer, Refusal};
 
@@ -30,11 +30,14 @@ pub(super) async fn put(
     Path(digest): Path<Digest>,
     request: Request,
 ) -> Answer<Json<Blob>> {
-    let bytes = pieces(request.into_body());
-    let bytes = bytes.map(|piece| {
+    let mut bytes = pieces(request.into_body()).map(|piece| {
         piece.map_err(|refusal| std::io::Error::other(refusal.rejection().detail.clone()))
     });
-    Ok(Json(api.handle.blobs().put(digest, bytes).await?))
+    let stored = api.handle.blobs().put(digest, &mut bytes).await;
+    if stored.is_err() {
+        drain(&mut bytes).await;
+    }
+    Ok(Json(stored?))
 }
 
 /// Stores bytes and says their digest. For small ones: whoever sends large ones computes the digest

@@ -107,6 +107,16 @@ pub(super) fn pieces(body: Body) -> impl Stream<Item = Answer<Bytes>> + Send + U
     futures::stream::unfold(body.into_data_stream(), next).fuse().boxed()
 }
 
+/// Reads on without looking, so that a client that is still sending hears an answer that came early:
+/// closing the connection on what it sends could cost it the answer. Up to a bound.
+pub(super) async fn drain<E>(pieces: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) {
+    let mut left = limits::DRAINED_BYTES;
+    while let Some(Ok(piece)) = pieces.next().await {
+        let Some(rest) = left.checked_sub(piece.len()) else { return };
+        left = rest;
+    }
+}
+
 /// Whether the request carries lines of JSON instead of one value.
 pub(super) fn is_lines(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

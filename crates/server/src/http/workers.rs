@@ -1,5 +1,5 @@
-//! Workers: list, show, pause, resume, drain. What lies in the read tables is laid over with what only the engine
-//! knows: who is connected, and what runs there.
+//! Workers: list, show, pause, resume, drain. What lies in the read tables is laid over with what
+//! only the engine knows: who is connected, and what runs there.
 
 use axum::Json;
 use axum::extract::State;

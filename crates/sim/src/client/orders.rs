@@ -125,8 +125,7 @@ fn about_project(scene: &mut Scene, palette: &Palette, order: Order) -> Command 
 
 fn limit(scene: &mut Scene) -> Limit {
     let most = scene.draws(Feature::Concurrency, 700);
-    let concurrency =
-        most.then(|| u32::try_from(scene.dice.between(1, 4)).expect("four is small"));
+    let concurrency = most.then(|| u32::try_from(scene.dice.between(1, 4)).expect("four is small"));
     let rate = scene.draws(Feature::Rates, 700).then(|| Rate {
         count: *scene.dice.pick(&[1, 2, 5, 10]),
         per: Span::seconds(*scene.dice.pick(&[1, 2, 5, 20])),

@@ -1,4 +1,5 @@
-//! What there is to choose from: projects, pipelines, keys. Every stage can run on the first machine.
+//! What there is to choose from: projects, pipelines, keys. Every stage can run on the first
+//! machine.
 
 use std::collections::BTreeMap;
 

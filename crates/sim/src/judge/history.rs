@@ -62,7 +62,7 @@ pub(super) struct History {
     ever_set: BTreeSet<String>,
     committed: BTreeSet<(JobId, u16)>,
     hurried: BTreeSet<JobId>,
-    /// Successes that the holder of an attempt itself reported.
+    /// Attempts of which the holder itself said how they ended.
     reported: BTreeSet<AttemptId>,
     asked: BTreeMap<String, Asked>,
 }

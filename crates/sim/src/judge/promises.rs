@@ -168,10 +168,7 @@ fn settings_are_kept(command: &Command, reply: &Reply, history: &History) -> Ver
             | Command::Drain(_),
             Reply::Done,
         )
-        | (
-            Command::RetryJob(_) | Command::RetryJobs(_) | Command::Release(_),
-            Reply::Count(_),
-        )
+        | (Command::RetryJob(_) | Command::RetryJobs(_) | Command::Release(_), Reply::Count(_))
         | (Command::DefinePipeline { .. }, Reply::Pipeline(..)) => None,
         (_, reply) => return Err(Violation::new(DURABLE, format!("not an answer: {reply:?}"))),
     };
@@ -182,9 +179,7 @@ fn settings_are_kept(command: &Command, reply: &Reply, history: &History) -> Ver
 /// A job that was cancelled has been, or had ended, or was put back by hand since.
 fn cancelled(id: JobId, history: &History) -> Verdict {
     let job = history.job(id);
-    let holds = job.is_some_and(|job| {
-        job.cancels + job.retries > 0 || job.state.is_final()
-    });
+    let holds = job.is_some_and(|job| job.cancels + job.retries > 0 || job.state.is_final());
     require(holds, DURABLE, || format!("{id} was to be cancelled and is not in the log"))
 }
 

@@ -1,11 +1,11 @@
-//! The planted bugs that would lie inside the engine or its recovery, planted at its borders: what it
-//! replays, what it is asked, and what of its word reaches the log and the workers. In a world without
-//! a bug all of this lets everything through as it is.
+//! The planted bugs that would lie inside the engine or its recovery, planted at its borders: what
+//! it replays, what it is asked, and what of its word reaches the log and the workers. In a world
+//! without a bug all of this lets everything through as it is.
 
 use std::collections::BTreeMap;
 
 use gristmill_engine::Engine;
-use gristmill_model::command::{Command, Submission};
+use gristmill_model::command::{Command, PipelineRef, Submission};
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::limits::Timing;
 use gristmill_model::payload::{Line, Payload};
@@ -31,7 +31,9 @@ pub(super) struct Planted {
 /// The spans that the engine is told.
 pub(super) fn timing(bug: Option<Bug>, timing: Timing) -> Timing {
     match bug {
-        Some(Bug::PrunesEarly) => Timing { keep_finished: Span(timing.keep_finished.0 / 2), ..timing },
+        Some(Bug::PrunesEarly) => {
+            Timing { keep_finished: Span(timing.keep_finished.0 / 2), ..timing }
+        }
         _ => timing,
     }
 }
@@ -45,13 +47,15 @@ pub(super) fn replay(bug: Option<Bug>, groups: &[Vec<Record>]) -> Vec<Record> {
     }
     let Some(bug) = bug else { return records };
     let mut late = Vec::new();
-    records.retain_mut(|record| !is_lost(bug, &record.event) && {
-        alter(bug, &mut record.event);
-        let moves = bug == Bug::RateClockLost && matches!(record.event, Event::LimitSet { .. });
-        if moves {
-            late.push(record.event.clone());
+    records.retain_mut(|record| {
+        !is_lost(bug, &record.event) && {
+            alter(bug, &mut record.event);
+            let moves = bug == Bug::RateClockLost && matches!(record.event, Event::LimitSet { .. });
+            if moves {
+                late.push(record.event.clone());
+            }
+            !moves
         }
-        !moves
     });
     let at = records.last().map_or(Time(0), |record| record.at);
     records.extend(late.into_iter().map(|event| Record { at, event }));
@@ -86,7 +90,10 @@ fn alter(bug: Bug, event: &mut Event) {
         (Bug::BackoffForgotten, Event::AttemptFailed { then: Then::Retry { at }, .. }) => {
             *at = *at + Span::seconds(10_000_000);
         }
-        (Bug::RangeShifts, Event::RangeAdded { source: Source::Numbers { first, last, step }, .. }) => {
+        (
+            Bug::RangeShifts,
+            Event::RangeAdded { source: Source::Numbers { first, last, step }, .. },
+        ) => {
             (*first, *last) = (*first + *step, *last + *step);
         }
         (Bug::AlternativeForgotten, Event::AttemptLeased { alternative, .. }) => *alternative = 0,
@@ -150,7 +157,6 @@ impl Planted {
                 failure.code != "worker_lost"
             }
             Event::BatchFinished { .. } => bug != Bug::CallbackForgotten,
-            Event::BackoffElapsed { .. } => true,
             _ => true,
         });
         if bug == Bug::PrunesUnfinished && !self.pruned {
@@ -196,18 +202,31 @@ pub(super) fn tell(bug: Option<Bug>, frame: &mut ToWorker) {
 }
 
 fn fill_in(bug: Option<Bug>, assignment: &mut Assignment) {
-    if let (Some(Bug::SwapsLines), Payload::Line(Line { index, .. })) = (bug, &mut assignment.input) {
+    if let (Some(Bug::SwapsLines), Payload::Line(Line { index, .. })) = (bug, &mut assignment.input)
+    {
         *index += u64::from(*index % 7 == 6);
     }
     assignment.input = crate::items::filled_in(&assignment.input);
 }
 
-/// A submission with a range that stands in the log, to be taken in again.
+/// The last submission of a range that stands in the log, to be taken in again.
 pub(super) fn range_again(groups: &[Vec<Record>]) -> Option<Command> {
-    let mut events = groups.iter().rev().flatten().map(|record| &record.event);
-    let (batch, source) = events.find_map(|event| match event {
+    let events = || groups.iter().rev().flatten().map(|record| &record.event);
+    let (made, source) = events().find_map(|event| match event {
         Event::RangeAdded { batch, source, .. } => Some((*batch, source.clone())),
         _ => None,
     })?;
-    Some(Command::Append { batch, jobs: Vec::new(), range: Some(source), close: false })
+    events().find_map(|event| match event {
+        Event::BatchOpened { batch, pipeline, name, labels, .. } if *batch == made => {
+            let spec = events().find_map(|event| match event {
+                Event::PipelineDefined { pipeline: id, spec, .. } if id == pipeline => Some(spec),
+                _ => None,
+            })?;
+            let pipeline = PipelineRef::Inline(spec.clone());
+            let (name, labels, range) = (name.clone(), labels.clone(), Some(source.clone()));
+            let again = Submission::new(pipeline, Vec::new());
+            Some(Command::Submit(Submission { name, labels, range, ..again }))
+        }
+        _ => None,
+    })
 }

@@ -120,7 +120,7 @@ fn explain(scene: &mut Scene, engine: &Engine, now: Time, settled: bool, more: b
         let words = format!("{job} is left in the queue: {}", explained.summary);
         scene.judge.require(!left, "explain agrees with what happens", &words);
         if settled {
-            scene.judge.explained(job, &explained.waits_for);
+            scene.judge.explained(now, job, &explained.waits_for);
         }
     }
 }
@@ -236,7 +236,10 @@ impl Round<'_> {
         let mut greet = Command::Greet(link::greeting(hello));
         self.planted.command(self.scene.bug, &self.process.engine, &mut greet);
         match self.ask(Actor::Worker, greet) {
-            Ok(Reply::Welcome { worker, stale }) => {
+            Ok(Reply::Welcome { worker, mut stale }) => {
+                if self.scene.has(Bug::UnfencedReport) {
+                    stale.clear();
+                }
                 self.scene.tally.reconnects += u64::from(known);
                 self.scene.tally.stale += stale.len() as u64;
                 if let Some(old) = self.process.sessions.open(worker, link) {

@@ -35,7 +35,8 @@ impl Failed {
     }
 }
 
-/// The body, piece by piece; without a head it is added to a batch that is there. An error cuts it off, and the server cancels what it has taken in.
+/// The body, piece by piece; without a head it is added to a batch that is there. An error cuts
+/// it off, and the server cancels what it has taken in of a new batch.
 pub fn stream(
     head: Option<&BatchRequest>,
     plan: Plan,

@@ -32,6 +32,8 @@ pub(in crate::judge) struct Batch {
     pub(super) deadline_reached: bool,
     pub(super) finished_at: Option<Time>,
     pub(super) announced: bool,
+    /// Announced at least once: its callback may come late, when it lives again.
+    pub(super) called: bool,
     pub(in crate::judge) pruned: bool,
     pub(in crate::judge) holds: u32,
     pub(in crate::judge) jobs: Vec<JobId>,
@@ -81,11 +83,11 @@ impl History {
                 let ended = self.batch_mut(*batch)?.finished_at.is_some();
                 let found = self.batch_mut(*batch)?;
                 let fair = ended && found.terms.callback.is_some();
-                found.announced = true;
+                (found.announced, found.called) = (true, true);
                 require(fair, ORDER, || format!("{batch} is said to have finished and has not"))
             }
             Event::CallbackSettled { batch, .. } => {
-                let fair = self.batch_mut(*batch)?.announced;
+                let fair = self.batch_mut(*batch)?.called;
                 require(fair, ORDER, || format!("{batch} was called back for before its end"))
             }
             Event::BatchesPruned { batches } => {
@@ -132,6 +134,7 @@ impl History {
             deadline_reached: false,
             finished_at: None,
             announced: false,
+            called: false,
             pruned: false,
             holds: 0,
             jobs: Vec::new(),
@@ -193,7 +196,14 @@ impl History {
         Ok(project)
     }
 
-    fn add(&mut self, batch: BatchId, id: JobId, input: &Payload, level: i32, disk: bool) -> Verdict {
+    fn add(
+        &mut self,
+        batch: BatchId,
+        id: JobId,
+        input: &Payload,
+        level: i32,
+        disk: bool,
+    ) -> Verdict {
         let start = self.batches[&batch].terms.start_at.unwrap_or(self.at).max(self.at);
         let micros = i64::try_from(start.0).unwrap_or(i64::MAX);
         let rank = micros.saturating_sub(i64::from(level) * 3_600_000_000);
@@ -251,4 +261,3 @@ impl History {
 pub(super) fn by_server(actor: &Actor) -> bool {
     *actor == Actor::Server
 }
-

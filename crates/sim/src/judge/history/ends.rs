@@ -12,7 +12,7 @@ use crate::tally::Tally;
 const FENCE: &str = "only the live attempt is believed";
 const ONCE: &str = "one committed result per job and stage";
 const RIGHT: &str = "a committed output is right for its input";
-const REPORTED: &str = "only what its holder reported is committed";
+const REPORTED: &str = "only what the holder of an attempt reported is believed";
 const QUARANTINE: &str = "a job that outlives no worker is set aside, with the evidence";
 
 impl History {
@@ -30,7 +30,7 @@ impl History {
         }
     }
 
-    /// An attempt's holder said that it succeeded.
+    /// An attempt's holder said how it ended.
     pub(in crate::judge) fn was_reported(&mut self, attempt: AttemptId, instance: u64) {
         let holder = self.attempts.get(&attempt).map(|attempt| attempt.worker);
         if holder.and_then(|worker| self.instance_of(worker)) == Some(instance) {
@@ -92,6 +92,9 @@ impl History {
         then: Then,
     ) -> Verdict {
         self.end(id, job_id, worker)?;
+        let by_engine = failure.kind == FailureKind::Lost || failure.code == "overdue";
+        let said = by_engine || self.reported.contains(&id);
+        require(said, REPORTED, || format!("nobody said that {id} failed by {}", failure.code))?;
         let now = self.at;
         let job = &self.jobs[&job_id];
         let policy = self.stage(job, job.stage).expect("leases name stages").retry.clone();

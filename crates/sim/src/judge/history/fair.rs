@@ -103,7 +103,7 @@ impl History {
         let wronged = rivals.find(|class| {
             used(class.0) + ROUNDING < own
                 && self.asks_the_same(class, served)
-                && self.barred(class).is_none()
+                && self.barred(class, self.at).is_none()
         });
         require(wronged.is_none(), FAIR, || {
             let (rival, _, stage, ..) = wronged.expect("somebody is wronged");

@@ -164,10 +164,10 @@ impl History {
     }
 
     /// Jobs that wait for nothing but a worker and their turn, as far as the log tells.
-    pub(in crate::judge) fn is_free(&self, id: JobId) -> Option<bool> {
+    pub(in crate::judge) fn is_free(&self, id: JobId, now: Time) -> Option<bool> {
         let job = self.jobs.get(&id).filter(|job| job.state == JobState::Queued)?;
         let class = self.class(id);
-        Some(self.batches[&job.batch].gate_is_open() && self.barred(&class).is_none())
+        Some(self.batches[&job.batch].gate_is_open() && self.barred(&class, now).is_none())
     }
 
     pub(super) fn known(&self, id: JobId) -> Result<&Job, Violation> {

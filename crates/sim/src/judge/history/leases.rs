@@ -88,7 +88,7 @@ impl History {
         for (other, line) in lines {
             let first = line.first().filter(|first| **first < own);
             let before = first.filter(|_| self.asks_the_same(other, class));
-            if let Some((_, first)) = before.filter(|_| self.barred(other).is_none()) {
+            if let Some((_, first)) = before.filter(|_| self.barred(other, self.at).is_none()) {
                 require(false, TURN, || format!("{id} is leased before {first}"))?;
             }
         }

@@ -1,7 +1,7 @@
 //! Scopes: limits, pauses and drains, counted anew from the leases each time.
 
 use gristmill_model::scope::{Flow, Limit, Rate, Scope};
-use gristmill_model::{AttemptId, PipelineId, ProjectId, Time};
+use gristmill_model::{AttemptId, PipelineId, ProjectId, Span, Time};
 
 use super::jobs::Class;
 use super::{History, Verdict, require};
@@ -15,6 +15,9 @@ const PAUSED: &str = "nothing begins while its scope is paused, or what follows 
 pub(super) struct Bound {
     pub(super) limit: Limit,
     begun: Vec<Time>,
+    /// When all that has begun would have, had it come evenly. A new rate takes it over, as far as
+    /// the new rate itself could owe.
+    owed: Time,
 }
 
 impl History {
@@ -25,9 +28,12 @@ impl History {
             self.bounds.remove(&place);
             return;
         }
-        let old = self.bounds.remove(&place).filter(|old| old.limit.rate == limit.rate);
+        let old = self.bounds.remove(&place);
+        let most = self.at + limit.rate.map_or(Span::ZERO, |rate| rate.per);
+        let owed = old.as_ref().map_or(Time(0), |old| old.owed.min(most));
+        let old = old.filter(|old| old.limit.rate == limit.rate);
         let begun = old.map_or_else(Vec::new, |old| old.begun);
-        self.bounds.insert(place, Bound { limit: limit.clone(), begun });
+        self.bounds.insert(place, Bound { limit: limit.clone(), begun, owed });
     }
 
     pub(super) fn set_flow(&mut self, project: ProjectId, scope: &Scope, flow: Flow) {
@@ -84,7 +90,7 @@ impl History {
     }
 
     /// What keeps jobs of a class from beginning.
-    pub(super) fn barred(&self, class: &Class) -> Option<(&'static str, String)> {
+    pub(super) fn barred(&self, class: &Class, now: Time) -> Option<(&'static str, String)> {
         if self.next_drains(class) {
             return Some((PAUSED, "the next stage drains".into()));
         }
@@ -97,7 +103,7 @@ impl History {
             if bound.limit.concurrency.is_some_and(|most| in_use >= most) {
                 return Some((FULL, format!("{scope} runs {in_use} of {:?}", bound.limit)));
             }
-            if bound.limit.rate.is_some_and(|rate| bound.is_fast(rate, self.at)) {
+            if bound.limit.rate.is_some_and(|rate| bound.owes(rate, now)) {
                 return Some((FAST, format!("{scope} begins at most {:?}", bound.limit)));
             }
         }
@@ -106,25 +112,33 @@ impl History {
 
     /// An attempt of a class begins: no scope may forbid that.
     pub(super) fn begin_under(&mut self, class: &Class) -> Verdict {
-        if let Some((promise, why)) = self.barred(class) {
+        if let Some((promise, why)) = self.barred(class, self.at) {
             require(false, promise, || why)?;
         }
         for scope in self.scopes_of_class(class) {
-            if let Some(bound) = self.bounds.get_mut(&(class.0, scope)) {
-                bound.begun.push(self.at);
+            let now = self.at;
+            let Some(bound) = self.bounds.get_mut(&(class.0, scope.clone())) else { continue };
+            if let Some(rate) = bound.limit.rate {
+                let fast = bound.is_fast(rate, now);
+                require(!fast, FAST, || format!("{scope} begins at most {rate}"))?;
+                bound.owed = bound.owed.max(now) + rate.interval();
             }
+            bound.begun.push(now);
         }
         Ok(())
     }
 }
 
 impl Bound {
+    /// Whether what has begun leaves no room for one more now.
+    fn owes(&self, rate: Rate, now: Time) -> bool {
+        now + Span(rate.per.0.saturating_sub(rate.interval().0)) < self.owed
+    }
+
     /// Whether one more now would be too many in some window that ends now.
     fn is_fast(&self, rate: Rate, now: Time) -> bool {
         let windows = self.begun.iter().rev().zip(2u64..);
         let mut windows = windows.map(|(from, count)| (now.since(*from), count));
-        windows.any(|(window, count)| {
-            count > u64::from(rate.count) + window.0 / rate.interval().0
-        })
+        windows.any(|(window, count)| count > u64::from(rate.count) + window.0 / rate.interval().0)
     }
 }
