@@ -22,8 +22,8 @@ pub use memory::MemoryLog;
 pub use sqlite::{Durability, SqliteLog};
 pub(crate) use sqlite::{look, renew_identity};
 
-/// The writing side. `append`, `last` and a reader's `read` and `identity` are all that a store must
-/// be able to do; the conformance suite says how.
+/// The writing side. `append`, `last` and a reader's `read` and `identity` are all that a store
+/// must be able to do; the conformance suite says how.
 pub trait Log: Send {
     /// Writes the records after all others and returns the sequence number of the last; with
     /// nothing to write, that of the last one so far. All or none of them are in the log, and

@@ -97,7 +97,7 @@ impl Server {
             timing,
             started,
         });
-        // Without a runtime nobody can be called; what is due stays written down for the next start.
+        // Without a runtime nobody can be called; what is due stays written down.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(callback::serve(handle.clone(), ended));
         }

@@ -1,8 +1,8 @@
 //! SIGKILL of the server and of workers, at random, again and again, while clients submit and jobs
 //! run.
 //!
-//! `GRISTMILL_CHAOS_KILLS` and `GRISTMILL_CHAOS_JOBS` make it longer, `GRISTMILL_CHAOS_LEASE` says how
-//! long a silent worker keeps its work.
+//! `GRISTMILL_CHAOS_KILLS` and `GRISTMILL_CHAOS_JOBS` make it longer, `GRISTMILL_CHAOS_LEASE` says
+//! how long a silent worker keeps its work.
 
 use std::time::{Duration, Instant};
 

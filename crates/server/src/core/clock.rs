@@ -2,9 +2,9 @@
 //!
 //! It never runs backwards, not behind the log either, so a wall clock that is set changes nothing.
 //! And it never leaps: what the process slept through (stopped by Ctrl-Z, a disk that hung) is made
-//! up for slowly, so that no lease runs out merely because nobody was there to hear its worker. What
-//! workers said meanwhile waits in sockets, and must be read before their leases are looked at: so
-//! after a stall not even the deadline has come for which the loop went to sleep.
+//! up for slowly, so that no lease runs out merely because nobody was there to hear its worker.
+//! What workers said meanwhile waits in sockets, and must be read before their leases are looked
+//! at: so after a stall not even the deadline has come for which the loop went to sleep.
 
 use gristmill_model::{Span, Time};
 

@@ -84,8 +84,8 @@ fn each_once(batches: impl Iterator<Item = BatchId>) -> Vec<BatchId> {
     batches.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Whether an event is about a batch: nothing where it is not, `false` where it is about others too,
-/// or about so many jobs that it would take long to say.
+/// Whether an event is about a batch: nothing where it is not, `false` where it is about others
+/// too, or about so many jobs that it would take long to say.
 pub(super) fn is_all_about(event: &Event, batch: BatchId, runs: &Runs) -> Option<bool> {
     let named = match event {
         Event::CancelRequested { jobs, .. } => jobs.len(),

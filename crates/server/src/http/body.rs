@@ -107,8 +107,8 @@ pub(super) fn pieces(body: Body) -> impl Stream<Item = Answer<Bytes>> + Send + U
     futures::stream::unfold(body.into_data_stream(), next).fuse().boxed()
 }
 
-/// Reads on without looking, so that a client that is still sending hears an answer that came early:
-/// closing the connection on what it sends could cost it the answer. Up to a bound.
+/// Reads on without looking, so that a client that is still sending hears an answer that came
+/// early: closing the connection on what it sends could cost it the answer. Up to a bound.
 pub(super) async fn drain<E>(pieces: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) {
     let mut left = limits::DRAINED_BYTES;
     while let Some(Ok(piece)) = pieces.next().await {

@@ -21,7 +21,8 @@ pub(super) const SHOWN: &str = "CASE j.state WHEN 'queued' THEN b.waits ELSE j.s
 /// Everything that a job shows. The order of the tables is meant: jobs first, by an index or by
 /// id, and for each the few rows that belong to it.
 const SELECT: &str = "SELECT j.*,
-        CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END AS shown, s.priority, s.labels, s.key, s.input, s.output AS output_path,
+        CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END AS shown,
+        s.priority, s.labels, s.key, s.input, s.output AS output_path,
         s.created_at, b.labels AS batch_labels, p.name AS pipeline,
         p.spec ->> ('$.stages[' || j.stage || '].name') AS stage_name,
         a.output AS result, a.artifacts, a.warnings

@@ -169,8 +169,8 @@ impl Planted {
         }
     }
 
-    /// The live attempt of the job that a stale one was an attempt of, for a report that is believed
-    /// without its fence.
+    /// The live attempt of the job that a stale one was an attempt of, for a report that is
+    /// believed without its fence.
     pub(super) fn unfenced(&self, engine: &Engine, stale: AttemptId) -> Option<AttemptId> {
         engine.state().job(*self.jobs.get(&stale)?)?.attempt
     }

@@ -1,5 +1,5 @@
-//! How often this disk syncs, and how long one sync takes: a small write and an fdatasync, one after
-//! the other. Whatever is acknowledged waits for at least one of these.
+//! How often this disk syncs, and how long one sync takes: a small write and an fdatasync, one
+//! after the other. Whatever is acknowledged waits for at least one of these.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
