@@ -30,7 +30,7 @@ if [ "${#failed[@]}" -eq 0 ]; then
     RUSTDOCFLAGS="-D warnings" step docs cargo doc --workspace --no-deps --locked
     step deny scripts/deny.sh
     step test make --no-print-directory test
-    step sim cargo run --locked -p gristmill-sim -- --start 1 --seeds 500
+    step sim cargo run --locked -p gristmill-sim -- --start 1 --seeds 2000
 fi
 
 echo

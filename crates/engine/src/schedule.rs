@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gristmill_model::event::Event;
 use gristmill_model::{AttemptId, JobId, WorkerId, limits};
 
-use crate::state::{Barred, Class, Head, Need, State};
+use crate::state::{Class, Head, Need, State};
 use crate::turn::Turn;
 use fit::Rank;
 
@@ -28,11 +28,7 @@ pub(crate) fn place(turn: &mut Turn) -> bool {
         round.thaw(turn);
         let Some((need, head, class)) = round.next(turn) else { return false };
         if let Some((bar, why)) = turn.state().barred(&class, now) {
-            let until = match why {
-                Barred::TooSoon { until, .. } => Some(until),
-                _ => None,
-            };
-            turn.board().bar(&class, bar, until);
+            turn.board().bar(&class, bar, why.until());
         } else if let Some((worker, alternative)) = round.choose(turn.state(), need, &class) {
             lease(turn, head.job, &class, worker, alternative);
         } else {
@@ -84,8 +80,8 @@ impl Round {
     /// Lets classes step forward again whose bar has lifted, one for each bar.
     fn thaw(&mut self, turn: &mut Turn) {
         for bar in turn.board().thawing() {
-            if !turn.state().is_open(&bar, turn.now()) {
-                turn.board().still_barred(&bar);
+            if let Some(why) = turn.state().bars(&bar, turn.now()) {
+                turn.board().still_barred(&bar, why.until());
             } else if let Some(need) = turn.board().release_first(&bar) {
                 self.list(turn, need);
             }

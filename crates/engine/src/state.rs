@@ -23,7 +23,7 @@ mod workers;
 
 pub use attempts::Attempt;
 pub use batches::Batch;
-pub(crate) use board::{Bar, Board, Head, Need};
+pub(crate) use board::{Board, Head, Need};
 pub(crate) use bounds::Barred;
 pub use bounds::Bound;
 pub(crate) use endings::{Ending, is_met};
@@ -64,7 +64,7 @@ pub struct State {
     /// What the project had used that was last served: where one begins that comes back.
     served: u128,
     bounds: Bounds,
-    flows: BTreeMap<Bar, Flow>,
+    flows: BTreeMap<board::Place, Flow>,
     pipelines: BTreeMap<PipelineId, Pipeline>,
     newest: BTreeMap<(ProjectId, String), PipelineId>,
     by_spec: BTreeMap<(ProjectId, Arc<PipelineSpec>), PipelineId>,

@@ -46,7 +46,8 @@ use waiters::Waiters;
 
 /// In debug builds the engine's invariants are checked after each round while it is this small.
 const CHECKED_JOBS: usize = 200;
-/// Also in release, so many jobs and batches are checked in turn, ...
+/// Also in release, so many jobs and batches are checked in turn: with a million jobs in a thousand
+/// batches that took 48 microseconds in the mean on two shared cores, a fifth of one a round, ...
 const CHECKED_FEW: usize = 32;
 /// ... every so many rounds, ...
 const CHECKED_EVERY: u32 = 256;

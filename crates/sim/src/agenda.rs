@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gristmill_model::command::{Command, Reply};
 use gristmill_model::problem::Rejection;
-use gristmill_model::{AttemptId, Time};
+use gristmill_model::{AttemptId, BatchId, Time};
 
 use crate::network::{End, LinkId};
 
@@ -23,6 +23,8 @@ pub enum Happening {
     Request { client: usize, number: u64, command: Command },
     /// The server's answer arrives at a client.
     Answer { client: usize, number: u64, answer: Result<Reply, Rejection> },
+    /// Somebody was called at a batch's end.
+    Called { batch: BatchId },
     /// The server handles what has arrived and what is due.
     Round { life: u64 },
     /// The oldest append is durable.

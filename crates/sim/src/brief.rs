@@ -2,9 +2,11 @@
 
 use std::fmt::{self, Display, Write};
 
+use gristmill_model::JobRun;
 use gristmill_model::attempt::Outcome;
 use gristmill_model::command::Command;
 use gristmill_model::event::{Event, Then};
+use gristmill_model::terms::Terms;
 use gristmill_model::wire::{FromWorker, ToWorker};
 
 /// What a worker says.
@@ -56,12 +58,27 @@ pub fn command(command: &Command) -> String {
     match command {
         Command::Submit(submission) => {
             let key = submission.key.as_ref().map_or("no key", |key| key.key.as_str());
-            format!("submit {} jobs, {key}", submission.jobs.len())
+            let range = submission.range.as_ref().map(|source| format!(" and {source:?}"));
+            let (jobs, range) = (submission.jobs.len(), range.unwrap_or_default());
+            let terms = terms(&submission.terms);
+            format!("submit {jobs} jobs{range} to {}, {key}{terms}", submission.project)
         }
-        Command::Append { batch, jobs, close } => {
+        Command::Append { batch, jobs, range, close } => {
             let close = if *close { ", the last" } else { "" };
-            format!("append {} jobs to {batch}{close}", jobs.len())
+            let range = if range.is_some() { " and a range" } else { "" };
+            format!("append {} jobs{range} to {batch}{close}", jobs.len())
         }
+        Command::CancelJobs(list) => format!("cancel {}", runs(list)),
+        Command::RetryJobs(list) => format!("retry {}", runs(list)),
+        Command::Hold(target) => format!("hold {target}"),
+        Command::Release(target) => format!("release {target}"),
+        Command::SetLimit { project, scope, limit } => {
+            format!("limit {scope} of {project} to {limit:?}")
+        }
+        Command::SetFlow { project, scope, flow } => format!("make {scope} of {project} {flow}"),
+        Command::PauseWorker { worker, paused } => format!("pause {worker}: {paused}"),
+        Command::DeclareWorker { name, shape } => format!("declare {name}: {}", shape.is_some()),
+        Command::DefineProject { name, weight } => format!("give project {name} weight {weight}"),
         Command::CancelJob(job) => format!("cancel {job}"),
         Command::CancelBatch(batch) => format!("cancel {batch}"),
         Command::RetryJob(job) => format!("retry {job}"),
@@ -79,8 +96,29 @@ pub fn event(event: &Event) -> String {
         Event::JobsAdded { batch, first, jobs } => {
             format!("{} jobs from {first} added to {batch}", jobs.len())
         }
+        Event::RangeAdded { batch, first, count, .. } => {
+            format!("a range of {count} from {first} added to {batch}")
+        }
         Event::BatchClosed { batch } => format!("{batch} closed"),
-        Event::AttemptLeased { attempt, job, stage, number, worker } => {
+        Event::BatchHeld { batch, .. } => format!("{batch} held"),
+        Event::BatchReleased { batch, .. } => format!("{batch} released"),
+        Event::StartReached { batch } => format!("{batch} may start"),
+        Event::ExpiryReached { batch } => format!("{batch} should have begun"),
+        Event::DeadlineReached { batch } => format!("{batch} should have ended"),
+        Event::DependencyMet { batch, on } => format!("{batch} waits no more for {on}"),
+        Event::DependencyFailed { batch, on } => format!("{batch} waited in vain for {on}"),
+        Event::BatchFinished { batch } => format!("{batch} finished"),
+        Event::BatchesPruned { batches } => format!("[{}] forgotten", list(batches)),
+        Event::JobsExpired { jobs } => format!("{} expired", runs(jobs)),
+        Event::JobsRetried { jobs, .. } => format!("{} retried by hand", runs(jobs)),
+        Event::JobsHeld { jobs, .. } => format!("{} held", runs(jobs)),
+        Event::JobsReleased { jobs, .. } => format!("{} released", runs(jobs)),
+        Event::LimitSet { project, scope, limit, .. } => {
+            format!("{scope} of {project} limited to {limit:?}")
+        }
+        Event::FlowSet { project, scope, flow, .. } => format!("{scope} of {project} is {flow}"),
+        Event::WorkerPaused { worker, paused, .. } => format!("{worker} pauses: {paused}"),
+        Event::AttemptLeased { attempt, job, stage, number, worker, .. } => {
             format!("{attempt} leased to {worker}: {job} stage {stage} number {number}")
         }
         Event::AttemptSucceeded { attempt, job, then, .. } => {
@@ -91,8 +129,7 @@ pub fn event(event: &Event) -> String {
         }
         Event::BackoffElapsed { job } => format!("{job} has paused"),
         Event::CancelRequested { jobs, .. } => format!("[{}] asked to stop", list(jobs)),
-        Event::JobsCancelled { jobs, .. } => format!("[{}] cancelled", list(jobs)),
-        Event::JobRetried { job, .. } => format!("{job} retried by hand"),
+        Event::JobsCancelled { jobs, .. } => format!("{} cancelled", runs(jobs)),
         Event::WorkerJoined { worker, instance, .. } => {
             format!("{worker} joined, instance {instance:016x}")
         }
@@ -115,8 +152,21 @@ impl Display for Next {
             Then::Requeue => f.write_str("queued again"),
             Then::Fail => f.write_str("for good"),
             Then::Cancel => f.write_str("cancelled"),
+            Then::Expire => f.write_str("expired"),
         }
     }
+}
+
+fn terms(terms: &Terms) -> String {
+    if *terms == Terms::default() { String::new() } else { format!(" under {terms:?}") }
+}
+
+fn runs(jobs: &[JobRun]) -> String {
+    let words = jobs.iter().map(|run| match run.count {
+        1 => run.first.to_string(),
+        _ => format!("{}..{}", run.first, run.end()),
+    });
+    format!("[{}]", words.collect::<Vec<_>>().join(" "))
 }
 
 fn list<T: Display>(ids: &[T]) -> String {

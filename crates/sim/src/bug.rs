@@ -1,5 +1,5 @@
-//! Bugs that can be planted in the simulated server loop, never in the engine: a judge that finds
-//! none of them would be no judge.
+//! Bugs that can be planted in the simulated server loop and at the engine's borders, never in the
+//! engine: a judge that finds none of them would be no judge.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,11 +29,75 @@ pub enum Bug {
     KeepsLost,
     /// A submission's idempotency key is not passed on.
     DropsKeys,
+    /// Who comes back goes on with what it lost, and its reports are taken for the live attempt's.
+    UnfencedReport,
+    /// A lease survives its worker.
+    LeaseSurvives,
+    /// A restart takes the last range in again.
+    RangeTwice,
+    /// After a restart the items of a range are those beside them.
+    RangeShifts,
+    /// A restart forgets when a pause ends.
+    BackoffForgotten,
+    /// A restart forgets limits.
+    LimitLost,
+    /// A limit lets twice as many through.
+    LimitDoubled,
+    /// A restart begins every rate anew.
+    RateClockLost,
+    /// Batches do not fall under their limit key.
+    DropsLimitKeys,
+    /// A dependency is met by a failure too.
+    MetByFailure,
+    /// A restart forgets start times.
+    GateOpened,
+    /// A restart forgets that batches were held.
+    HoldLost,
+    /// A restart forgets that batches were submitted held.
+    HoldForgotten,
+    /// Deadlines pass unnoticed.
+    IgnoresDeadline,
+    /// The time to begin passes unnoticed.
+    IgnoresExpiry,
+    /// Cancelling a batch misses the jobs of ranges that are folded.
+    CancelMissesFolded,
+    /// A restart forgets pauses.
+    PauseLost,
+    /// A restart forgets drains.
+    DrainLost,
+    /// A restart forgets that workers are paused.
+    WorkerPauseLost,
+    /// A restart forgets declared workers.
+    DeclarationLost,
+    /// A restart forgets the first project's weight.
+    WeightLost,
+    /// A restart forgets priorities.
+    PriorityLost,
+    /// A restart forgets how many workers a job has lost.
+    QuarantineReset,
+    /// A restart books the preferred resources for what runs on others.
+    AlternativeForgotten,
+    /// Workers book other resources than were leased.
+    BooksPreferred,
+    /// Every worker is taken to be in zone a.
+    InventsLabels,
+    /// Batches are forgotten after half of their time.
+    PrunesEarly,
+    /// A batch is forgotten that has not finished.
+    PrunesUnfinished,
+    /// The end of a batch is not noted for its callback.
+    CallbackForgotten,
+    /// A submission that is delivered once is applied twice.
+    AppliesTwice,
+    /// A restart applies half of the last durable group.
+    HalfGroup,
+    /// Now and then a worker is sent another line of a list.
+    SwapsLines,
 }
 
 impl Bug {
     /// Every bug with its name.
-    pub const ALL: [(Bug, &'static str); 11] = [
+    pub const ALL: [(Bug, &'static str); 43] = [
         (Bug::ReplyBeforeAppend, "reply_before_append"),
         (Bug::FramesBeforeAppend, "frames_before_append"),
         (Bug::ForgetsLastGroup, "forgets_last_group"),
@@ -45,6 +109,38 @@ impl Bug {
         (Bug::WelcomesLast, "welcomes_last"),
         (Bug::KeepsLost, "keeps_lost"),
         (Bug::DropsKeys, "drops_keys"),
+        (Bug::UnfencedReport, "unfenced_report"),
+        (Bug::LeaseSurvives, "lease_survives"),
+        (Bug::RangeTwice, "range_twice"),
+        (Bug::RangeShifts, "range_shifts"),
+        (Bug::BackoffForgotten, "backoff_forgotten"),
+        (Bug::LimitLost, "limit_lost"),
+        (Bug::LimitDoubled, "limit_doubled"),
+        (Bug::RateClockLost, "rate_clock_lost"),
+        (Bug::DropsLimitKeys, "drops_limit_keys"),
+        (Bug::MetByFailure, "met_by_failure"),
+        (Bug::GateOpened, "gate_opened"),
+        (Bug::HoldLost, "hold_lost"),
+        (Bug::HoldForgotten, "hold_forgotten"),
+        (Bug::IgnoresDeadline, "ignores_deadline"),
+        (Bug::IgnoresExpiry, "ignores_expiry"),
+        (Bug::CancelMissesFolded, "cancel_misses_folded"),
+        (Bug::PauseLost, "pause_lost"),
+        (Bug::DrainLost, "drain_lost"),
+        (Bug::WorkerPauseLost, "worker_pause_lost"),
+        (Bug::DeclarationLost, "declaration_lost"),
+        (Bug::WeightLost, "weight_lost"),
+        (Bug::PriorityLost, "priority_lost"),
+        (Bug::QuarantineReset, "quarantine_reset"),
+        (Bug::AlternativeForgotten, "alternative_forgotten"),
+        (Bug::BooksPreferred, "books_preferred"),
+        (Bug::InventsLabels, "invents_labels"),
+        (Bug::PrunesEarly, "prunes_early"),
+        (Bug::PrunesUnfinished, "prunes_unfinished"),
+        (Bug::CallbackForgotten, "callback_forgotten"),
+        (Bug::AppliesTwice, "applies_twice"),
+        (Bug::HalfGroup, "half_group"),
+        (Bug::SwapsLines, "swaps_lines"),
     ];
 }
 

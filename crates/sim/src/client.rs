@@ -1,6 +1,8 @@
 //! Somebody who submits work, changes their mind, and asks again when no answer comes. What is
 //! asked is drawn in [`wish`]; here it is asked until it is answered.
 
+mod orders;
+mod palette;
 mod wish;
 
 use std::collections::BTreeMap;
@@ -8,13 +10,15 @@ use std::collections::BTreeMap;
 use gristmill_model::command::{Command, Reply};
 use gristmill_model::job::JobSpec;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::terms::Terms;
 use gristmill_model::{BatchId, JobId, Span};
 
 use crate::agenda::Happening;
 use crate::brief;
 use crate::faults::Fault;
+use crate::features::Feature;
 use crate::scene::Scene;
-pub use wish::Palette;
+pub use palette::{LICENCE, Palette};
 
 /// A client of the server.
 #[derive(Debug)]
@@ -26,8 +30,8 @@ pub struct Client {
     asked: u64,
     /// What was acknowledged, as far as it was heard.
     batches: Vec<Own>,
-    /// The last job that was appended under a key of its own.
-    keyed: Option<JobSpec>,
+    /// The last job that was appended under a key of its own, and to which project.
+    keyed: Option<(String, JobSpec)>,
 }
 
 #[derive(Debug)]
@@ -43,6 +47,7 @@ struct Pending {
 #[derive(Debug)]
 struct Own {
     batch: BatchId,
+    project: String,
     jobs: Vec<JobId>,
     open: bool,
     doomed: bool,
@@ -66,6 +71,15 @@ impl Client {
         self.ask(scene, command, again, doomed);
         let act = Happening::Act { client: self.index };
         scene.sometime(Span::millis(100), Span::seconds(25), act);
+    }
+
+    /// Faults have stopped: whatever a person keeps from ending is let go.
+    pub fn let_go(&mut self, scene: &mut Scene) {
+        if self.pending.is_empty() {
+            for command in scene.judge.to_let_go() {
+                self.ask(scene, command, true, false);
+            }
+        }
     }
 
     /// Faults have stopped: what would never end by itself is cancelled.
@@ -157,14 +171,17 @@ impl Client {
         match &pending.command {
             Command::Submit(submission) => self.batches.push(Own {
                 batch: submitted.batch,
+                project: submission.project.clone(),
                 jobs: jobs.collect(),
                 open: submission.open,
                 doomed: pending.doomed,
                 cancelled: false,
             }),
             Command::Append { batch, .. } => {
-                let own = self.batches.iter_mut().find(|own| own.batch == *batch);
-                own.expect("appends go to batches of ours").jobs.extend(jobs);
+                // What is let go of at the end may be somebody else's.
+                if let Some(own) = self.batches.iter_mut().find(|own| own.batch == *batch) {
+                    own.jobs.extend(jobs);
+                }
             }
             _ => {}
         }
@@ -173,13 +190,33 @@ impl Client {
     /// Some refusals are to be expected of somebody who asks twice or too late; no other is.
     fn accept(&mut self, scene: &mut Scene, command: &Command, rejection: &Rejection) {
         scene.tally.rejections += 1;
-        let expected: &[Code] = match command {
-            Command::Append { .. } => &[Code::BatchClosed],
-            Command::CancelJob(_) | Command::RetryJob(_) => &[Code::WrongState],
-            Command::Drain(_) => &[Code::NoSuchWorker],
-            Command::Submit(_) => &[Code::NoSuchPipeline],
-            _ => &[],
+        scene.tally.drained += u64::from(rejection.code == Code::Draining);
+        let mut expected: Vec<Code> = match command {
+            Command::Append { .. } => {
+                vec![Code::BatchClosed, Code::NoSuchBatch, Code::Draining, Code::WrongState]
+            }
+            Command::CancelJob(_) | Command::RetryJob(_) => vec![Code::WrongState, Code::NoSuchJob],
+            Command::CancelBatch(_) => vec![Code::NoSuchBatch],
+            Command::Hold(_) | Command::Release(_) => {
+                vec![Code::WrongState, Code::NoSuchJob, Code::NoSuchBatch]
+            }
+            Command::SetLimit { .. } | Command::SetFlow { .. } => vec![Code::NoSuchProject],
+            Command::Drain(_) | Command::PauseWorker { .. } => vec![Code::NoSuchWorker],
+            Command::Submit(_) => vec![Code::NoSuchPipeline, Code::Draining],
+            _ => Vec::new(),
         };
+        if let Command::Submit(submission) = command {
+            let Terms { expires_at, deadline, after, .. } = &submission.terms;
+            if expires_at.or(*deadline).is_some() {
+                expected.push(Code::InvalidRequest);
+            }
+            if !after.is_empty() {
+                expected.extend([Code::NoSuchJob, Code::NoSuchBatch]);
+            }
+            if scene.features.has(Feature::Declarations) {
+                expected.push(Code::NeverFits);
+            }
+        }
         let fair = expected.contains(&rejection.code);
         scene.judge.require(fair, "no fair request is refused", &rejection.detail);
     }

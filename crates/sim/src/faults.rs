@@ -2,6 +2,7 @@
 //! or off and draws how often it strikes, so that rare mixtures come about that no fixed rate
 //! would ever show.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::dice::Dice;
@@ -115,11 +116,20 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Draws which faults there are and how often they strike. Each is off in half of the seeds.
-    pub fn draw(mut dice: Dice) -> Faults {
-        let per_mille = Fault::TABLE
-            .map(|(_, _, most)| if dice.chance(500) { dice.between(1, most) } else { 0 });
+    /// Draws which faults there are and how often they strike. Each is off in half of the seeds,
+    /// and so are those that are cut off.
+    pub fn draw(mut dice: Dice, cut: &BTreeSet<String>) -> Faults {
+        let per_mille = Fault::TABLE.map(|(_, name, most)| {
+            let rate = if dice.chance(500) { dice.between(1, most) } else { 0 };
+            if cut.contains(name) { 0 } else { rate }
+        });
         Faults { per_mille, dice, calm: false }
+    }
+
+    /// The names of those that may strike.
+    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
+        let on = Fault::all().zip(self.per_mille).filter(|(_, rate)| *rate > 0);
+        on.map(|(fault, _)| fault.to_string())
     }
 
     /// Whether a fault strikes here and now.

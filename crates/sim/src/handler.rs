@@ -7,6 +7,7 @@ use gristmill_model::wire::{Assignment, Ended};
 use gristmill_model::{AttemptId, Span, Time, limits};
 
 use crate::faults::Fault;
+use crate::items;
 use crate::scene::Scene;
 
 /// Inputs that begin like this keep a handler busy until somebody ends it.
@@ -35,9 +36,9 @@ enum Fate {
 /// The output that a stage makes of its input.
 #[must_use]
 pub fn work(stage: &str, input: &Payload) -> Payload {
-    match input {
+    match items::filled_in(input) {
         Payload::Text(text) => Payload::Text(format!("{text}>{stage}")),
-        other => other.clone(),
+        other => other,
     }
 }
 
@@ -75,6 +76,7 @@ impl Task {
             attempt: self.attempt(),
             outcome: self.outcome(),
             usage: Usage { wall, cpu: Span(wall.0 / 2), peak_memory: 1 << 20 },
+            devices: Vec::new(),
         }
     }
 

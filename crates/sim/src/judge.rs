@@ -13,13 +13,14 @@ use gristmill_engine::State;
 use gristmill_model::command::{Command, Reply};
 use gristmill_model::event::Record;
 use gristmill_model::limits::Timing;
-use gristmill_model::resources::{Capacity, Resources};
+use gristmill_model::resources::Resources;
 use gristmill_model::wire::{Assignment, FromWorker};
 use gristmill_model::{AttemptId, JobId, Time, WorkerId};
 
 use crate::network::LinkId;
 use crate::tally::Tally;
-use history::History;
+use crate::worker::Kind;
+use history::{History, fit_together};
 use promises::Promises;
 use pulse::Pulse;
 
@@ -67,7 +68,7 @@ impl Judge {
     #[must_use]
     pub fn new(timing: Timing) -> Judge {
         Judge {
-            history: History::default(),
+            history: History::new(timing.keep_finished),
             promises: Promises::default(),
             pulse: Pulse::new(timing),
             started: BTreeMap::new(),
@@ -112,7 +113,7 @@ impl Judge {
     /// A state that was recovered, or all of which is durable, must hold all that was promised and
     /// tell the same story as the log.
     pub fn compare(&mut self, state: &State) {
-        let verdict = self.promises.are_kept(state);
+        let verdict = self.promises.are_kept(state, &self.history);
         self.note(verdict);
         let verdict = self.history.agrees(state);
         self.note(verdict);
@@ -132,6 +133,9 @@ impl Judge {
     /// The server heard a worker.
     pub fn heard(&mut self, now: Time, link: LinkId, frame: &FromWorker) {
         self.pulse.heard(now, link, frame);
+        if let (FromWorker::Ended(ended), Some(instance)) = (frame, self.pulse.speaker(link)) {
+            ended.iter().for_each(|end| self.history.was_reported(end.attempt, instance));
+        }
     }
 
     /// The server found out that a link is broken.
@@ -141,9 +145,36 @@ impl Judge {
 
     /// A client's request reached the server.
     pub fn asked(&mut self, command: &Command) {
-        if let Command::RetryJob(job) = command {
-            self.history.may_skip_pause(*job);
-        }
+        self.history.was_asked(command);
+    }
+
+    /// What the engine says of a job that waits must agree with what the log lets one know.
+    pub fn explained(&mut self, now: Time, job: JobId, waits: &[String]) {
+        let free = self.history.is_free(job, now);
+        let agree = free.is_none_or(|free| free == waits.is_empty());
+        self.note(require(agree, "explain agrees with what happens", || {
+            format!("{job} waits for {waits:?}, the log says that it is free: {free:?}")
+        }));
+    }
+
+    /// What keeps work from ending that nobody but a person can let go.
+    #[must_use]
+    pub fn to_let_go(&self) -> Vec<Command> {
+        self.history.to_let_go()
+    }
+
+    /// Everything that was to be said at the end was said.
+    pub fn at_the_end(&mut self) {
+        let silent = self.history.unannounced();
+        self.note(require(silent.is_none(), "whoever asked to be called is called", || {
+            format!("{silent:?} has finished and nobody was told")
+        }));
+    }
+
+    /// The time of the last durable record: the server's clock, as clients may know it.
+    #[must_use]
+    pub fn clock(&self) -> Time {
+        self.history.now()
     }
 
     /// A client was answered.
@@ -165,26 +196,15 @@ impl Judge {
         self.note(verdict);
     }
 
-    /// A worker's handlers book so much together.
-    pub fn runs_within<'a>(
-        &mut self,
-        name: &str,
-        capacity: &Capacity,
-        requests: impl Iterator<Item = &'a Resources>,
-    ) {
-        let (mut cpus, mut memory, mut devices) = (0, 0, 0);
-        for request in requests {
-            cpus += u64::from(request.cpus);
-            memory += request.memory;
-            devices += request.devices.iter().map(|wish| wish.count as usize).sum::<usize>();
-        }
-        // The simulator knows one kind of device.
-        let fits = cpus <= u64::from(capacity.cpus)
-            && (capacity.memory == 0 || memory <= capacity.memory)
-            && devices <= capacity.devices.len();
+    /// A worker starts an attempt, beside what it runs already. It must be such a worker as the
+    /// stage asks for, and all that runs there must fit together.
+    pub fn runs_on(&mut self, kind: &Kind, assignment: &Assignment, requests: &[Resources]) {
+        let fits = fit_together(requests, &kind.capacity);
         self.note(require(fits, "no worker runs more than it has room for", || {
-            format!("{name}: {cpus} thousandths of a cpu, {memory} bytes, {devices} devices")
+            format!("{requests:?} on {:?}", kind.capacity)
         }));
+        let suits = self.history.suits_truly(assignment.attempt, kind);
+        self.note(suits);
     }
 
     /// A worker hears that reports are settled.

@@ -1,35 +1,24 @@
-//! `gristmill-sim`: runs seeds, stops at the first that breaks a promise, tells its story and how
-//! to see it again.
+//! `gristmill-sim`: runs seeds, stops at the first that breaks a promise, makes it small, tells its
+//! story and how to see it again. `--bugs` shows that planted bugs are found.
+
+mod options;
 
 use std::io::{self, IsTerminal, Write, stderr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use gristmill_sim::bug::Bug;
+use gristmill_sim::plan::Plan;
+use gristmill_sim::shrink::shrink;
 use gristmill_sim::tally::Tally;
 use gristmill_sim::{Outcome, run, trace};
+use options::{Options, USAGE};
 
-const USAGE: &str = "\
-Runs the real engine and the real worker core through seeded worlds of faults.
-
-usage: gristmill-sim [--start SEED] [--seeds N] [--trace] [--json] [--bug NAME]
-
-  --start SEED   the first seed (1)
-  --seeds N      how many seeds (500)
-  --trace        tell the whole story of every seed, not only the end of a red one
-  --json         print the counts as one line of JSON
-  --bug NAME     plant a bug in the simulated server, to see it found";
-
-struct Options {
-    start: u64,
-    seeds: u64,
-    trace: bool,
-    json: bool,
-    bug: Option<Bug>,
-}
+/// Lines of the story of a small counterexample that are shown.
+const READABLE: usize = 200;
 
 fn main() -> ExitCode {
-    let options = match parse(std::env::args().skip(1)) {
+    let options = match Options::parse(std::env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => {
             println!("{USAGE}");
@@ -40,69 +29,87 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if options.bugs { find_bugs(&options) } else { run_seeds(&options) }
+}
+
+fn run_seeds(options: &Options) -> ExitCode {
     let began = Instant::now();
     let mut total = Tally::default();
-    for (done, seed) in (options.start..).take(usize_of(options.seeds)).enumerate() {
+    let first = options.plan.seed;
+    for (done, seed) in (first..).take(usize_of(options.seeds)).enumerate() {
         let keep = if options.trace { usize::MAX } else { trace::LAST_LINES };
-        let outcome = run(seed, options.bug, keep);
+        let plan = Plan { seed, keep, ..options.plan.clone() };
+        let outcome = run(&plan);
         total.add(&outcome.tally);
         if options.trace || outcome.violation.is_some() {
             // Whoever stops reading has read enough.
-            tell(&outcome, &options).ok();
+            tell(&outcome, &plan).ok();
         }
         if outcome.violation.is_some() {
+            if options.shrink {
+                tell_smaller(&plan);
+            }
             return ExitCode::FAILURE;
         }
         progress(done as u64 + 1, options.seeds, began.elapsed());
     }
-    summarise(&total, &options, began.elapsed());
+    summarise(&total, options, began.elapsed());
     ExitCode::SUCCESS
 }
 
-/// Reads the command line; nothing where help was asked for.
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options = Options { start: 1, seeds: 500, trace: false, json: false, bug: None };
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--start" => options.start = number(&value()?)?,
-            "--seeds" => options.seeds = number(&value()?)?,
-            "--bug" => options.bug = Some(value()?.parse()?),
-            "--trace" => options.trace = true,
-            "--json" => options.json = true,
-            "--help" | "-h" => return Ok(None),
-            _ => return Err(format!("unknown option `{arg}`")),
-        }
-    }
-    Ok(Some(options))
-}
-
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a number"))
-}
-
-fn usize_of(seeds: u64) -> usize {
-    usize::try_from(seeds).unwrap_or(usize::MAX)
-}
-
 /// The story of a seed, and of a red one why it is red and how to see it again.
-fn tell(outcome: &Outcome, options: &Options) -> io::Result<()> {
-    let Outcome { seed, faults, violation, story, digest, .. } = outcome;
+fn tell(outcome: &Outcome, plan: &Plan) -> io::Result<()> {
+    let Outcome { seed, swarm, violation, story, digest, .. } = outcome;
     let mut out = io::stdout().lock();
-    writeln!(out, "seed {seed}: {faults}")?;
+    writeln!(out, "seed {seed}: {swarm}")?;
     for line in story {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "seed {seed}: digest {digest:016x}")?;
     if let Some(violation) = violation {
-        let bug = options.bug.map_or_else(String::new, |bug| format!(" --bug {bug}"));
         writeln!(out, "\nRED seed {seed}: {violation}")?;
-        writeln!(
-            out,
-            "again: cargo run -p gristmill-sim -- --start {seed} --seeds 1 --trace{bug}"
-        )?;
+        writeln!(out, "again: cargo run -p gristmill-sim -- {plan} --trace")?;
     }
     Ok(())
+}
+
+/// The smallest world found that breaks the same promise.
+fn tell_smaller(plan: &Plan) {
+    eprintln!("\nlooking for a smaller world that breaks the same promise");
+    let Some(mut small) = shrink(plan) else { return };
+    let steps = small.outcome.tally.steps;
+    println!("\nSMALLEST of {} runs, {steps} steps:", small.runs);
+    let excess = small.outcome.story.len().saturating_sub(READABLE);
+    small.outcome.story.drain(..excess);
+    tell(&small.outcome, &small.plan).ok();
+}
+
+/// Looks for every planted bug, or for the one that was named, and prints what found it.
+fn find_bugs(options: &Options) -> ExitCode {
+    println!("| bug | found by | after seeds | in steps |\n|---|---|---|---|");
+    let mut missed = 0;
+    let wanted = |bug: &Bug| options.plan.bug.is_none_or(|only| only == *bug);
+    for (bug, name) in Bug::ALL.iter().filter(|(bug, _)| wanted(bug)) {
+        let first = options.plan.seed;
+        let mut outcomes = (first..)
+            .take(usize_of(options.seeds))
+            .map(|seed| run(&Plan { seed, bug: Some(*bug), keep: 0, ..options.plan.clone() }));
+        match outcomes.find_map(|outcome| Some((outcome.violation.clone()?, outcome))) {
+            Some((violation, outcome)) => {
+                let (seeds, steps) = (outcome.seed - first + 1, outcome.tally.steps);
+                println!("| `{name}` | {} | {seeds} | {steps} |", violation.property);
+            }
+            None => {
+                missed += 1;
+                println!("| `{name}` | **nothing** | {} | |", options.seeds);
+            }
+        }
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn usize_of(seeds: u64) -> usize {
+    usize::try_from(seeds).unwrap_or(usize::MAX)
 }
 
 fn progress(done: u64, seeds: u64, took: Duration) {
@@ -117,7 +124,7 @@ fn summarise(total: &Tally, options: &Options, took: Duration) {
     if options.json {
         let counts = total.rows().into_iter().map(|(name, count)| format!("\"{name}\":{count}"));
         let counts: Vec<String> = counts.collect();
-        let (start, seeds) = (options.start, options.seeds);
+        let (start, seeds) = (options.plan.seed, options.seeds);
         println!(
             "{{\"start\":{start},\"seeds\":{seeds},\"seeds_per_second\":{rate:.1},{}}}",
             counts.join(",")

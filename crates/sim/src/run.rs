@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use crate::bug::Bug;
 use crate::judge::Violation;
+use crate::plan::Plan;
 use crate::tally::Tally;
 use crate::world::World;
 
@@ -15,8 +15,10 @@ use crate::world::World;
 pub struct Outcome {
     /// Which seed.
     pub seed: u64,
-    /// Its faults and their rates.
-    pub faults: String,
+    /// Its features, and its faults with their rates.
+    pub swarm: String,
+    /// The names of those.
+    pub options: Vec<String>,
     /// The broken promise, if any.
     pub violation: Option<Violation>,
     /// The last lines of its story.
@@ -32,12 +34,14 @@ thread_local! {
     static FAILED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs the world of a seed, keeping so many lines of its story.
+/// Runs the world of a plan.
 #[must_use]
-pub fn run(seed: u64, bug: Option<Bug>, keep: usize) -> Outcome {
+pub fn run(plan: &Plan) -> Outcome {
     listen_to_assertions();
-    let mut world = World::new(seed, bug, keep);
-    let faults = world.scene.faults.to_string();
+    let mut world = World::new(plan);
+    let (faults, features) = (&world.scene.faults, &world.scene.features);
+    let swarm = format!("features: {features}\n  faults: {faults}");
+    let options = faults.names().chain(features.names()).collect();
     FAILED.set(Some(String::new()));
     let ended = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     let failed = FAILED.take().unwrap_or_default();
@@ -46,8 +50,9 @@ pub fn run(seed: u64, bug: Option<Bug>, keep: usize) -> Outcome {
         Err(_) => Some(Violation { property: "every assertion holds", detail: failed }),
     };
     Outcome {
-        seed,
-        faults,
+        seed: plan.seed,
+        swarm,
+        options,
         violation,
         story: world.scene.trace.lines().map(str::to_owned).collect(),
         digest: world.scene.trace.digest(),

@@ -10,6 +10,7 @@ use crate::agenda::{Agenda, Happening};
 use crate::bug::Bug;
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults};
+use crate::features::{Feature, Features};
 use crate::judge::Judge;
 use crate::network::Network;
 use crate::tally::Tally;
@@ -26,6 +27,10 @@ pub struct Scene {
     pub agenda: Agenda,
     /// What goes wrong.
     pub faults: Faults,
+    /// What there is besides.
+    pub features: Features,
+    /// The most jobs of one submission.
+    pub most_jobs: u64,
     /// Links between workers and server.
     pub network: Network,
     /// Who watches that promises are kept.
@@ -60,6 +65,11 @@ impl Scene {
             self.say("fault", format_args!("{fault}"));
         }
         strikes
+    }
+
+    /// Whether a feature is there, and is drawn now in so many of a thousand throws.
+    pub fn draws(&mut self, feature: Feature, per_mille: u64) -> bool {
+        self.features.has(feature) && self.dice.chance(per_mille)
     }
 
     /// Whether a bug is planted.

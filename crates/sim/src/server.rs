@@ -2,6 +2,7 @@
 //! on a disk that can lose its tail. [`round`] is one turn of the loop; here it lives and dies.
 
 mod clock;
+mod planted;
 mod round;
 mod sessions;
 
@@ -9,9 +10,10 @@ use std::collections::VecDeque;
 
 use gristmill_engine::Engine;
 use gristmill_model::command::{Command, Reply};
+use gristmill_model::event::Event;
 use gristmill_model::problem::Rejection;
 use gristmill_model::wire::{FromWorker, ToWorker};
-use gristmill_model::{JobId, Span, Time};
+use gristmill_model::{BatchId, JobId, Span, Time};
 
 use crate::agenda::Happening;
 use crate::brief;
@@ -22,6 +24,7 @@ use crate::faults::Fault;
 use crate::network::{End, LinkId};
 use crate::scene::Scene;
 use clock::Wall;
+use planted::Planted;
 use sessions::Sessions;
 
 /// The machine on which the server runs.
@@ -36,6 +39,7 @@ pub struct Server {
     /// Groups of the log that the judge has seen.
     judged: usize,
     life: u64,
+    planted: Planted,
     process: Option<Process>,
 }
 
@@ -57,7 +61,13 @@ struct Process {
 enum Mail {
     Frame(LinkId, FromWorker),
     Broken(LinkId),
-    Request { client: usize, number: u64, command: Command },
+    Request {
+        client: usize,
+        number: u64,
+        command: Command,
+    },
+    /// What the server asks of itself.
+    Own(Command),
 }
 
 /// What a round has to say once it is durable.
@@ -81,6 +91,7 @@ impl Server {
             pace: *dice.pick(&[Span::millis(1), Span::millis(8), Span::millis(80)]),
             judged: 0,
             life: 0,
+            planted: Planted::default(),
             process: None,
         }
     }
@@ -92,8 +103,8 @@ impl Server {
             self.disk.forget_last();
         }
         let groups = self.disk.recover();
-        let mut engine = Engine::new(scene.timing);
-        groups.iter().flatten().for_each(|record| engine.apply(record));
+        let mut engine = Engine::new(planted::timing(scene.bug, scene.timing));
+        planted::replay(scene.bug, &groups).iter().for_each(|record| engine.apply(record));
         for group in groups.iter().skip(self.judged) {
             scene.judge.durable(group, &mut scene.tally);
         }
@@ -119,7 +130,21 @@ impl Server {
             appends: VecDeque::new(),
             round_at: None,
         });
+        if scene.has(Bug::RangeTwice)
+            && let Some(again) = planted::range_again(&groups)
+        {
+            self.take(scene, Mail::Own(again));
+        }
         self.plan_round(scene, false);
+    }
+
+    /// Somebody was called at a batch's end; while the server is down the caller tries again.
+    pub fn called(&mut self, scene: &mut Scene, batch: BatchId) {
+        if self.process.is_none() {
+            return scene.later(Span::seconds(2), Happening::Called { batch });
+        }
+        let (delivered, detail) = (scene.dice.chance(800), "200 OK".to_owned());
+        self.take(scene, Mail::Own(Command::SettleCallback { batch, delivered, detail }));
     }
 
     /// Crashes: what is not on the disk is gone. Comes back after a while.
@@ -163,7 +188,14 @@ impl Server {
         if self.life != life || self.process.is_none() {
             return;
         }
-        scene.judge.durable(&self.disk.sync_one(), &mut scene.tally);
+        let records = self.disk.sync_one();
+        scene.judge.durable(&records, &mut scene.tally);
+        for record in records {
+            if let Event::BatchFinished { batch } = record.event {
+                let called = Happening::Called { batch };
+                scene.sometime(Span::millis(5), Span::seconds(5), called);
+            }
+        }
         self.judged += 1;
         if scene.strikes(Fault::CrashBeforeReply) {
             return self.crash(scene, life);
@@ -183,6 +215,9 @@ impl Server {
             && let Some(engine) = self.settled_engine()
         {
             scene.judge.compare(engine.state());
+            if scene.dice.chance(100) {
+                self.replay_equals_live(scene);
+            }
         }
         self.plan_round(scene, false);
     }
@@ -269,7 +304,8 @@ fn speak(scene: &mut Scene, release: Release) {
             scene.sometime(Span(100), Span::millis(40), answer);
         }
     }
-    for (link, frame) in release.frames {
+    for (link, mut frame) in release.frames {
+        planted::tell(scene.bug, &mut frame);
         if scene.network.is_open(link, End::Server) {
             let node = scene.network.node_of(link).unwrap_or_default();
             scene.trace.say(

@@ -45,8 +45,12 @@ counters! {
     batches,
     /// Jobs taken in.
     jobs,
+    /// Of them those of ranges, as records.
+    ranges,
     /// Attempts leased.
     attempts,
+    /// Attempts that book other resources than the preferred ones.
+    alternatives,
     /// Results committed.
     results,
     /// Jobs that succeeded.
@@ -55,6 +59,34 @@ counters! {
     failed,
     /// Jobs that were cancelled.
     cancelled,
+    /// Jobs whose time passed.
+    expired,
+    /// Batches whose start time came.
+    starts,
+    /// Batches whose time to begin passed.
+    expiries,
+    /// Batches whose deadline passed.
+    deadlines,
+    /// Batches and jobs that somebody held.
+    holds,
+    /// Dependencies that ended as they were to.
+    met,
+    /// Dependencies that ended otherwise.
+    unmet,
+    /// Limits set or taken away.
+    limits_set,
+    /// Scopes paused, drained or opened.
+    flows_set,
+    /// Workers that somebody paused.
+    worker_pauses,
+    /// Ends of batches that somebody was told of.
+    announced,
+    /// Batches forgotten.
+    pruned,
+    /// Submissions turned away because a scope drained.
+    drained,
+    /// Explanations held against what happened.
+    explained,
     /// Jobs given up because they lost too many workers.
     quarantined,
     /// Pauses after a failure.

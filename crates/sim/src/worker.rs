@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_model::attempt::Outcome;
-use gristmill_model::resources::Capacity;
+use gristmill_model::resources::{Capacity, Resources};
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker};
 use gristmill_model::{AttemptId, Span, Time};
 use gristmill_worker::core::{Action, Core, Identity, Input};
@@ -34,6 +34,8 @@ pub struct Kind {
     pub capacity: Capacity,
     /// Whether it sees the submitters' disk.
     pub shared_disk: bool,
+    /// What stages may require or prefer of it.
+    pub labels: BTreeMap<String, String>,
     /// The most attempts it holds beyond those that run.
     pub prefetch: u32,
 }
@@ -67,13 +69,14 @@ impl Node {
         }
         self.life += 1;
         let instance = scene.dice.throw();
-        let Kind { handlers, capacity, shared_disk, prefetch } = self.kind.clone();
+        let Kind { handlers, capacity, shared_disk, labels, prefetch } = self.kind.clone();
         let core = Core::new(Identity {
             instance,
             name: self.name.clone(),
             handlers,
             capacity,
             shared_disk,
+            labels,
             prefetch,
         });
         let skew = scene.dice.span(Span::seconds(1), Span::seconds(1_000_000));
@@ -295,8 +298,10 @@ impl Node {
         }
         let process = self.process.as_mut().expect("it starts things");
         process.tasks.insert(attempt, task);
-        let requests = process.tasks.values().map(|task| &task.assignment.resources);
-        scene.judge.runs_within(&self.name, &self.kind.capacity, requests);
+        let running = process.tasks.values().map(|task| task.assignment.resources.clone());
+        let requests: Vec<Resources> = running.collect();
+        let assignment = &process.tasks[&attempt].assignment;
+        scene.judge.runs_on(&self.kind, assignment, &requests);
     }
 
     fn set_alarm(&mut self, scene: &mut Scene) {

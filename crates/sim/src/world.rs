@@ -1,18 +1,21 @@
 //! One world from one seed: a server, some workers, some clients, a time of storms and a calm
 //! after it in which everything must come to its end.
 
+use std::collections::BTreeMap;
+
 use gristmill_model::limits::Timing;
 use gristmill_model::resources::{Capacity, Device};
 use gristmill_model::{Span, Time};
 use gristmill_worker::core::Input;
 
 use crate::agenda::{Agenda, Happening};
-use crate::bug::Bug;
-use crate::client::{Client, Palette};
+use crate::client::{Client, LICENCE, Palette};
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults};
+use crate::features::{Feature, Features};
 use crate::judge::Judge;
 use crate::network::{End, Network};
+use crate::plan::{Cuts, Plan};
 use crate::scene::Scene;
 use crate::server::Server;
 use crate::tally::Tally;
@@ -39,27 +42,34 @@ pub struct World {
 }
 
 impl World {
-    /// The world of a seed. `keep` lines of its story are kept.
+    /// The world of a plan.
     #[must_use]
-    pub fn new(seed: u64, bug: Option<Bug>, keep: usize) -> World {
-        let mut dice = Dice::new(seed);
-        let faults = Faults::draw(dice.fork());
-        let timing = draw_timing(&mut dice);
-        let kinds = draw_kinds(&mut dice);
-        let palette = Palette::draw(&mut dice, &kinds[0].capacity);
+    pub fn new(plan: &Plan) -> World {
+        let Cuts { without, storm, clients, nodes, jobs } = &plan.cuts;
+        let mut dice = Dice::new(plan.seed);
+        let faults = Faults::draw(dice.fork(), without);
+        let features = Features::draw(&mut dice.fork(), without);
+        let timing = draw_timing(&mut dice, &features);
+        let mut kinds = draw_kinds(&mut dice, &features);
+        kinds.truncate(nodes.unwrap_or(usize::MAX).max(1));
+        let palette = Palette::draw(&mut dice, &features, &kinds);
         let server = Server::draw(&mut dice);
-        let clients = dice.below(3) + 1;
+        let clients = (dice.below(3) + 1).min(clients.unwrap_or(usize::MAX).max(1));
+        let storm =
+            dice.span(Span::seconds(20), Span::seconds(240)).min(storm.unwrap_or(Span(u64::MAX)));
         let scene = Scene {
             now: Time::default(),
             dice,
             agenda: Agenda::default(),
             faults,
+            features,
+            most_jobs: jobs.unwrap_or(50),
             network: Network::default(),
             judge: Judge::new(timing),
-            trace: Trace::new(keep),
+            trace: Trace::new(plan.keep),
             tally: Tally::default(),
             timing,
-            bug,
+            bug: plan.bug,
         };
         let nodes = kinds.into_iter().enumerate().map(|(index, kind)| Node::new(index, kind));
         let mut world = World {
@@ -71,7 +81,7 @@ impl World {
             calm_since: None,
             done: false,
         };
-        world.set_out();
+        world.set_out(storm);
         world
     }
 
@@ -90,7 +100,7 @@ impl World {
         self.scene.judge.require(done, "the world comes to its end", "nothing is left to do");
     }
 
-    fn set_out(&mut self) {
+    fn set_out(&mut self, storm: Span) {
         let scene = &mut self.scene;
         scene.agenda.note(Time(0), Happening::Boot);
         for node in 0..self.nodes.len() {
@@ -100,7 +110,7 @@ impl World {
             scene.sometime(Span(0), Span::seconds(5), Happening::Act { client });
         }
         scene.later(Span::seconds(1), Happening::Storm);
-        scene.sometime(Span::seconds(20), Span::seconds(240), Happening::Calm);
+        scene.later(storm, Happening::Calm);
     }
 
     fn step(&mut self, happening: Happening) {
@@ -130,6 +140,7 @@ impl World {
             Happening::Answer { client, number, answer } => {
                 clients[client].answer(scene, number, answer);
             }
+            Happening::Called { batch } => server.called(scene, batch),
             Happening::Round { life } => server.round(scene, life),
             Happening::Synced { life } => server.synced(scene, life),
             Happening::Boot => server.boot(scene),
@@ -203,6 +214,7 @@ impl World {
             let why = self.what_sticks();
             return self.scene.judge.require(false, "nothing sticks", &why);
         }
+        self.clients[0].let_go(&mut self.scene);
         self.scene.later(Span::seconds(2), Happening::Inspect);
     }
 
@@ -231,13 +243,18 @@ impl World {
     fn last_words(&mut self) {
         let engine = self.server.settled_engine().expect("it is at rest");
         self.scene.judge.compare(engine.state());
+        self.scene.judge.at_the_end();
         self.server.crash(&mut self.scene, self.server.life());
         self.server.boot(&mut self.scene);
         self.scene.say("world", format_args!("is at rest"));
     }
 }
 
-fn draw_timing(dice: &mut Dice) -> Timing {
+fn draw_timing(dice: &mut Dice, features: &Features) -> Timing {
+    let keep = dice.span(Span::seconds(1), Span::seconds(90));
+    let usual = Timing::default();
+    let keep_finished =
+        if features.has(Feature::Pruning) { keep } else { Span::seconds(365 * 86_400) };
     match dice.below(3) {
         0 => Timing {
             lease: dice.span(Span::seconds(4), Span::seconds(30)),
@@ -245,31 +262,38 @@ fn draw_timing(dice: &mut Dice) -> Timing {
             disconnect_grace: dice.span(Span::millis(500), Span::seconds(10)),
             restart_grace: dice.span(Span::seconds(2), Span::seconds(20)),
             timeout_grace: dice.span(Span::millis(500), Span::seconds(20)),
+            keep_finished,
         },
-        _ => Timing::default(),
+        _ => Timing { keep_finished, ..usual },
     }
 }
 
 /// One to four machines. The first can run whatever is asked for.
-fn draw_kinds(dice: &mut Dice) -> Vec<Kind> {
-    let both = vec!["command".to_owned(), "images".to_owned()];
+fn draw_kinds(dice: &mut Dice, features: &Features) -> Vec<Kind> {
     let count = dice.between(1, 4);
-    let mut draw = |first: bool| {
-        let cpus = u32::try_from(dice.between(if first { 2 } else { 1 }, 4)).expect("small");
-        let memory = if dice.chance(300) { 8 << 30 } else { 0 };
-        let gpus = dice.between(u64::from(first), 2);
-        let gpu = |index| Device {
-            id: format!("GPU-{index}"),
-            kind: "gpu".into(),
-            vram: (8 << 30) * (2 - index),
-        };
-        let devices = (0..gpus).map(gpu).collect();
-        Kind {
-            handlers: if first { both.clone() } else { both[..=dice.below(2)].to_vec() },
-            capacity: Capacity { memory, devices, ..Capacity::of_cpus(cpus) },
-            shared_disk: first || dice.chance(500),
-            prefetch: u32::try_from(dice.between(1, 64)).expect("small"),
-        }
+    (0..count).map(|index| draw_kind(dice, features, index == 0)).collect()
+}
+
+fn draw_kind(dice: &mut Dice, features: &Features, first: bool) -> Kind {
+    let both = ["command".to_owned(), "images".to_owned()];
+    let cpus = u32::try_from(dice.between(if first { 2 } else { 1 }, 4)).expect("small");
+    let memory = if features.has(Feature::Memory) && dice.chance(600) { 8 << 30 } else { 0 };
+    let gpus = dice.between(u64::from(first), 2);
+    let gpu = |index| Device {
+        id: format!("GPU-{index}"),
+        kind: "gpu".into(),
+        vram: (8 << 30) * (2 - index),
     };
-    (0..count).map(|index| draw(index == 0)).collect()
+    let devices = (0..gpus).map(gpu).collect();
+    let licences = dice.chance(if first { 1_000 } else { 500 });
+    let licences = licences.then(|| (LICENCE.to_owned(), 2_000));
+    let named = licences.into_iter().collect();
+    let zone = if first { "a" } else { *dice.pick(&["a", "b", "c"]) };
+    Kind {
+        handlers: if first { both.to_vec() } else { both[..=dice.below(2)].to_vec() },
+        capacity: Capacity { memory, devices, named, ..Capacity::of_cpus(cpus) },
+        shared_disk: first || dice.chance(500),
+        labels: BTreeMap::from([("zone".to_owned(), zone.to_owned())]),
+        prefetch: u32::try_from(dice.between(1, 64)).expect("small"),
+    }
 }

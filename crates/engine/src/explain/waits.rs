@@ -17,7 +17,7 @@ pub(super) fn reasons(state: &State, now: Time, waiting: &Waiting) -> Vec<String
         reasons.push("somebody holds it".to_owned());
     }
     gate(batch, waiting, &mut reasons);
-    reasons.extend(state.barred(&waiting.class, now).map(|((_, scope), why)| match why {
+    reasons.extend(state.barred(&waiting.class, now).map(|(((_, scope), _), why)| match why {
         Barred::Paused => format!("{scope} is paused"),
         Barred::NextDrains => format!("{scope}, which comes next, is draining"),
         Barred::Busy { in_use, most } => format!("{scope} runs {in_use} of at most {most}"),
@@ -59,7 +59,7 @@ pub(super) fn remedies(state: &State, waiting: &Waiting, workers: &[WorkerVerdic
     if batch.is_held() {
         remedies.push(format!("gristmill release {}", waiting.batch));
     }
-    if let Some(((_, scope), why)) = state.barred(&waiting.class, state.now()) {
+    if let Some((((_, scope), _), why)) = state.barred(&waiting.class, state.now()) {
         remedies.push(match why {
             Barred::Paused | Barred::NextDrains => format!("gristmill resume {scope}"),
             Barred::Busy { .. } | Barred::TooSoon { .. } => format!("a higher limit on {scope}"),

@@ -17,8 +17,21 @@ use super::queue::Class;
 /// worker must see the submitter's disk.
 pub(crate) type Need = (u32, bool);
 
-/// A scope that bars a class.
-pub(crate) type Bar = (ProjectId, Scope);
+/// A project's scope.
+pub(super) type Place = (ProjectId, Scope);
+
+/// A scope that bars a class. What it lets through differs by side, so each side is a bar of its
+/// own: a stage that drains lets its own jobs begin and bars those of the stage before it.
+pub(crate) type Bar = (Place, Side);
+
+/// Where a barred class stands to the scope that bars it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    /// It falls under the scope.
+    Within,
+    /// The scope is the stage that comes after it.
+    Before,
+}
 
 /// The first job of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,9 +221,10 @@ impl Board {
         Some(need)
     }
 
-    /// A bar still stands: what it holds stays there.
-    pub(crate) fn still_barred(&mut self, bar: &Bar) {
+    /// A bar still stands: what it holds stays there, until it lifts by itself where it does.
+    pub(crate) fn still_barred(&mut self, bar: &Bar, until: Option<Time>) {
         self.thawing.remove(bar);
+        self.lifts.extend(until.map(|until| (until, bar.clone())));
     }
 
     /// Every listed class with the head that is noted for it.

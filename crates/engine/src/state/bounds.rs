@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gristmill_model::scope::{Flow, Limit, Rate, Scope};
 use gristmill_model::{ProjectId, Span, Time};
 
-use super::board::Bar;
+use super::board::{Bar, Place, Side};
 use super::{Class, State};
 
 /// A limit with what is used of it.
@@ -35,6 +35,16 @@ pub(crate) enum Barred {
         rate: Rate,
         until: Time,
     },
+}
+
+impl Barred {
+    /// When it lifts by itself, if it does.
+    pub(crate) fn until(&self) -> Option<Time> {
+        match self {
+            Barred::TooSoon { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
 }
 
 impl Bound {
@@ -98,12 +108,9 @@ impl State {
             return None;
         }
         for scope in self.scopes(class) {
-            let bar = (class.project, scope);
-            if self.flows.get(&bar) == Some(&Flow::Paused) {
-                return Some((bar, Barred::Paused));
-            }
-            if let Some(why) = self.bounds.get(&bar).and_then(|bound| bound.full(now)) {
-                return Some((bar, why));
+            let place = (class.project, scope);
+            if let Some(why) = self.shuts(&place, now) {
+                return Some(((place, Side::Within), why));
             }
         }
         self.next_drains(class)
@@ -116,35 +123,53 @@ impl State {
             return None;
         }
         let next = pipeline.stage(class.stage + 1).name.clone();
-        let bar = (class.project, Scope::Stage(pipeline.spec.name.clone(), next));
-        (self.flows.get(&bar) == Some(&Flow::Draining)).then_some((bar, Barred::NextDrains))
+        let place = (class.project, Scope::Stage(pipeline.spec.name.clone(), next));
+        let bar = (place, Side::Before);
+        self.bars(&bar, Time(0)).map(|why| (bar, why))
     }
 
-    /// Whether a scope lets at least one more begin.
-    pub(crate) fn is_open(&self, bar: &Bar, now: Time) -> bool {
-        !self.flows.contains_key(bar)
-            && self.bounds.get(bar).is_none_or(|bound| bound.full(now).is_none())
+    /// Why a bar lets nobody through, if it still stands.
+    pub(crate) fn bars(&self, (place, side): &Bar, now: Time) -> Option<Barred> {
+        match side {
+            Side::Within => self.shuts(place, now),
+            Side::Before => {
+                let drains = self.flows.get(place) == Some(&Flow::Draining);
+                drains.then_some(Barred::NextDrains)
+            }
+        }
+    }
+
+    /// Why nothing of a scope may begin.
+    fn shuts(&self, place: &Place, now: Time) -> Option<Barred> {
+        if self.flows.get(place) == Some(&Flow::Paused) {
+            return Some(Barred::Paused);
+        }
+        self.bounds.get(place).and_then(|bound| bound.full(now))
     }
 
     pub(super) fn set_limit(&mut self, project: ProjectId, scope: &Scope, limit: &Limit) {
-        let bar = (project, scope.clone());
+        let place = (project, scope.clone());
         if limit.is_none() {
-            self.bounds.remove(&bar);
+            self.bounds.remove(&place);
         } else {
             let in_use = self.leased_under(project, scope);
-            let next = self.bounds.get(&bar).map_or(Time(0), |bound| bound.next);
-            self.bounds.insert(bar.clone(), Bound { limit: limit.clone(), in_use, next });
+            // What the old rate owes is owed no longer than the new one would have it.
+            let owed = self.bounds.get(&place).map_or(Time(0), |bound| bound.next);
+            let most = self.now + limit.rate.map_or(Span::ZERO, |rate| rate.per);
+            let next = owed.min(most);
+            self.bounds.insert(place.clone(), Bound { limit: limit.clone(), in_use, next });
         }
-        self.queue.board_mut().thaw(bar);
+        self.queue.board_mut().thaw((place, Side::Within));
     }
 
     pub(super) fn set_flow(&mut self, project: ProjectId, scope: &Scope, flow: Flow) {
-        let bar = (project, scope.clone());
+        let place = (project, scope.clone());
         match flow {
-            Flow::Open => self.flows.remove(&bar),
-            _ => self.flows.insert(bar.clone(), flow),
+            Flow::Open => self.flows.remove(&place),
+            _ => self.flows.insert(place.clone(), flow),
         };
-        self.queue.board_mut().thaw(bar);
+        self.queue.board_mut().thaw((place.clone(), Side::Within));
+        self.queue.board_mut().thaw((place, Side::Before));
     }
 
     pub(crate) fn leased_under(&self, project: ProjectId, scope: &Scope) -> u32 {
@@ -165,7 +190,7 @@ impl State {
         self.each_bound(class, |bound| bound.in_use -= 1);
         if !self.bounds.is_empty() {
             for scope in self.scopes(class) {
-                self.queue.board_mut().thaw((class.project, scope));
+                self.queue.board_mut().thaw(((class.project, scope), Side::Within));
             }
         }
     }
@@ -194,4 +219,4 @@ impl Bound {
 }
 
 /// Limits by scope.
-pub(super) type Bounds = BTreeMap<Bar, Bound>;
+pub(super) type Bounds = BTreeMap<Place, Bound>;

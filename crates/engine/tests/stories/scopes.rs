@@ -209,3 +209,46 @@ fn bounds_that_make_no_sense_are_refused() {
     assert!(zero.detail.contains("pause"), "{}", zero.detail);
     assert_eq!(world.ask(set("nowhere", at_most(1))).unwrap_err().code, Code::NoSuchProject);
 }
+
+fn rate(concurrency: Option<u32>, text: &str) -> Limit {
+    Limit { concurrency, rate: Some(text.parse().unwrap()) }
+}
+
+#[test]
+fn a_rate_that_is_kept_lets_go_on_while_its_scope_drains() {
+    // Simulator, seed 131: what a rate had barred was never looked at again once its scope drained.
+    let mut world = World::new();
+    limit(&mut world, "project", rate(None, "1/10s"));
+    world.worker(64);
+    many(&mut world, 2, None);
+    assert_eq!(running(&world), 1);
+    flow(&mut world, "project", Flow::Draining);
+    world.pass(Span::seconds(11));
+    assert_eq!(running(&world), 2, "what is there is finished");
+}
+
+#[test]
+fn a_scope_that_is_busy_and_then_too_fast_goes_on_when_its_rate_allows() {
+    let mut world = World::new();
+    limit(&mut world, "project", rate(Some(1), "1/10s"));
+    let worker = world.worker(64);
+    many(&mut world, 1, None);
+    world.pass(Span::seconds(1));
+    many(&mut world, 1, None);
+    finish_one(&mut world, worker);
+    assert_eq!(running(&world), 0, "too soon");
+    world.pass(Span::seconds(10));
+    assert_eq!(running(&world), 1, "the rate lets another begin");
+}
+
+#[test]
+fn a_faster_rate_owes_nothing_of_a_slower_one() {
+    let mut world = World::new();
+    limit(&mut world, "project", rate(None, "1/1h"));
+    world.worker(64);
+    many(&mut world, 2, None);
+    assert_eq!(running(&world), 1);
+    limit(&mut world, "project", rate(None, "1/1s"));
+    world.pass(Span::seconds(2));
+    assert_eq!(running(&world), 2);
+}

@@ -65,9 +65,9 @@ impl Tables<'_> {
         let open = closed.is_none();
         let finished = !open && counts.keys().all(|state| state.is_final());
         Ok(api::Batch {
-            // Only the engine knows, while it has not forgotten the batch.
+            // Projects are the engine's, which overlays what it knows of the terms too.
             project: None,
-            terms: None,
+            terms: terms_of(row)?,
             id,
             name: row.get("name")?,
             pipeline: row.get("pipeline_name")?,
@@ -143,6 +143,15 @@ pub struct BatchStanding {
     pub called: Option<(bool, String, Time)>,
     /// Whether the engine has forgotten it, so that its jobs cannot be retried.
     pub pruned: bool,
+}
+
+/// The terms, where any are left: of what is waited for, what has not come.
+fn terms_of(row: &Row<'_>) -> Result<Option<api::Terms>> {
+    let BatchStanding { terms, held, start_at, pending, .. } = standing_of(row)?;
+    let Terms { expires_at, deadline, after, limit_key, callback, .. } = terms;
+    let after = after.into_iter().filter(|dependency| pending.contains(&dependency.on)).collect();
+    let left = api::Terms { start_at, expires_at, deadline, held, after, limit_key, callback };
+    Ok((left != api::Terms::default()).then_some(left))
 }
 
 fn standing_of(row: &Row<'_>) -> Result<BatchStanding> {

@@ -4,8 +4,6 @@
 //! connected and how many attempts run and wait there is the engine's to say: such a worker is
 //! shown as ready with nothing running, for the caller to overlay.
 
-use std::collections::BTreeMap;
-
 use gristmill_model::api::{self, Page, WorkerState};
 use gristmill_model::{WorkerId, limits};
 use rusqlite::{OptionalExtension, Result, Row};
@@ -49,6 +47,7 @@ fn worker_of(row: &Row<'_>) -> Result<api::Worker> {
     let state = match row.get_ref("state")?.as_str()? {
         "draining" => WorkerState::Draining,
         "gone" => WorkerState::Gone,
+        _ if row.get("paused")? => WorkerState::Paused,
         _ => WorkerState::Ready,
     };
     Ok(api::Worker {
@@ -58,7 +57,7 @@ fn worker_of(row: &Row<'_>) -> Result<api::Worker> {
         handlers: some_json(row, "handlers")?,
         capacity: some_json(row, "capacity")?,
         shared_disk: row.get("shared_disk")?,
-        labels: BTreeMap::new(),
+        labels: some_json(row, "labels")?,
         running: 0,
         waiting: 0,
         succeeded: number(row, "succeeded")?,

@@ -120,6 +120,11 @@ impl Pulse {
         }
     }
 
+    /// Who speaks on a link, be it the newest or not.
+    pub(super) fn speaker(&self, link: LinkId) -> Option<u64> {
+        self.speakers.get(&link).copied()
+    }
+
     /// The instance that speaks on a link, unless it has a newer one.
     fn voice(&mut self, link: LinkId) -> Option<&mut Voice> {
         let instance = self.speakers.get(&link)?;

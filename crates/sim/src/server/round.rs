@@ -1,14 +1,16 @@
 //! One turn of the core loop: handle what arrived, fire what is due, place, derive frames, append.
 //! Nothing is said here; what there is to say waits until the append is durable.
 
-use gristmill_engine::link;
+use gristmill_engine::{Engine, link};
 use gristmill_model::access::Actor;
-use gristmill_model::command::{Command, Reply, Request};
+use gristmill_model::command::{Command, Reply, Request, Submission};
 use gristmill_model::event::{Event, Record};
+use gristmill_model::job::JobState;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::{FromWorker, Hello, ToWorker, Welcome};
-use gristmill_model::{Span, Time, WorkerId};
+use gristmill_model::{JobId, Span, Time, WorkerId};
 
+use super::planted::Planted;
 use super::{Mail, Process, Release, Server, speak};
 use crate::agenda::Happening;
 use crate::brief;
@@ -21,6 +23,7 @@ use crate::scene::Scene;
 struct Round<'a> {
     process: &'a mut Process,
     scene: &'a mut Scene,
+    planted: &'a mut Planted,
     /// The time of the whole round.
     now: Time,
     records: Vec<Record>,
@@ -41,10 +44,11 @@ impl Server {
         scene.tally.rounds += 1;
         let now = process.clock.read(scene.now);
         let (records, release) = (Vec::new(), Release::default());
-        let mut round = Round { process, scene, now, records, release };
+        let planted = &mut self.planted;
+        let mut round = Round { process, scene, planted, now, records, release };
         let more = round.run();
         let Round { records, release, .. } = round;
-        self.watch(scene, now, &records);
+        self.watch(scene, now, &records, more);
         if scene.strikes(Fault::CrashBeforeAppend) {
             scene.tally.crashes += 1;
             return self.die(scene);
@@ -60,6 +64,7 @@ impl Server {
         records.retain(|record| record.event.is_durable());
         speak_too_early(scene, &mut release);
         let process = self.process.as_mut().expect("it runs");
+        self.planted.append(scene.bug, &process.engine, &mut records);
         if records.is_empty() {
             match process.appends.is_empty() {
                 true => speak(scene, release),
@@ -79,19 +84,43 @@ impl Server {
     }
 
     /// Lets the judge look at what was decided, and now and then at everything.
-    fn watch(&mut self, scene: &mut Scene, now: Time, records: &[Record]) {
+    fn watch(&mut self, scene: &mut Scene, now: Time, records: &[Record], more: bool) {
         scene.judge.decided(scene.now, records);
         for record in records.iter().filter(|record| record.event.is_durable()) {
             scene.say("engine", format_args!("{}", brief::event(&record.event)));
         }
-        let engine = &self.process.as_ref().expect("it runs").engine;
+        let process = self.process.as_mut().expect("it runs");
+        process.engine.spot_check(4);
+        let engine = &process.engine;
         scene.judge.leases_are_short(now, engine.state());
         if scene.dice.chance(150) {
             engine.check();
-            for (job, _) in engine.state().jobs().step_by(scene.dice.below(40) + 1) {
-                let known = engine.explain(now, job).is_ok();
-                scene.judge.require(known, "every job can be explained", &job.to_string());
-            }
+            let settled = process.appends.is_empty() && records.is_empty();
+            explain(scene, engine, now, settled, more);
+        }
+    }
+}
+
+/// Asks after some jobs. Where a round of placement has done all it could, nothing may be left that
+/// a worker would take; and where all is in the log, the judge must see the same hindrances.
+fn explain(scene: &mut Scene, engine: &Engine, now: Time, settled: bool, more: bool) {
+    let folded = engine.state().ranges().map(|(first, _)| first);
+    let jobs: Vec<JobId> = engine.state().jobs().map(|(id, _)| id).chain(folded).collect();
+    for job in jobs.into_iter().step_by(scene.dice.below(40) + 1) {
+        let explained = engine.explain(now, job);
+        let known = explained.is_ok();
+        scene.judge.require(known, "every job can be explained", &job.to_string());
+        let Ok(explained) = explained else { continue };
+        if explained.state != JobState::Queued {
+            continue;
+        }
+        scene.tally.explained += 1;
+        let fits = explained.workers.iter().any(|worker| worker.fits);
+        let left = fits && explained.waits_for.is_empty() && !more;
+        let words = format!("{job} is left in the queue: {}", explained.summary);
+        scene.judge.require(!left, "explain agrees with what happens", &words);
+        if settled {
+            scene.judge.explained(now, job, &explained.waits_for);
         }
     }
 }
@@ -127,6 +156,10 @@ impl Round<'_> {
                 Mail::Frame(link, frame) => self.frame(link, frame),
                 Mail::Broken(link) => self.broken(link),
                 Mail::Request { client, number, command } => self.answer(client, number, command),
+                Mail::Own(command) => {
+                    // What was forgotten meanwhile needs no settling.
+                    self.ask(Actor::Server, command).ok();
+                }
             }
         }
         self.process.engine.tick(self.now, &mut self.records);
@@ -147,10 +180,13 @@ impl Round<'_> {
 
     fn answer(&mut self, client: usize, number: u64, mut command: Command) {
         self.scene.say("server", format_args!("is asked: {}", brief::command(&command)));
-        if self.scene.has(Bug::DropsKeys)
-            && let Command::Submit(submission) = &mut command
+        self.planted.command(self.scene.bug, &self.process.engine, &mut command);
+        let twice = self.scene.has(Bug::AppliesTwice) && self.scene.dice.chance(200);
+        if let Command::Submit(submission) = &command
+            && twice
         {
-            submission.key = None;
+            let second = Submission { key: None, ..submission.clone() };
+            self.ask(Actor::Local, Command::Submit(second)).ok();
         }
         let answer = self.ask(Actor::Local, command);
         self.release.answers.push((client, number, answer));
@@ -171,6 +207,7 @@ impl Round<'_> {
         let unheard = self.scene.has(Bug::SettlesUnheard) && self.scene.dice.chance(50);
         for command in link::commands(worker, frame).into_iter().filter(|_| !unheard) {
             let is_report = matches!(command, Command::Report { .. });
+            self.unfenced(&command);
             let answer = self.ask(Actor::Worker, command);
             let refused = answer.err().filter(|_| is_report);
             self.scene.tally.reports_refused += u64::from(refused.is_some());
@@ -180,10 +217,29 @@ impl Round<'_> {
         }
     }
 
+    /// A planted bug: a report of an attempt that is over becomes one of the live attempt.
+    fn unfenced(&mut self, command: &Command) {
+        let Command::Report { attempt, outcome, usage, devices, .. } = command else { return };
+        let engine = &self.process.engine;
+        if !self.scene.has(Bug::UnfencedReport) || engine.state().attempt(*attempt).is_some() {
+            return;
+        }
+        let Some(live) = self.planted.unfenced(engine, *attempt) else { return };
+        let worker = engine.state().attempt(live).expect("it is live").worker;
+        let (outcome, usage, devices) = (outcome.clone(), *usage, devices.clone());
+        let report = Command::Report { worker, attempt: live, outcome, usage, devices };
+        self.ask(Actor::Worker, report).ok();
+    }
+
     fn hello(&mut self, link: LinkId, hello: Hello) {
         let known = self.scene.judge.worker_of(hello.instance).is_some();
-        match self.ask(Actor::Worker, Command::Greet(link::greeting(hello))) {
-            Ok(Reply::Welcome { worker, stale }) => {
+        let mut greet = Command::Greet(link::greeting(hello));
+        self.planted.command(self.scene.bug, &self.process.engine, &mut greet);
+        match self.ask(Actor::Worker, greet) {
+            Ok(Reply::Welcome { worker, mut stale }) => {
+                if self.scene.has(Bug::UnfencedReport) {
+                    stale.clear();
+                }
                 self.scene.tally.reconnects += u64::from(known);
                 self.scene.tally.stale += stale.len() as u64;
                 if let Some(old) = self.process.sessions.open(worker, link) {

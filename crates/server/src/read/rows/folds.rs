@@ -2,12 +2,13 @@
 //! alone. What happens to a run moves it as it is; the first thing that happens to a single job
 //! makes it a row like any other.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::job::JobState;
 use gristmill_model::source::{Items, Source};
 use gristmill_model::{BatchId, JobId, JobRun, Time};
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, Result, Row, params};
 
 use super::JobRow;
 use crate::read::column::{self, to_json};
@@ -167,12 +168,13 @@ impl Folds {
     }
 
     fn range(&mut self, tables: &Connection, first: JobId) -> Result<&Range> {
-        if !self.ranges.contains_key(&first) {
-            let mut select = tables.prepare_cached("SELECT * FROM ranges WHERE first = ?1")?;
-            let range = select.query_row([first.0.cast_signed()], range_of).optional()?;
-            self.ranges.insert(first, range.ok_or(rusqlite::Error::QueryReturnedNoRows)?);
+        match self.ranges.entry(first) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(free) => {
+                let mut select = tables.prepare_cached("SELECT * FROM ranges WHERE first = ?1")?;
+                Ok(free.insert(select.query_row([first.0.cast_signed()], range_of)?))
+            }
         }
-        Ok(&self.ranges[&first])
     }
 }
 

@@ -91,7 +91,7 @@ impl Driven {
             21 => drop(self.ask(Command::Release(self.a_target(detail)))),
             22 => drop(self.ask(Command::CancelBatch(self.a_batch(detail)))),
             _ => {
-                let (batch, delivered) = (self.a_batch(detail), detail % 2 == 0);
+                let (batch, delivered) = (self.a_batch(detail), detail.is_multiple_of(2));
                 let detail = "200".into();
                 drop(self.ask(Command::SettleCallback { batch, delivered, detail }));
             }
@@ -165,7 +165,7 @@ impl Driven {
         let range = Driven::range(detail / 5);
         let items = range.as_ref().map(|range| range.parse().unwrap());
         let (batch, jobs) = (self.a_batch(detail / 7), detail as usize % 3);
-        let close = detail % 4 == 0;
+        let close = detail.is_multiple_of(4);
         let append = Command::Append { batch, jobs: plain(jobs), range, close };
         if let Ok(Reply::Batch(submitted)) = self.ask(append)
             && submitted.count > 0
@@ -280,7 +280,10 @@ fn agree_on_batches(driven: &Driven, tables: &Tables<'_>, listed: &[gristmill_mo
         assert_eq!((shown.open, shown.finished), (batch.open, batch.is_finished()), "{id}");
         assert_eq!(shown.finished_at, batch.finished_at, "{id}");
         assert_eq!(stands.held, batch.is_held(), "{id}");
-        assert_eq!(stands.terms.callback.as_deref(), batch.callback(), "{id}");
+        let left = shown.terms.unwrap_or_default();
+        assert_eq!(left.callback.as_deref(), batch.callback(), "{id}");
+        assert_eq!((left.held, left.start_at), (batch.is_held(), batch.start_at()), "{id}");
+        assert_eq!(left.after, batch.waits_for().collect::<Vec<_>>(), "{id}");
     }
 }
 
