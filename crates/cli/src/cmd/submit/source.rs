@@ -184,7 +184,8 @@ mod tests {
             (std::fs::read(list.path()).unwrap(), files),
             (b"a\nb c\nlast\n".to_vec(), false)
         );
-        writeln!(file, "\n{}", file.path().display()).unwrap();
+        let name = file.path().display().to_string();
+        write!(file, "\n{name}\n").unwrap();
         assert!(copy(file.path(), true).unwrap().1);
         assert!(!copy(file.path(), false).unwrap().1);
     }
