@@ -1,8 +1,8 @@
 //! Filters as SQL. Whatever a person wrote travels as a bound parameter, never as SQL.
 //!
 //! The terms speak of the tables as [`super::jobs`] names them: `j` the job or a run of folded
-//! ones, `s` what was submitted, `b` its batch, `p` the pipeline, `a` the last attempt. Ids
-//! stand apart, for a run of folded jobs has many.
+//! ones, `s` what was submitted, `b` its batch, `p` the pipeline, `a` the last attempt. Ids stand
+//! apart, for a run of folded jobs has many.
 //!
 //! A job that waits is stored as queued, and its batch says what that is called (`b.waits`): so a
 //! gate that opens changes one row. A term about states therefore names the stored states first,
