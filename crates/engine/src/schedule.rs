@@ -109,7 +109,7 @@ impl Round {
 
     /// The fittest worker for a class, and which of its stage's resources it would book.
     fn choose(&mut self, state: &State, need: Need, class: &Class) -> Option<(WorkerId, u8)> {
-        let ranked = || fit::ranked(state, class).map(|(rank, id)| (rank, id)).collect();
+        let ranked = || fit::ranked(state, class).collect();
         let workers = self.workers.entry(need).or_insert_with(ranked);
         loop {
             let (noted, id) = workers.pop_first()?;

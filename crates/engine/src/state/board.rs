@@ -99,11 +99,11 @@ impl Board {
         let lists = self.needs.entry(need).or_default();
         let project = class.project;
         lists.heads.entry(project).or_default().insert((head, class));
-        if !lists.used.contains_key(&project) {
-            // Nothing used as far as is known here: looked up when its turn may have come.
-            lists.used.insert(project, 0);
+        // Nothing used as far as is known here: looked up when its turn may have come.
+        lists.used.entry(project).or_insert_with(|| {
             lists.projects.insert((0, project));
-        }
+            0
+        });
     }
 
     fn strike(&mut self, class: &Class) {
