@@ -136,6 +136,8 @@ pub const REPORTS_PER_FRAME: usize = 128;
 /// Attempts at one worker: running, waiting, or ended and not settled. Far above what prefetch
 /// leads to; a worker gives back what a server leases beyond it.
 pub const HELD_PER_WORKER: usize = 16 * 1_024;
+/// Working folders that a worker keeps for later attempts while it has work.
+pub const SPARE_FOLDERS: usize = 256;
 /// Bytes of captured output that a worker keeps while no server listens.
 pub const WITHHELD_LOG_BYTES: usize = 4 * 1024 * 1024;
 /// Pieces of captured output that a worker keeps while no server listens.

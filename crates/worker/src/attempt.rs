@@ -27,6 +27,8 @@ pub(crate) struct Bench {
     pub(crate) assignment: Assignment,
     pub(crate) stop: CancellationToken,
     pub(crate) folder: WorkFolder,
+    /// Whether it is known that nobody else can be in the folder: all processes have ended.
+    pub(crate) alone: bool,
     pub(crate) usage: Usage,
 }
 
@@ -35,15 +37,16 @@ pub(crate) async fn live(shop: Arc<Workshop>, assignment: Assignment, stop: Canc
     let began = Instant::now();
     let attempt = assignment.attempt;
     let inputs = shop.inputs.clone();
-    let folder = WorkFolder::new(&shop.scratch, attempt);
-    let mut bench = Bench { shop, assignment, stop, folder, usage: Usage::default() };
+    let folder = WorkFolder::new(&shop.folders, attempt);
+    let usage = Usage::default();
+    let mut bench = Bench { shop, assignment, stop, folder, alone: false, usage };
     // A bug in a handler must not leave the attempt without an answer.
     let done = AssertUnwindSafe(bench.work()).catch_unwind().await;
     let outcome = match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(success) => Outcome::Succeeded(success),
         Err(failure) => Outcome::Failed(within_bounds(failure)),
     };
-    bench.folder.remove(command::ARTIFACTS).await;
+    bench.folder.clear(bench.alone, command::ARTIFACTS).await;
     let usage = Usage { wall: Span::from_std(began.elapsed()), ..bench.usage };
     // Without a listener the worker is leaving, and what it held is given back.
     let _ = inputs.send(Input::Ended(Ended { attempt, outcome, usage, devices: Vec::new() })).await;

@@ -201,6 +201,12 @@ impl Core {
         self.booking.running()
     }
 
+    /// Whether no attempt waits or runs here.
+    #[must_use]
+    pub fn holds_nothing(&self) -> bool {
+        self.holding.is_empty()
+    }
+
     /// Whether the worker has nothing to do and nothing left to say.
     #[must_use]
     pub fn is_idle(&self) -> bool {

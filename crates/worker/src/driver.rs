@@ -106,6 +106,10 @@ impl Driver {
                     Action::Leave => leaving = true,
                 }
             }
+            if self.core.holds_nothing() {
+                // Before the last report: whoever hears it finds nothing left here.
+                self.shop.folders.sweep();
+            }
             self.write();
         }
         self.leave().await
@@ -184,6 +188,7 @@ impl Driver {
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
             tracing::warn!(attempts = self.tasks.len(), "leaving while attempts still end");
         }
+        self.shop.folders.sweep();
         if let Some(connection) = self.connection.take() {
             let say = async {
                 for frame in self.unsaid.drain(..) {

@@ -1,27 +1,82 @@
 //! An attempt's own folder under the worker's scratch: made when first needed, gone afterwards.
+//!
+//! A folder that a program left as it found it is kept for the next attempt while there is work: to
+//! make and remove folders costs more than all else that is done for a short program.
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use gristmill_model::AttemptId;
 use gristmill_model::attempt::{Failure, FailureKind};
+use gristmill_model::{AttemptId, limits};
+
+/// Where attempts have their folders, and those that nobody has.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    scratch: PathBuf,
+    spare: Mutex<Spare>,
+    /// Kind, mode and owner of a folder that has just been made.
+    made: OnceLock<[u32; 3]>,
+}
+
+#[derive(Debug, Default)]
+struct Spare {
+    folders: Vec<PathBuf>,
+    named: u64,
+}
+
+impl Folders {
+    pub(crate) fn new(scratch: &Path) -> Folders {
+        let (spare, made) = (Mutex::default(), OnceLock::new());
+        Folders { scratch: scratch.to_owned(), spare, made }
+    }
+
+    /// Removes the folders that nobody has: there is no work.
+    pub(crate) fn sweep(&self) {
+        let spare = std::mem::take(&mut self.spare().folders);
+        for folder in spare {
+            if let Err(error) = fs::remove_dir_all(&folder) {
+                tracing::warn!(folder = %folder.display(), %error, "cannot remove a spare folder");
+            }
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Spare> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names a place for a folder that is put away, if there is room for it.
+    fn place_for_spare(&self) -> Option<PathBuf> {
+        let mut spare = self.spare();
+        spare.named += 1;
+        let room = spare.folders.len() < limits::SPARE_FOLDERS;
+        room.then(|| self.scratch.join(format!("spare-{}", spare.named)))
+    }
+}
 
 /// The folder of one attempt.
 #[derive(Debug)]
 pub(crate) struct WorkFolder {
+    folders: Arc<Folders>,
     path: PathBuf,
+    made: OnceLock<()>,
 }
 
 impl WorkFolder {
     /// Names the folder; nothing is made yet.
-    pub(crate) fn new(scratch: &Path, attempt: AttemptId) -> WorkFolder {
-        WorkFolder { path: scratch.join(attempt.to_string()) }
+    pub(crate) fn new(folders: &Arc<Folders>, attempt: AttemptId) -> WorkFolder {
+        let path = folders.scratch.join(attempt.to_string());
+        WorkFolder { folders: Arc::clone(folders), path, made: OnceLock::new() }
     }
 
     /// Where it is, made if it is not there.
     pub(crate) fn path(&self) -> Result<&Path, Failure> {
-        make(&self.path)?;
+        if self.made.get().is_none() {
+            self.make_or_take()?;
+            self.made.get_or_init(|| ());
+        }
         Ok(&self.path)
     }
 
@@ -37,10 +92,30 @@ impl WorkFolder {
         self.path.join(name)
     }
 
-    /// Removes it with all that is in it. `empty` names a folder inside that often is all there
-    /// is; then no other thread is asked for help.
-    pub(crate) async fn remove(&self, empty: &str) {
-        // Where it is not there, or not empty, the next step finds out.
+    fn make_or_take(&self) -> Result<(), Failure> {
+        let spare = self.folders.spare().folders.pop();
+        if let Some(spare) = spare {
+            match fs::rename(&spare, &self.path) {
+                Ok(()) => return Ok(()),
+                Err(_) => self.folders.spare().folders.push(spare),
+            }
+        }
+        make(&self.path)?;
+        if self.folders.made.get().is_none()
+            && let Some(look) = look(&self.path)
+        {
+            self.folders.made.get_or_init(|| look);
+        }
+        Ok(())
+    }
+
+    /// Puts it away for another attempt if nobody can have an eye on it any more (`free`), and all
+    /// that is in it is the empty folder `empty`; otherwise removes it with all that is in it.
+    pub(crate) async fn clear(&self, free: bool, empty: &str) {
+        if self.made.get().is_none() || (free && self.put_away(empty)) {
+            return;
+        }
+        // What is empty is gone at once; for the rest another thread is asked for help.
         let _ = fs::remove_dir(self.path.join(empty));
         match fs::remove_dir(&self.path) {
             Ok(()) => return,
@@ -56,6 +131,26 @@ impl WorkFolder {
             }
             _ => {}
         }
+    }
+
+    /// Says whether it was put away.
+    fn put_away(&self, empty: &str) -> bool {
+        let inside = self.path.join(empty);
+        let as_made = |path: &Path| look(path).is_some_and(|look| Some(&look) == self.made_look());
+        let is_bare = holds_only(&self.path, Some(empty)) && holds_only(&inside, None);
+        if !is_bare || !as_made(&self.path) || !as_made(&inside) {
+            return false;
+        }
+        let Some(place) = self.folders.place_for_spare() else { return false };
+        let moved = fs::rename(&self.path, &place).is_ok();
+        if moved {
+            self.folders.spare().folders.push(place);
+        }
+        moved
+    }
+
+    fn made_look(&self) -> Option<&[u32; 3]> {
+        self.folders.made.get()
     }
 }
 
@@ -77,8 +172,23 @@ fn make(folder: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Kind, mode and owner; of a link its own.
+fn look(path: &Path) -> Option<[u32; 3]> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some([found.mode(), found.uid(), found.gid()])
+}
+
+fn holds_only(folder: &Path, name: Option<&str>) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let mut entries = entries.map(|entry| entry.map(|entry| entry.file_name()).ok());
+    let first = entries.next().flatten();
+    first.as_deref() == name.map(AsRef::as_ref) && entries.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -94,14 +204,68 @@ mod tests {
         }
     }
 
+    fn entries(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     #[tokio::test]
     async fn a_folder_is_made_when_needed_and_removed_with_its_contents() {
         let scratch = tempfile::tempdir().unwrap();
-        let folder = WorkFolder::new(scratch.path(), AttemptId(3));
-        folder.remove("input").await;
+        let folders = Arc::new(Folders::new(scratch.path()));
+        let folder = WorkFolder::new(&folders, AttemptId(3));
+        folder.clear(true, "input").await;
         fs::write(folder.sub_folder("input").unwrap().join("x"), "x").unwrap();
         assert!(scratch.path().join("a3/input/x").exists());
-        folder.remove("input").await;
-        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+        folder.clear(true, "input").await;
+        assert!(entries(scratch.path()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_folder_left_as_it_was_serves_another_attempt() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folders = Arc::new(Folders::new(scratch.path()));
+        let folder = |attempt| WorkFolder::new(&folders, AttemptId(attempt));
+        let first = folder(1);
+        let inode = |folder: &WorkFolder| fs::metadata(folder.path().unwrap()).unwrap().ino();
+        let node = inode(&first);
+        first.sub_folder("artifacts").unwrap();
+        first.clear(true, "artifacts").await;
+        assert_eq!(entries(scratch.path()), ["spare-1"]);
+
+        let second = folder(2);
+        assert_eq!(inode(&second), node);
+        assert_eq!(entries(scratch.path()), ["a2"]);
+        assert_eq!(entries(second.path().unwrap()), ["artifacts"]);
+        second.clear(true, "artifacts").await;
+        folders.sweep();
+        assert!(entries(scratch.path()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_was_changed_or_may_be_watched_serves_nobody() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folders = Arc::new(Folders::new(scratch.path()));
+        let spoilt: [fn(&Path); 5] = [
+            |folder| fs::write(folder.join("left"), "").unwrap(),
+            |folder| fs::write(folder.join("artifacts/left"), "").unwrap(),
+            |folder| fs::remove_dir(folder.join("artifacts")).unwrap(),
+            |folder| fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap(),
+            |folder| {
+                fs::remove_dir(folder.join("artifacts")).unwrap();
+                std::os::unix::fs::symlink("/tmp", folder.join("artifacts")).unwrap();
+            },
+        ];
+        for (attempt, spoil) in (1..).zip(spoilt) {
+            let folder = WorkFolder::new(&folders, AttemptId(attempt));
+            folder.sub_folder("artifacts").unwrap();
+            spoil(folder.path().unwrap());
+            folder.clear(true, "artifacts").await;
+            assert!(entries(scratch.path()).is_empty(), "{attempt}");
+        }
+        let folder = WorkFolder::new(&folders, AttemptId(9));
+        folder.sub_folder("artifacts").unwrap();
+        folder.clear(false, "artifacts").await;
+        assert!(entries(scratch.path()).is_empty());
     }
 }

@@ -15,6 +15,7 @@ mod folder;
 mod handler;
 mod lifeline;
 mod link;
+mod orphans;
 mod shutdown;
 mod uplink;
 mod workshop;
@@ -34,10 +35,12 @@ use tokio::sync::mpsc;
 use crate::core::{Core, Identity};
 use disk::SharedRoots;
 use driver::{Driver, Left};
+use folder::Folders;
 use handler::command::Environment;
 use handler::images::Pool;
 use lifeline::Lifeline;
 use link::{Closed, Link};
+use orphans::Orphans;
 use workshop::Workshop;
 
 pub use error::WorkerError;
@@ -114,8 +117,9 @@ pub async fn run(
         inputs,
         blobs,
         roots,
-        scratch: config.scratch.clone(),
+        folders: Arc::new(Folders::new(&config.scratch)),
         images: Pool::new(threads).map_err(WorkerError::Threads)?,
+        orphans: if runs("command") { Orphans::adopt(&mark) } else { Orphans::none() },
         environment: Environment::of_this_process(mark),
         stop_grace: config.stop_grace,
     };

@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use crate::orphans::Claim;
+
 /// The variable that marks every process of a worker.
 pub(crate) const MARK: &str = "GRISTMILL_WORKER";
 
@@ -34,6 +36,7 @@ done
 pub(crate) struct Lifeline {
     pipe: Option<ChildStdin>,
     shell: Child,
+    _claim: Claim,
 }
 
 impl Lifeline {
@@ -52,7 +55,8 @@ impl Lifeline {
             // A Ctrl-C for the worker is none for its lifeline.
             .process_group(0)
             .spawn()?;
-        Ok(Lifeline { pipe: shell.stdin.take(), shell })
+        let claim = Claim::new(shell.id().cast_signed());
+        Ok(Lifeline { pipe: shell.stdin.take(), shell, _claim: claim })
     }
 
     /// All is in order: nothing is left to sweep.

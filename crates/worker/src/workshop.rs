@@ -1,6 +1,5 @@
 //! What all attempts of a worker share: its voice, its disks, its stores and its tools.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +7,10 @@ use tokio::sync::mpsc;
 
 use crate::core::Input;
 use crate::disk::SharedRoots;
+use crate::folder::Folders;
 use crate::handler::command::Environment;
 use crate::handler::images::Pool;
+use crate::orphans::Orphans;
 use crate::uplink::Blobs;
 
 /// Shared by all attempts, for the worker's whole life.
@@ -21,11 +22,13 @@ pub(crate) struct Workshop {
     /// Folders shared with submitters.
     pub(crate) roots: SharedRoots,
     /// Where attempts have their working folders.
-    pub(crate) scratch: PathBuf,
+    pub(crate) folders: Arc<Folders>,
     /// Threads that make images.
     pub(crate) images: Pool,
     /// What programs find in their environment.
     pub(crate) environment: Environment,
+    /// What programs leave behind.
+    pub(crate) orphans: Orphans,
     /// Between TERM and KILL.
     pub(crate) stop_grace: Duration,
 }

@@ -20,6 +20,7 @@ use super::{Made, Product};
 use crate::attempt::{Bench, Given, stopped};
 use crate::core::Input;
 use crate::folder::plain_name;
+use crate::orphans::Left;
 use capture::{Capture, Captured};
 pub(crate) use environment::Environment;
 use spawn::{Launch, Running};
@@ -39,7 +40,14 @@ pub(crate) async fn run(
     if bench.stop.is_cancelled() {
         return Err(stopped());
     }
-    let running = spawn::spawn(&launch)?;
+    bench.shop.orphans.expect(bench.assignment.attempt);
+    let running = match spawn::spawn(&launch) {
+        Ok(running) => running,
+        Err(failure) => {
+            bench.shop.orphans.forget(bench.assignment.attempt);
+            return Err(failure);
+        }
+    };
     let (status, captured) = watch(bench, running).await;
     verdict::judge(&launch.program, status, &captured)?;
     let product = match output {
@@ -104,8 +112,11 @@ async fn watch(bench: &mut Bench, mut running: Running) -> (spawn::Status, Captu
     let status = running.reap();
     bench.usage.cpu = status.cpu;
     bench.usage.peak_memory = status.peak_memory;
-    if bench.stop.is_cancelled() || !capture.finish_soon().await {
-        // Stopped, or somebody outside the group still holds the pipes.
+    let left = bench.shop.orphans.end(attempt, running.pid).await;
+    let stopped = bench.stop.is_cancelled();
+    bench.alone = left == Left::Nothing && !stopped;
+    if stopped || left == Left::Unknown || !capture.finish_soon().await {
+        // Stopped, nobody knows, or somebody outside the group still holds the pipes.
         tree.hunt_strays().await;
         capture.finish_soon().await;
     }

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use gristmill_model::attempt::FailureKind;
+use gristmill_model::attempt::{FailureKind, Outcome};
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::Handler;
 use gristmill_model::wire::{Assignment, Stream};
-use gristmill_model::{Span, limits};
+use gristmill_model::{AttemptId, Span, limits};
 
 use crate::mill::{Mill, command, shell};
 
@@ -178,6 +178,25 @@ async fn an_output_that_is_not_written_is_a_failure() {
     let elsewhere = Some("/etc/flour".into());
     let assignment = Assignment { output: elsewhere, ..shell("echo x > {output}") };
     assert_eq!(mill.fails(assignment).await.code, "path_not_shared");
+}
+
+#[tokio::test]
+async fn every_attempt_finds_an_empty_folder_of_its_own() {
+    let mut mill = Mill::start().await;
+    let gate = mill.shared("gate");
+    let line = format!("until [ -e {} ]; do sleep 0.01; done", gate.display());
+    mill.run(shell(&line)).await;
+    for attempt in 2..6 {
+        let line =
+            "ls -A; ls -A $GRISTMILL_ARTIFACTS; basename $PWD; [ {attempt} != a3 ] || touch x";
+        mill.run(Assignment { attempt: AttemptId(attempt), ..shell(line) }).await;
+        let ended = mill.ended().await;
+        let Outcome::Succeeded(success) = ended.outcome else { panic!("{:?}", ended.outcome) };
+        assert_eq!(text(&success), format!("artifacts\na{attempt}"));
+    }
+    fs::write(gate, "").unwrap();
+    mill.ended().await;
+    assert!(mill.scratch().is_empty(), "nothing is kept where nothing is to be done");
 }
 
 #[tokio::test]

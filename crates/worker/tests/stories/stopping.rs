@@ -92,6 +92,47 @@ async fn a_background_process_does_not_keep_an_attempt_open() {
     all_gone(&outside).await;
 }
 
+/// Nothing ties it to its attempt but the marks that it wears.
+const DAEMON: &str = "setsid sh -c 'echo $$ >> PIDS; exec sleep 60' < /dev/null > /dev/null 2>&1 & \
+                      until [ -s PIDS ]; do sleep 0.01; done; echo done";
+
+#[tokio::test]
+async fn a_daemon_that_lets_go_of_everything_ends_with_its_program() {
+    let mut mill = Mill::start().await;
+    let pids = planted(&mill, DAEMON, 1).await;
+    mill.ended().await;
+    assert!(!pids.iter().any(|pid| lives(*pid)), "gone before the report");
+    assert!(mill.scratch().is_empty());
+}
+
+#[tokio::test]
+async fn a_daemon_of_an_attempt_that_runs_is_left_alone() {
+    let mut mill = Mill::start().await;
+    let gate = mill.shared("gate");
+    // Its parent ends at once, so it is an orphan while its attempt goes on.
+    let line = "(setsid sh -c 'echo $$ >> PIDS; exec sleep 60' > /dev/null 2>&1 &); \
+                until [ -e GATE ]; do sleep 0.01; done";
+    let pids = planted(&mill, &line.replace("GATE", &gate.to_string_lossy()), 1).await;
+    mill.run(Assignment { attempt: AttemptId(2), ..shell("true") }).await;
+    assert_eq!(mill.ended().await.attempt, AttemptId(2));
+    assert!(pids.iter().all(|pid| lives(*pid)), "its attempt runs");
+    std::fs::write(gate, "").unwrap();
+    assert_eq!(mill.ended().await.attempt, AttemptId(1));
+    assert!(!pids.iter().any(|pid| lives(*pid)), "gone before the report");
+}
+
+#[tokio::test]
+async fn what_ended_by_itself_is_reaped() {
+    let mut mill = Mill::start().await;
+    let line = "(setsid sh -c 'echo $$ >> PIDS' > /dev/null 2>&1 &); (sh -c 'echo $$ >> PIDS' &); \
+                until [ $(wc -l < PIDS) = 2 ]; do sleep 0.01; done";
+    let pids = planted(&mill, line, 2).await;
+    mill.ended().await;
+    mill.run(Assignment { attempt: AttemptId(2), ..shell("sleep 0.1") }).await;
+    mill.ended().await;
+    assert!(!pids.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()), "no zombie");
+}
+
 #[tokio::test]
 async fn a_timeout_ends_the_tree() {
     let mut mill = Mill::start().await;

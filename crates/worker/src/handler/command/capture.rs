@@ -38,7 +38,6 @@ pub(super) struct Capture<S> {
     /// Bytes that may still be passed on as they come.
     room: u64,
     flush_at: Option<Instant>,
-    buffer: Box<[u8]>,
 }
 
 /// One of the two streams.
@@ -70,7 +69,6 @@ impl<S: Fn(Stream, Vec<u8>) -> Input> Capture<S> {
             say,
             room: limits::LOG_BYTES,
             flush_at: None,
-            buffer: vec![0; limits::LOG_PIECE_BYTES].into(),
         }
     }
 
@@ -134,7 +132,7 @@ impl<S: Fn(Stream, Vec<u8>) -> Input> Capture<S> {
                 return self.flush().await;
             }
         };
-        self.channels[index].read(&mut self.buffer, &mut self.room);
+        self.channels[index].read(&mut self.room);
         let pending = |channel: &Channel| channel.pending.len();
         let longest = self.channels.iter().map(pending).max().unwrap_or_default();
         if longest >= limits::LOG_PIECE_BYTES {
@@ -174,9 +172,10 @@ impl Channel {
         }
     }
 
-    fn read(&mut self, buffer: &mut [u8], room: &mut u64) {
+    fn read(&mut self, room: &mut u64) {
         let Some(pipe) = &self.pipe else { return };
-        match pipe.try_read(buffer) {
+        let mut buffer = [0; limits::LOG_PIECE_BYTES];
+        match pipe.try_read(&mut buffer) {
             Ok(0) => self.pipe = None,
             Ok(length) => self.take_in(&buffer[..length], room),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

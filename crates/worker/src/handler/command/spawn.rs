@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
 
 use super::environment::{self, Variables};
+use crate::orphans::Claim;
 
 /// All that is needed to start a program.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(super) struct Running {
     pub(super) stdout: Option<Receiver>,
     pub(super) stderr: Option<Receiver>,
     end: AsyncFd<OwnedFd>,
+    _claim: Claim,
 }
 
 /// How a program ended and what it took.
@@ -81,13 +83,14 @@ pub(super) fn spawn(launch: &Launch) -> Result<Running, Failure> {
 
 fn attend(child: Child) -> io::Result<Running> {
     let pid = child.id().cast_signed();
+    let claim = Claim::new(pid);
     let attended = || -> io::Result<Running> {
         let stdout = child.stdout.map(OwnedFd::from).map(Receiver::from_owned_fd).transpose()?;
         let stderr = child.stderr.map(OwnedFd::from).map(Receiver::from_owned_fd).transpose()?;
         let pidfd = pidfd(pid)?;
         // SAFETY: `AsyncFd` owns the descriptor from here on and is the only one to close it.
         let end = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
-        Ok(Running { pid, stdout, stderr, end })
+        Ok(Running { pid, stdout, stderr, end, _claim: claim })
     };
     attended().inspect_err(|_| {
         // Out of descriptors: what cannot be watched must not run.
