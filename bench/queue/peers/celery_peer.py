@@ -3,7 +3,7 @@
 Settings, from Celery's own "Optimizing" guide and our earlier measurements: one prefork child a
 core; 64 messages prefetched for each child, as the guide says for many short tasks; `acks_late`,
 without which a job is lost with its worker and completion would not be measured; results ignored
-except for the round trip; no gossip, mingle or heartbeat, which the guide counts as overhead; one
+except for the round trip; no gossip, mingle or heartbeat, which a lone worker needs not; one
 producer kept open for bulk submission. There is no bulk call: one message is one round trip.
 """
 
