@@ -77,13 +77,19 @@ impl Round {
         }
     }
 
-    /// Lets classes step forward again whose bar has lifted, one for each bar.
+    /// Lets classes step forward again whose bar has lifted: for each bar the first one, and those
+    /// before it that no worker has room for.
     fn thaw(&mut self, turn: &mut Turn) {
         for bar in turn.board().thawing() {
             if let Some(why) = turn.state().bars(&bar, turn.now()) {
                 turn.board().still_barred(&bar, why.until());
-            } else if let Some(need) = turn.board().release_first(&bar) {
+                continue;
+            }
+            while let Some(need) = turn.board().release_first(&bar) {
                 self.list(turn, need);
+                if !self.full.contains(&need) {
+                    break;
+                }
             }
         }
     }

@@ -252,3 +252,24 @@ fn a_faster_rate_owes_nothing_of_a_slower_one() {
     world.pass(Span::seconds(2));
     assert_eq!(running(&world), 2);
 }
+
+#[test]
+fn what_fits_nowhere_does_not_hide_what_fits_when_a_rate_lets_go_on() {
+    // Simulator, seeds 3288 and 5135.
+    let mut world = World::new();
+    limit(&mut world, "project", rate(None, "1/10s"));
+    world.worker(2);
+    many(&mut world, 1, None);
+    assert_eq!(running(&world), 1);
+    for key in ["ada", "bob"] {
+        let mut spec = pipeline(&["huge"]);
+        spec.stages[0].resources.cpus = 64_000;
+        let terms = Terms { limit_key: Some(key.into()), ..Terms::default() };
+        let jobs = vec![JobSpec::of(Payload::empty())];
+        let huge = Submission::new(PipelineRef::Inline(spec), jobs);
+        world.submit_batch(Submission { terms, ..huge }).unwrap();
+    }
+    many(&mut world, 1, None);
+    world.pass(Span::seconds(11));
+    assert_eq!(running(&world), 2, "the small one begins");
+}
