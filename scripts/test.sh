@@ -10,7 +10,8 @@ cargo build --workspace --bins
 # Tests must pass under both runners: nextest gives each a process of its own and reports better,
 # cargo test is what everybody has.
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --no-fail-fast
+    # What fails and what is slow; a line for each of the hundreds that pass would bury them.
+    cargo nextest run --workspace --no-fail-fast --status-level slow --final-status-level fail
     cargo test --workspace --doc --quiet
 else
     cargo test --workspace --no-fail-fast
