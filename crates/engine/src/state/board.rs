@@ -5,7 +5,6 @@
 //! stopped them, and come back when that bar may have lifted, so a round costs what it places and
 //! not what waits.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::scope::Scope;
