@@ -76,7 +76,7 @@ pub const RANGE_ITEMS: u64 = 1_000_000_000;
 /// Groups within groups of one brace pattern.
 pub const BRACE_DEPTH: usize = 32;
 /// Jobs that are not final, in all; beyond it submissions are turned away with `queue_full`.
-pub const LIVE_JOBS: usize = 5_000_000;
+pub const LIVE_JOBS: usize = 10_000_000;
 /// Workers connected at once.
 pub const WORKERS: usize = 10_000;
 /// Attempts that a worker may hold beyond those that run.
