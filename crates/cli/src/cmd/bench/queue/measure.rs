@@ -22,7 +22,7 @@ const PIPELINED: usize = 16;
 /// No measurement takes longer.
 const BOUND: Duration = Duration::from_secs(300);
 /// The no-op worker's handler: nobody reads its recipe.
-const NO_OP: fn() -> Handler = || Handler::Images(ImagesSpec { recipe: "{}".into() });
+pub const NO_OP: fn() -> Handler = || Handler::Images(ImagesSpec { recipe: "{}".into() });
 
 /// Distinct jobs in one NDJSON submission; they wait, for no worker is there.
 pub async fn bulk(stage: &Stage, jobs: u32) -> Result<Figure> {
@@ -149,7 +149,7 @@ async fn settle(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
+pub fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
     let stage = StageSpec { retry: RetryPolicy::never(), ..StageSpec::new("bench", handler) };
     BatchRequest { stages: Some(vec![stage]), jobs, ..BatchRequest::default() }
 }
@@ -163,7 +163,7 @@ fn rate(figure: &'static str, count: u64, started: Instant) -> Figure {
     Figure { figure, value, unit: "jobs/s", count }
 }
 
-fn body(batch: &BatchRequest) -> Result<String> {
+pub fn body(batch: &BatchRequest) -> Result<String> {
     serde_json::to_string(batch)
         .map_err(|error| Error::internal(format!("cannot write JSON: {error}")))
 }
