@@ -15,7 +15,8 @@ import driver
 FIGURES = {
     "submit in bulk": "bulk",
     "submit one by one, 64 clients": "singles",
-    "submit one by one, pipelined": "pipelined",
+    "submit one by one, pipelined": "pipelined over HTTP",
+    "submit one by one, 64 links": "pipelined",
     "drain": "drain",
     "round trip, idle: p50": "trip_p50",
     "round trip, idle: p99": "trip_p99",

@@ -172,6 +172,8 @@ pub const OUTPUT_AFTER_EXIT: Span = Span::millis(250);
 pub const STOP_GRACE: Span = Span::seconds(5);
 /// Bytes of a JSON request body.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
+/// Jobs submitted over one submission link that wait for their answers; more are not read.
+pub const SUBMISSIONS_UNDERWAY: usize = 1_024;
 /// Bytes of one line of a bulk submission.
 pub const LINE_BYTES: usize = 64 * 1024;
 /// Lines of a list, and ...

@@ -7,6 +7,7 @@
 mod disk;
 mod measure;
 mod stage;
+mod submissions;
 mod whole;
 mod wire;
 pub mod worker;
@@ -29,7 +30,8 @@ pub struct Args {
     /// No-op jobs of the bulk submission and the drain
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     jobs: u32,
-    /// Submissions of one job each, over 64 connections; as many again pipelined, 16 at a time
+    /// Submissions of one job each, over 64 connections; as many again pipelined, 16 at a time,
+    /// and over 64 links
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     singles: u32,
     /// Jobs that spawn `true`
@@ -102,6 +104,7 @@ async fn figures(args: &Args) -> Result<Vec<Figure>> {
     figures.push(measure::drain(&stage, args.jobs).await?);
     say("Measuring single submissions …");
     figures.extend(measure::singles(&stage, args.singles).await?);
+    figures.push(submissions::links(&stage, args.singles).await?);
     say("Measuring round trips …");
     figures.extend(measure::trips(&stage, args.trips).await?);
     say("Measuring processes …");

@@ -16,7 +16,7 @@ use super::{Figure, percentiles};
 use crate::error::{Error, Result};
 
 /// Clients that submit one job each.
-const CLIENTS: usize = 64;
+pub const CLIENTS: usize = 64;
 /// Requests that a client sends at once where it does not wait for each answer.
 const PIPELINED: usize = 16;
 /// No measurement takes longer.
@@ -158,7 +158,7 @@ fn job(input: &str) -> JobRequest {
     JobRequest { input: Some(input.into()), ..JobRequest::default() }
 }
 
-fn rate(figure: &'static str, count: u64, started: Instant) -> Figure {
+pub fn rate(figure: &'static str, count: u64, started: Instant) -> Figure {
     let value = count as f64 / started.elapsed().as_secs_f64();
     Figure { figure, value, unit: "jobs/s", count }
 }
