@@ -12,7 +12,7 @@ const HEAD: u32 = 32;
 const FRAME_HEAD: u32 = 24;
 const PAGE: u32 = 4_096;
 /// Zeros are written in pieces of this size.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 64 * 1024;
 
 /// Length of a WAL with so many pages, in bytes.
 pub(super) const fn length(pages: u32) -> u32 {
