@@ -14,7 +14,7 @@ pub mod thread;
 
 pub use condvar::Condvar;
 pub use instant::Instant;
-pub use model::{Clock, Model, Planted, is_steered};
+pub use model::{Clock, Found, Model, Planted, is_steered};
 pub use mutex::{Mutex, MutexGuard};
 
 /// Two worlds of one type: what was made outside of a model and what was made inside.

@@ -73,6 +73,13 @@ impl Model {
         self
     }
 
+    /// With at most so many schedules, where each is dear.
+    #[must_use]
+    pub fn at_most(mut self, schedules: usize) -> Model {
+        self.schedules = self.schedules.min(schedules);
+        self
+    }
+
     /// Runs the scenario under every schedule; panics with the first one under which it panics or
     /// all its threads wait for ever, and tells how to see that again.
     pub fn explore(self, scenario: impl Fn() + Send + Sync + 'static) {
