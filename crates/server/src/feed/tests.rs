@@ -60,7 +60,7 @@ fn hear(mut subscription: Subscription) {
 
 #[test]
 fn each_event_comes_once_and_in_order() {
-    Model::new(Clock::StandsStill).at_most(2_000).explore(|| all_is_told(Publisher::publish));
+    Model::new(Clock::StandsStill).at_most(1_500).explore(|| all_is_told(Publisher::publish));
 }
 
 #[test]
