@@ -6,7 +6,7 @@
 The peers are real: Celery and BullMQ over Redis, graphile-worker and pg-boss over PostgreSQL,
 beanstalkd, HyperQueue; and as physical references bare loops over Redis (lists, streams) and
 PostgreSQL. Each is one file in peers/, whose head says with which settings and why. Stores run
-in two settings (servers.py): fsync, and lazy, which may lose the last second. gristmill is fsync.
+in two settings (servers.py): fsync, and lazy, which may lose the last second.
 
 Figures: bulk submission of distinct no-op jobs; single submissions from 64 clients, each waiting
 for its answer, and each with 16 in flight; drain (lease and completion by a worker process of its
@@ -60,7 +60,7 @@ def both(name, driver, store):
 
 # Short ones first: should time run out, the long ones are cut.
 SYSTEMS = {
-    "gristmill/fsync": System("gristmill.py", servers.none, True),
+    **both("gristmill", "gristmill.py", servers.none),
     **both("redis-lists", "redis_lists.py", servers.redis),
     **both("redis-streams", "redis_streams.py", servers.redis),
     **both("postgres-raw", "postgres_raw.py", servers.postgres),

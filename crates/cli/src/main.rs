@@ -43,7 +43,12 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Images(args) => {
             let given = matches.subcommand_matches("images").unwrap_or(matches);
             let recipe = cmd::images::recipe::from_matches(given)?;
-            many_threads(cmd::images::run(&context, &args, recipe))
+            if args.is_remote() {
+                many_threads(cmd::images::run(&context, &args, recipe))
+            } else {
+                // The images have threads of their own; all else would only wake each other up.
+                one_thread(cmd::images::run(&context, &args, recipe))
+            }
         }
         Verb::Serve(args) => many_threads(cmd::serve::run(&context, &args)),
         Verb::Work(args) => many_threads(cmd::work::run(&context, &args)),
@@ -70,7 +75,8 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Doctor(args) => one_thread(cmd::doctor::run(&context, &args)),
         Verb::Config(verb) => cmd::config::run(&context, &verb),
         Verb::Completions(args) => cmd::completions::run(&context, &args),
-        Verb::Bench(verb) => many_threads(cmd::bench::run(&context, &verb)),
+        // Clients of few instructions that share a core with what they measure.
+        Verb::Bench(verb) => one_thread(cmd::bench::run(&context, &verb)),
     }
 }
 

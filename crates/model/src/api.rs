@@ -28,7 +28,7 @@ pub use steer::{
 };
 pub use submit::{
     Accepted, AppendRequest, BatchRequest, JobRequest, KnownJob, Links, RangeRequest,
-    SingleRequest, TermsRequest,
+    SingleRequest, SubmittedJob, TermsRequest,
 };
 
 /// A job as the API shows it.

@@ -80,7 +80,7 @@ pub const RANGE_ITEMS: u64 = 1_000_000_000;
 /// Groups within groups of one brace pattern.
 pub const BRACE_DEPTH: usize = 32;
 /// Jobs that are not final, in all; beyond it submissions are turned away with `queue_full`.
-pub const LIVE_JOBS: usize = 5_000_000;
+pub const LIVE_JOBS: usize = 10_000_000;
 /// Workers connected at once.
 pub const WORKERS: usize = 10_000;
 /// Attempts that a worker may hold beyond those that run.
@@ -176,6 +176,8 @@ pub const OUTPUT_AFTER_EXIT: Span = Span::millis(250);
 pub const STOP_GRACE: Span = Span::seconds(5);
 /// Bytes of a JSON request body.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
+/// Jobs submitted over one submission link that wait for their answers; more are not read.
+pub const SUBMISSIONS_UNDERWAY: usize = 1_024;
 /// Bytes of one line of a bulk submission.
 pub const LINE_BYTES: usize = 64 * 1024;
 /// Lines of a list, and ...

@@ -240,6 +240,15 @@ impl Subscription {
     }
 
     async fn read(&mut self) -> Result<(), LogError> {
+        if let Some(pieces) = self.feed.tail.after(self.after) {
+            let after = self.after;
+            let events = pieces.iter().flat_map(Piece::events);
+            for (seq, record) in events.skip_while(|(seq, _)| *seq <= after) {
+                self.gather(seq, record);
+                self.after = seq;
+            }
+            return Ok(());
+        }
         let (reader, after) = (Arc::clone(&self.feed.reader), self.after);
         let read = blocking(move || reader.read(after, limits::EVENTS_PER_READ)).await;
         // A task that was not run because the runtime stops has nothing to tell.

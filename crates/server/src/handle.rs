@@ -55,12 +55,26 @@ impl Handle {
     /// # Errors
     /// Why it is refused; nothing has changed then.
     pub async fn request(&self, actor: Actor, command: Command) -> Result<Reply, Rejection> {
+        let answered = self.begin(actor, command).await?;
+        answered.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// As [`Handle::request`], and the answer may be waited for later.
+    ///
+    /// # Errors
+    /// Why it is refused before the engine has seen it.
+    pub(crate) async fn begin(
+        &self,
+        actor: Actor,
+        command: Command,
+    ) -> Result<oneshot::Receiver<Result<Reply, Rejection>>, Rejection> {
         if let Command::Submit(submission) = &command {
             callback::check(&submission.terms)?;
         }
         let (answer, answered) = oneshot::channel();
         let request = Request { actor, command };
-        self.ask(Message::Request { request, answer }, answered).await
+        self.send(Message::Request { request, answer }).await;
+        Ok(answered)
     }
 
     /// Why a job is where it is.

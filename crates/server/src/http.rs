@@ -32,6 +32,7 @@ mod pipelines;
 mod problem;
 mod projects;
 mod range;
+mod submissions;
 mod terms;
 mod workers;
 
@@ -137,6 +138,7 @@ fn router(api: Api) -> Router {
     router
         .route("/", get(page::show))
         .route("/v1/link", get(link::connect))
+        .route("/v1/submissions", get(submissions::connect))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/problems/{code}", get(problem::explain))
         .fallback(problem::no_such_route)

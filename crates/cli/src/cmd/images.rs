@@ -78,6 +78,13 @@ pub struct Args {
     no_progress: bool,
 }
 
+impl Args {
+    /// Whether a server's workers do it.
+    pub fn is_remote(&self) -> bool {
+        self.server.is_some()
+    }
+}
+
 pub async fn run(context: &Context, args: &Args, recipe: Recipe) -> Result<u8> {
     let choice = walk::Choice::new(&args.include, &args.exclude)?;
     let results = results_folder(&args.src, &args.dst)?;

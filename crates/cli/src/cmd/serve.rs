@@ -32,12 +32,32 @@ pub struct Args {
     /// Where everything lies [env: GRISTMILL_SERVE_DATA] [default: ~/.local/share/gristmill]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What an acknowledgement waits for: the disk, so that it survives a power cut, or only the
+    /// system, so that it survives the end of this process
+    #[arg(long, value_name = "WHAT", default_value = "disk")]
+    durability: Survives,
     /// How long a worker that says nothing keeps its work [default: 15s]
     #[arg(long, value_name = "SPAN")]
     lease: Option<Span>,
     /// How long a finished batch can be retried and its keys are known [default: 1day]
     #[arg(long, value_name = "SPAN")]
     keep_finished: Option<Span>,
+}
+
+/// What `--durability` may be.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Survives {
+    Disk,
+    System,
+}
+
+impl From<Survives> for Durability {
+    fn from(survives: Survives) -> Durability {
+        match survives {
+            Survives::Disk => Durability::Full,
+            Survives::System => Durability::Normal,
+        }
+    }
 }
 
 /// What `--lease` may be: a worker speaks five times in each.
@@ -51,7 +71,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let interrupt = Interrupt::listen("Stopping; press Ctrl-C again to stop at once.")?;
     let mut timing = args.lease.map_or_else(|| Ok(Timing::default()), timing)?;
     timing.keep_finished = args.keep_finished.unwrap_or(timing.keep_finished);
-    let config = Config { data: data.clone(), durability: Durability::Full, timing };
+    if matches!(args.durability, Survives::System) {
+        say("Acknowledged work survives the end of this process, but not a power cut.");
+    }
+    let config = Config { data: data.clone(), durability: args.durability.into(), timing };
     let mut server = Server::open(config).map_err(|error| refused(&error))?;
     let listen = Listen { bind, require_token: args.require_token };
     let listener = server.listen(listen).map_err(|error| refused(&error))?;

@@ -213,6 +213,24 @@ pub struct Accepted {
     pub links: Links,
 }
 
+/// Answer to a job submitted over the submission link; what is refused is answered by a
+/// [`Problem`](super::Problem) instead, which has a `code`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubmittedJob {
+    /// The job.
+    #[schema(value_type = String, example = "j17")]
+    pub job: JobId,
+    /// The batch that it is.
+    #[schema(value_type = String, example = "b3")]
+    pub batch: BatchId,
+    /// Whether it was known by its key, and nothing new was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
+    /// What the submitter should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
 /// A job of a submission that was known by its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnownJob {

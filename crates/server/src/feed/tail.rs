@@ -173,12 +173,27 @@ impl Tail {
             let waited = inner.since.map_or(limits::GATHER.to_std(), |since| since.elapsed());
             let left = limits::GATHER.to_std().saturating_sub(waited);
             if left.is_zero() || inner.wanted > after || inner.is_much() {
-                return Some(inner.take(after));
+                let next = inner.take(after);
+                if let Next::Pieces(pieces) = &next
+                    && pieces.last().is_some_and(|piece| piece.last >= inner.committed)
+                {
+                    inner.since = None;
+                }
+                return Some(next);
             }
             inner.waits_for = Some(WaitsFor::Much);
             let woken = self.bell.wait_timeout(inner, left);
             inner = woken.unwrap_or_else(PoisonError::into_inner).0;
             inner.waits_for = None;
+        }
+    }
+
+    /// What comes after an event, as much as one read of the log would give; nothing where that is no
+    /// longer here.
+    pub(super) fn after(&self, seq: u64) -> Option<Vec<Piece>> {
+        match self.lock().take(seq) {
+            Next::Pieces(pieces) => Some(pieces),
+            Next::Log => None,
         }
     }
 
@@ -241,7 +256,7 @@ impl Inner {
     }
 
     /// What comes after an event, as much as one read of the log would give, by whole rounds.
-    fn take(&mut self, after: u64) -> Next {
+    fn take(&self, after: u64) -> Next {
         let mut from = after + 1;
         let mut taken = Vec::new();
         let (mut events, mut bytes) = (0, 0);
@@ -255,9 +270,6 @@ impl Inner {
             events += from - piece.first;
             bytes += piece.bytes;
             taken.push(piece.clone());
-        }
-        if from > self.committed {
-            self.since = None;
         }
         if taken.is_empty() { Next::Log } else { Next::Pieces(taken) }
     }

@@ -4,6 +4,8 @@
 //! or deleted. `application_id` says that the file is ours and `user_version` carries the format
 //! of its events: any tool that people have can look, and an older gristmill refuses a newer log.
 
+mod wal;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -69,6 +71,9 @@ impl SqliteLog {
         let format = found_format(path, &connection)?;
         prepare(&mut connection, durability, format).map_err(told)?;
         settle(&connection).map_err(told)?;
+        if durability == Durability::Full {
+            wal::lay_out(path, CHECKPOINT_PAGES);
+        }
         identify(path, &mut connection)?;
         let last = last(&connection).map_err(told)?;
         // The names of the database and its WAL must be as durable as what will be in them.
@@ -78,17 +83,13 @@ impl SqliteLog {
     }
 
     fn insert(&mut self, rows: &[Row]) -> rusqlite::Result<()> {
+        if let [row] = rows {
+            // One statement is a transaction of its own.
+            return insert(&self.connection, row);
+        }
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut insert = transaction.prepare_cached(
-            "INSERT INTO commits (first_seq, count, checksum, bytes) VALUES (?1, ?2, ?3, ?4)",
-        )?;
-        for row in rows {
-            let (first, count, checksum) =
-                (row.first.cast_signed(), row.count.cast_signed(), row.checksum.cast_signed());
-            insert.execute(params![first, count, checksum, row.bytes])?;
-        }
-        drop(insert);
+        rows.iter().try_for_each(|row| insert(&transaction, row))?;
         transaction.commit()
     }
 }
@@ -114,6 +115,16 @@ impl Log for SqliteLog {
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(SqliteReader::open(&self.path)?))
     }
+}
+
+fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
+    let [first, count, checksum] = [row.first, row.count, row.checksum].map(u64::cast_signed);
+    connection
+        .prepare_cached(
+            "INSERT INTO commits (first_seq, count, checksum, bytes) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![first, count, checksum, row.bytes])?;
+    Ok(())
 }
 
 /// The reading side: a connection of its own, so that a long read never holds up an append.
@@ -239,7 +250,7 @@ fn prepare(
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // After one huge commit the WAL shrinks back to where an ordinary one leaves it.
-    connection.pragma_update(None, "journal_size_limit", CHECKPOINT_PAGES * 4_096)?;
+    connection.pragma_update(None, "journal_size_limit", wal::length(CHECKPOINT_PAGES))?;
     if format == Some(FORMAT) {
         return Ok(());
     }

@@ -16,6 +16,7 @@ mod openapi;
 mod ranges;
 mod restart;
 mod steering;
+mod submissions;
 mod submit;
 mod worker;
 mod world;

@@ -7,6 +7,8 @@
 mod disk;
 mod measure;
 mod stage;
+mod submissions;
+mod whole;
 mod wire;
 pub mod worker;
 
@@ -28,7 +30,8 @@ pub struct Args {
     /// No-op jobs of the bulk submission and the drain
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     jobs: u32,
-    /// Submissions of one job each, over 64 connections; as many again pipelined, 16 at a time
+    /// Submissions of one job each, over 64 connections; as many again pipelined, 16 at a time,
+    /// and over 64 links
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     singles: u32,
     /// Jobs that spawn `true`
@@ -37,6 +40,15 @@ pub struct Args {
     /// Round trips of one job on an idle server
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     trips: u32,
+    /// Times that the shell submits a job and waits for it
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    shells: u32,
+    /// Jobs that wait while the server starts
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    live: u32,
+    /// What an acknowledgement waits for, as `serve` understands it
+    #[arg(long, value_name = "WHAT", default_value = "disk")]
+    durability: String,
     /// Where the data folder lies: the disk that is measured [default: the temporary folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -84,16 +96,25 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
 }
 
 async fn figures(args: &Args) -> Result<Vec<Figure>> {
-    let stage = Stage::set(args.dir.as_deref()).await?;
+    let stage = Stage::set(args.dir.as_deref(), &args.durability).await?;
     let mut figures = Vec::from(disk::syncs(stage.folder())?);
+    figures.push(whole::memory(&stage)?);
     say("Measuring bulk submission and drain …");
     figures.push(measure::bulk(&stage, args.jobs).await?);
     figures.push(measure::drain(&stage, args.jobs).await?);
     say("Measuring single submissions …");
     figures.extend(measure::singles(&stage, args.singles).await?);
+    figures.push(submissions::links(&stage, args.singles).await?);
     say("Measuring round trips …");
     figures.extend(measure::trips(&stage, args.trips).await?);
     say("Measuring processes …");
     figures.push(measure::processes(&stage, args.processes).await?);
+    say("Measuring the shell …");
+    figures.extend(whole::shell(&stage, args.shells).await?);
+    figures.push(whole::range(&stage).await?);
+    drop(stage);
+    say("Measuring a start …");
+    let mut stage = Stage::set(args.dir.as_deref(), &args.durability).await?;
+    figures.extend(whole::restart(&mut stage, args.live).await?);
     Ok(figures)
 }

@@ -15,6 +15,7 @@ use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::job::JobSpec;
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::{PipelineSpec, StageSpec};
+use gristmill_model::resources::Resources;
 use gristmill_model::{BatchId, JobId, limits};
 use gristmill_server::feed::{Subscription, Topic};
 use gristmill_server::read::JobPage;
@@ -26,6 +27,11 @@ use super::drive::Drive;
 use super::end::End;
 use super::mill::{News, Order, Placed};
 use crate::error::{Error, Result};
+
+/// Thousandths of a CPU that a picture books here. It takes a whole one; but then the next picture
+/// would be started when the last one is done, and its thread would wait for it. There are no more
+/// threads than CPUs, so booked at half the next one lies ready.
+const READY: u32 = 500;
 
 /// A server and a worker of this process.
 pub struct Local {
@@ -48,6 +54,8 @@ impl Local {
         let feed = handle.feed().subscribe(Topic::default(), None);
         let shutdown = Shutdown::new();
         let worker = work(&handle, folder, workers, shutdown.clone());
+        let resources = Resources { cpus: READY, ..stage.resources };
+        let stage = StageSpec { resources, ..stage };
         Ok(Local { server, handle, feed, worker, shutdown, stage, batch: None })
     }
 

@@ -184,3 +184,22 @@ fn the_wal_stays_bounded() {
     let wal = site.0.path().join("log.db-wal").metadata().unwrap().len();
     assert!(wal < 2 * u64::from(CHECKPOINT_PAGES) * 4_096, "{wal} bytes");
 }
+
+#[test]
+fn the_wal_is_laid_out_before_it_is_used_and_keeps_its_length() {
+    let site = Site::new();
+    let wal = site.0.path().join("log.db-wal");
+    let length = u64::from(wal::length(CHECKPOINT_PAGES));
+    let mut log = site.open();
+    assert_eq!(wal.metadata().unwrap().len(), length);
+    assert_eq!(log.append(&[small(1), small(2)]).unwrap(), 2);
+    assert_eq!(wal.metadata().unwrap().len(), length);
+    // As a crash leaves it: the frames are found, the zeros behind them end them.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["log.db", "log.db-wal"] {
+        std::fs::copy(site.0.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let left = SqliteLog::open(&copy.path().join("log.db"), Durability::Full).unwrap();
+    assert_eq!(left.last(), 2);
+    assert_eq!(left.reader().unwrap().read(0, 10).unwrap().len(), 2);
+}

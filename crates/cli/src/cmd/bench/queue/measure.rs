@@ -16,13 +16,13 @@ use super::{Figure, percentiles};
 use crate::error::{Error, Result};
 
 /// Clients that submit one job each.
-const CLIENTS: usize = 64;
+pub const CLIENTS: usize = 64;
 /// Requests that a client sends at once where it does not wait for each answer.
 const PIPELINED: usize = 16;
 /// No measurement takes longer.
 const BOUND: Duration = Duration::from_secs(300);
 /// The no-op worker's handler: nobody reads its recipe.
-const NO_OP: fn() -> Handler = || Handler::Images(ImagesSpec { recipe: "{}".into() });
+pub const NO_OP: fn() -> Handler = || Handler::Images(ImagesSpec { recipe: "{}".into() });
 
 /// Distinct jobs in one NDJSON submission; they wait, for no worker is there.
 pub async fn bulk(stage: &Stage, jobs: u32) -> Result<Figure> {
@@ -149,7 +149,7 @@ async fn settle(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
+pub fn batch(handler: Handler, jobs: Vec<JobRequest>) -> BatchRequest {
     let stage = StageSpec { retry: RetryPolicy::never(), ..StageSpec::new("bench", handler) };
     BatchRequest { stages: Some(vec![stage]), jobs, ..BatchRequest::default() }
 }
@@ -158,12 +158,12 @@ fn job(input: &str) -> JobRequest {
     JobRequest { input: Some(input.into()), ..JobRequest::default() }
 }
 
-fn rate(figure: &'static str, count: u64, started: Instant) -> Figure {
+pub fn rate(figure: &'static str, count: u64, started: Instant) -> Figure {
     let value = count as f64 / started.elapsed().as_secs_f64();
     Figure { figure, value, unit: "jobs/s", count }
 }
 
-fn body(batch: &BatchRequest) -> Result<String> {
+pub fn body(batch: &BatchRequest) -> Result<String> {
     serde_json::to_string(batch)
         .map_err(|error| Error::internal(format!("cannot write JSON: {error}")))
 }

@@ -1,5 +1,6 @@
 //! What is measured: a server and workers as processes of their own.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -19,25 +20,51 @@ pub struct Stage {
     pub client: Client,
     pub url: String,
     folder: TempDir,
-    _server: Child,
+    bind: String,
+    durability: String,
+    server: Child,
 }
 
 impl Stage {
-    pub async fn set(dir: Option<&Path>) -> Result<Stage> {
+    pub async fn set(dir: Option<&Path>, durability: &str) -> Result<Stage> {
         let dir = dir.map_or_else(std::env::temp_dir, PathBuf::from);
         let folder = tempfile::Builder::new()
             .prefix("gristmill-bench-")
             .tempdir_in(&dir)
             .map_err(|error| Error::file("make a folder in", &dir, &error))?;
         let bind = free_address()?;
-        let data = folder.path().join("data");
-        let server =
-            spawn(Command::new(this()?).args(["serve", "--bind", &bind, "--data"]).arg(data))?;
+        let server = serve(&bind, folder.path(), durability)?;
         let url = format!("http://{bind}");
         let client = Client::new(&url, None)?;
-        let stage = Stage { client, url, folder, _server: server };
+        let durability = durability.to_owned();
+        let stage = Stage { client, url, folder, bind, durability, server };
         stage.up(0).await?;
         Ok(stage)
+    }
+
+    /// Ends the server as a service manager does.
+    pub async fn stop(&mut self) -> Result<()> {
+        let broke = |error| Error::internal(format!("cannot end the server: {error}"));
+        let pid = self.server.id().ok_or_else(|| Error::internal("the server has ended"))?;
+        // SAFETY: a signal to a child of ours that nobody has reaped yet.
+        unsafe { libc::kill(pid.cast_signed(), libc::SIGTERM) };
+        self.server.wait().await.map(drop).map_err(broke)
+    }
+
+    /// Starts it again, and waits until it answers.
+    pub async fn start(&mut self) -> Result<()> {
+        self.server = serve(&self.bind, self.folder.path(), &self.durability)?;
+        self.up(0).await
+    }
+
+    /// Memory that the server holds, in MiB, as the system counts it.
+    pub fn resident(&self) -> Result<f64> {
+        let odd = || Error::internal("the system does not say how large the server is");
+        let pid = self.server.id().ok_or_else(odd)?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| odd())?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or_else(odd)?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse().map_err(|_| odd())?;
+        Ok(kib / 1024.0)
     }
 
     /// Where the server listens.
@@ -90,7 +117,13 @@ impl Stage {
     }
 }
 
-fn this() -> Result<PathBuf> {
+fn serve(bind: &str, folder: &Path, durability: &str) -> Result<Child> {
+    let settings = ["serve", "--bind", bind, "--durability", durability, "--data"];
+    spawn(Command::new(this()?).args(settings).arg(folder.join("data")))
+}
+
+/// This program.
+pub fn this() -> Result<PathBuf> {
     std::env::current_exe()
         .map_err(|error| Error::internal(format!("cannot find this program: {error}")))
 }

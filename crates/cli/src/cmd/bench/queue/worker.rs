@@ -1,6 +1,10 @@
 //! A worker that answers each attempt at once, over the real link: what is left is the engine, the
-//! log and the wire. It runs in a process of its own.
+//! log and the wire. It runs in a process of its own, and stands for as many workers as is wished,
+//! each with a connection of its own.
 
+use std::time::Duration;
+
+use futures::future::try_join_all;
 use futures::{SinkExt, StreamExt};
 use gristmill_model::attempt::{Outcome, Success, Usage};
 use gristmill_model::limits;
@@ -19,9 +23,20 @@ const CPUS: u32 = 1_024;
 pub struct Args {
     /// The server
     server: String,
+    /// As so many workers
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    links: u32,
 }
 
+/// A worker that has nothing to do must be heard of more often than its lease is long.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
 pub async fn run(args: &Args) -> Result<u8> {
+    try_join_all((0..args.links).map(|number| link(args, number))).await?;
+    Ok(exit::OK)
+}
+
+async fn link(args: &Args, number: u32) -> Result<()> {
     let url = format!("{}/v1/link", args.server.replacen("http", "ws", 1));
     let failed = |error: &dyn std::fmt::Display| {
         Error::new(exit::UNREACHABLE, format!("the link to {} broke: {error}", args.server))
@@ -30,8 +45,19 @@ pub async fn run(args: &Args) -> Result<u8> {
         .await
         .map_err(|e| failed(&e))?;
     let (mut says, mut hears) = link.split();
-    says.send(frame(&hello())?).await.map_err(|e| failed(&e))?;
-    while let Some(message) = hears.next().await {
+    says.send(frame(&hello(number))?).await.map_err(|e| failed(&e))?;
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = hears.next() => message,
+            _ = beat.tick() => {
+                says.send(frame(&FromWorker::Heartbeat)?).await.map_err(|e| failed(&e))?;
+                continue;
+            }
+        };
+        let Some(message) = message else { return Ok(()) };
         let Message::Binary(bytes) = message.map_err(|e| failed(&e))? else { continue };
         let heard: ToWorker = rmp_serde::from_slice(&bytes)
             .map_err(|error| Error::internal(format!("an unreadable frame: {error}")))?;
@@ -47,15 +73,14 @@ pub async fn run(args: &Args) -> Result<u8> {
             _ => {}
         }
     }
-    Ok(exit::OK)
 }
 
-fn hello() -> FromWorker {
+fn hello(number: u32) -> FromWorker {
     FromWorker::Hello(Hello {
         protocol: PROTOCOL,
         version: env!("CARGO_PKG_VERSION").into(),
-        instance: u64::from(std::process::id()) << 32 | 1,
-        name: "no-op".into(),
+        instance: u64::from(std::process::id()) << 32 | u64::from(number + 1),
+        name: format!("no-op-{number}"),
         handlers: vec!["images".into()],
         capacity: Capacity::of_cpus(CPUS),
         prefetch: limits::PREFETCH,
