@@ -186,3 +186,102 @@ fn fitted(size: (u32, u32), target: (u32, u32), fit: Fit) -> (Window, (u32, u32)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::operation::{Flip, Rotation};
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        let side = || prop_oneof![4 => 1..300_u32, 1 => 1..40_000_u32];
+        let fit = prop_oneof![Just(Fit::Exact), Just(Fit::Contain), Just(Fit::Cover)];
+        let filter = Filter::Bilinear;
+        prop_oneof![
+            3 => (side(), side(), fit).prop_map(move |(width, height, fit)| {
+                Operation::Resize { width, height, fit, filter }
+            }),
+            3 => (side(), side(), 0..200_u32, 0..200_u32)
+                .prop_map(|(width, height, x, y)| Operation::Crop(Crop { width, height, x, y })),
+            1 => Just(Operation::Flip(Flip::Horizontal)),
+            1 => Just(Operation::Flip(Flip::Vertical)),
+            1 => Just(Operation::Rotate(Rotation::Quarter)),
+            1 => Just(Operation::Rotate(Rotation::ThreeQuarters)),
+            1 => Just(Operation::Gray),
+        ]
+    }
+
+    /// The size of what is shown after an operation, as a person would say it; nothing where the
+    /// part lies outside. Of a picture that keeps its aspect the sides are within a pixel.
+    fn shown((width, height): (u32, u32), operation: &Operation) -> Option<(f64, f64)> {
+        let (w, h) = (f64::from(width), f64::from(height));
+        match *operation {
+            Operation::Rotate(Rotation::Quarter | Rotation::ThreeQuarters) => Some((h, w)),
+            Operation::Crop(Crop { width: cw, height: ch, x, y }) => {
+                let inside = x + cw <= width && y + ch <= height;
+                inside.then_some((f64::from(cw), f64::from(ch)))
+            }
+            Operation::Resize { width, height, fit: Fit::Contain, .. } => {
+                let scale = (f64::from(width) / w).min(f64::from(height) / h);
+                Some(((w * scale).max(1.0), (h * scale).max(1.0)))
+            }
+            Operation::Resize { width, height, .. } => Some((f64::from(width), f64::from(height))),
+            _ => Some((w, h)),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn every_step_lies_inside_and_the_size_is_what_a_person_expects(
+            size in (1..5_000_u32, 1..5_000_u32),
+            exif in 0..10_u16,
+            operations in vec(operation(), 0..6),
+        ) {
+            let (limits, orientation) = (Limits::default(), Orientation::from_exif(exif));
+            let mut expected = orientation.size(size);
+            for (count, operation) in (1..).zip(&operations) {
+                let plan = Plan::new(size, orientation, &operations[..count], &limits);
+                let wanted = shown(expected, operation);
+                match (plan, wanted) {
+                    (Ok(plan), Some((width, height))) => {
+                        let near = |side: u32, wanted: f64| (f64::from(side) - wanted).abs() <= 0.51;
+                        prop_assert!(near(plan.size.0, width) && near(plan.size.1, height));
+                        expected = plan.size;
+                    }
+                    (Err(ImageError::CropOutside { .. }), None) => return Ok(()),
+                    (Err(ImageError::TooLarge { .. }), Some((width, height))) => {
+                        prop_assert!(width.max(height) > f64::from(limits.max_side)
+                            || width * height > limits.max_pixels as f64);
+                        return Ok(());
+                    }
+                    (plan, wanted) => prop_assert!(false, "{plan:?} for {wanted:?}"),
+                }
+            }
+            let plan = Plan::new(size, orientation, &operations, &limits).unwrap();
+            let mut at = size;
+            for step in &plan.steps {
+                match *step {
+                    Step::Crop(crop) => {
+                        prop_assert!(crop.x + crop.width <= at.0 && crop.y + crop.height <= at.1);
+                        at = (crop.width, crop.height);
+                    }
+                    Step::Resize { window, size, .. } => {
+                        let inside = |from: f64, part: f64, whole: u32| {
+                            from >= -1e-6 && part > 0.0 && from + part <= f64::from(whole) + 1e-6
+                        };
+                        prop_assert!(inside(window.x, window.width, at.0), "{window:?}");
+                        prop_assert!(inside(window.y, window.height, at.1), "{window:?}");
+                        at = size;
+                    }
+                    Step::Threshold(_) => {}
+                }
+                prop_assert!(at.0 > 0 && at.1 > 0);
+            }
+            prop_assert_eq!(plan.orientation.size(at), plan.size);
+        }
+    }
+}

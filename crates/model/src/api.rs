@@ -95,6 +95,12 @@ pub struct Attempt {
     /// Who had it.
     #[schema(value_type = String, example = "w2")]
     pub worker: WorkerId,
+    /// Which of the stage's resources it books: 0 for the preferred, then the alternatives.
+    #[serde(default)]
+    pub alternative: u8,
+    /// The devices that it had, by name, once it has ended.
+    #[serde(default)]
+    pub devices: Vec<String>,
     /// Whether it runs, or how it ended.
     pub state: AttemptState,
     /// Its input: the job's, or the earlier stage's output.
@@ -175,12 +181,27 @@ pub struct Batch {
     /// Under what terms they run, where there are any and the batch is not forgotten.
     #[serde(default)]
     pub terms: Option<Terms>,
+    /// What came of calling whoever is to be told of its end.
+    #[serde(default)]
+    pub called: Option<Called>,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,
     /// When its last job became final.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Time>,
+}
+
+/// What came of a call at a batch's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Called {
+    /// Whether somebody has heard; otherwise it was given up.
+    pub delivered: bool,
+    /// The last answer, or why there was none.
+    pub detail: String,
+    /// When that was clear.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
 }
 
 /// A pipeline as the API shows it.

@@ -105,6 +105,9 @@ fn term(text: &str) -> Result<Term, Rejection> {
         return Err(bad(format!("`{text}`: only id can be compared with < and >")));
     }
     let values: Vec<String> = values.split(',').map(str::to_owned).collect();
+    if matches!(op, Op::After | Op::Before) && values.len() > 1 {
+        return Err(bad(format!("`{text}`: < and > compare with one value")));
+    }
     values.iter().try_for_each(|value| field.check(value))?;
     Ok(Term { field, op, values })
 }
@@ -201,5 +204,6 @@ mod tests {
         assert!(detail("batch=j3").contains("is not a batch id"));
         assert!(detail("failed").contains("no operator"));
         assert!(detail("state>failed").contains("only id"));
+        assert!(detail("id>j1,j2").contains("one value"));
     }
 }

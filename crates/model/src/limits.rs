@@ -59,6 +59,10 @@ pub const CALL_PAUSE: Span = Span::millis(500);
 pub const URL_BYTES: usize = 2_048;
 /// Named resources of a request or a worker.
 pub const NAMED_RESOURCES: usize = 32;
+/// Kinds of device that one attempt may ask for.
+pub const DEVICE_REQUESTS: usize = 16;
+/// Devices of one worker.
+pub const WORKER_DEVICES: usize = 256;
 /// Devices that a report names.
 pub const DEVICES: usize = 64;
 /// Stages of a pipeline.

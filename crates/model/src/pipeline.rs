@@ -142,6 +142,10 @@ impl StageSpec {
                 limits::ALTERNATIVES
             )));
         }
+        for request in self.requests() {
+            let named = |why: Rejection| bad(format!("stage `{}`: {}", self.name, why.detail));
+            request.check().map_err(named)?;
+        }
         let labels = self.requires.iter().chain(&self.prefers);
         if self.requires.len() + self.prefers.len() > limits::LABELS
             || labels.clone().any(|(n, v)| n.len().max(v.len()) > limits::LABEL_BYTES)
@@ -203,7 +207,8 @@ impl CommandSpec {
         if self.argv.first().is_none_or(String::is_empty) {
             return Err(bad(format!("stage `{stage}` names no program")));
         }
-        let size: usize = self.argv.iter().map(String::len).sum::<usize>()
+        // A word takes a byte even where it is empty, so that there is an end of them.
+        let size: usize = self.argv.iter().map(|word| word.len() + 1).sum::<usize>()
             + self.env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         if size > limits::INLINE_BYTES {
             return Err(bad(format!(

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::limits;
+use crate::problem::{Code, Rejection};
+
 /// Thousandths of a CPU, so that half a core is a whole number.
 pub type MilliCpus = u32;
 
@@ -94,7 +97,47 @@ impl Default for Resources {
     }
 }
 
+impl Resources {
+    /// Judges a request before it is taken in.
+    ///
+    /// # Errors
+    /// `invalid_request`, naming what is too much or badly named.
+    pub fn check(&self) -> Result<(), Rejection> {
+        named::check(&self.named)?;
+        let (asked, most) = (self.devices.len(), limits::DEVICE_REQUESTS);
+        if asked > most {
+            return Err(bad(format!("{asked} kinds of device: at most {most}")));
+        }
+        self.devices.iter().try_for_each(|device| check_kind(&device.kind))
+    }
+}
+
+fn check_kind(kind: &str) -> Result<(), Rejection> {
+    if kind.is_empty() || kind.len() > limits::NAME_BYTES {
+        let most = limits::NAME_BYTES;
+        return Err(bad(format!("`{kind}` is no kind of device: expected 1 to {most} bytes")));
+    }
+    Ok(())
+}
+
+fn bad(detail: String) -> Rejection {
+    Rejection::new(Code::InvalidRequest, detail)
+}
+
 impl Capacity {
+    /// Judges what a worker says that it has.
+    ///
+    /// # Errors
+    /// `invalid_request`, naming what is too much or badly named.
+    pub fn check(&self) -> Result<(), Rejection> {
+        named::check(&self.named)?;
+        let (given, most) = (self.devices.len(), limits::WORKER_DEVICES);
+        if given > most {
+            return Err(bad(format!("a worker with {given} devices: at most {most}")));
+        }
+        self.devices.iter().try_for_each(|device| check_kind(&device.kind))
+    }
+
     /// A worker with nothing but CPUs.
     #[must_use]
     pub fn of_cpus(whole: u32) -> Capacity {
@@ -106,6 +149,26 @@ impl Capacity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_asked_and_what_is_there_is_bounded_and_well_named() {
+        let request = |kind: &str| DeviceRequest { kind: kind.into(), count: 1, vram: 0 };
+        let asks = |devices| Resources { devices, ..Resources::default() }.check();
+        assert_eq!(asks(vec![request("gpu"); limits::DEVICE_REQUESTS]), Ok(()));
+        let error = asks(vec![request("gpu"); limits::DEVICE_REQUESTS + 1]).unwrap_err();
+        assert_eq!(error.detail, "17 kinds of device: at most 16");
+        assert!(asks(vec![request("")]).unwrap_err().detail.contains("no kind of device"));
+        let named = BTreeMap::from([("a b".into(), 1)]);
+        let error = Resources { named: named.clone(), ..Resources::default() }.check();
+        assert!(error.unwrap_err().detail.contains("`a b` is not a resource name"));
+
+        let device = Device { id: "GPU-1".into(), kind: "gpu".into(), vram: 0 };
+        let has = |devices| Capacity { devices, ..Capacity::of_cpus(1) }.check();
+        assert_eq!(has(vec![device.clone(); limits::WORKER_DEVICES]), Ok(()));
+        let error = has(vec![device; limits::WORKER_DEVICES + 1]).unwrap_err();
+        assert_eq!(error.detail, "a worker with 257 devices: at most 256");
+        assert!(Capacity { named, ..Capacity::of_cpus(1) }.check().is_err());
+    }
 
     #[test]
     fn what_was_written_before_there_were_named_resources_loads() {

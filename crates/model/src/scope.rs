@@ -112,6 +112,9 @@ impl FromStr for Scope {
             "pipeline" => Ok(Scope::Pipeline(rest.into())),
             "stage" => {
                 let (pipeline, stage) = rest.split_once('/').ok_or_else(bad)?;
+                if pipeline.is_empty() || stage.is_empty() {
+                    return Err(bad());
+                }
                 Ok(Scope::Stage(pipeline.into(), stage.into()))
             }
             "key" => Ok(Scope::Key(rest.into())),
@@ -186,7 +189,9 @@ mod tests {
     #[test]
     fn bad_ones_name_what_was_expected() {
         assert!("thumbs".parse::<Scope>().unwrap_err().contains("expected project"));
-        assert!("stage:thumbs".parse::<Scope>().is_err());
+        for text in ["stage:thumbs", "stage:thumbs/", "stage:/resize", "key:"] {
+            assert!(text.parse::<Scope>().is_err(), "{text}");
+        }
         assert!("0/1s".parse::<Rate>().unwrap_err().contains("pause the scope"));
         assert!("5".parse::<Rate>().unwrap_err().contains("COUNT/SPAN"));
     }

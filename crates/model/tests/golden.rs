@@ -423,6 +423,11 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
         jobs: 2,
         counts: BTreeMap::from([(JobState::Succeeded, 2)]),
         terms: None,
+        called: Some(api::Called {
+            delivered: true,
+            detail: "200 OK".into(),
+            at: Time(1_795_250_002_000_000),
+        }),
         created_at: Time(1_795_250_000_000_000),
         finished_at: Some(Time(1_795_250_001_000_000)),
     };
@@ -453,6 +458,8 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
         stage: "sum".into(),
         number: 1,
         worker: WorkerId(2),
+        alternative: 1,
+        devices: vec!["GPU-1".into()],
         state: api::AttemptState::TimedOut,
         input: Payload::Text("grain".into()),
         output: None,

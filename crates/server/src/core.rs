@@ -21,8 +21,6 @@ mod tests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Instant;
 
 use gristmill_engine::{Engine, link};
 use gristmill_model::access::Actor;
@@ -35,6 +33,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::feed::Publisher;
 use crate::log::Log;
+use crate::threads::Instant;
+use crate::threads::thread::{self, Thread};
 use clock::Clock;
 pub(crate) use inbox::{Answer, Connection, Look, Message};
 pub use inbox::{Goal, Snapshot, Standing};

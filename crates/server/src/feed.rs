@@ -10,6 +10,9 @@ mod tail;
 mod topic;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -17,9 +20,9 @@ use gristmill_model::api::FeedEvent;
 use gristmill_model::event::{Event, Record};
 use gristmill_model::{BatchId, JobId, limits};
 use tokio::sync::{broadcast, watch};
-use tokio::task::spawn_blocking;
 
 use crate::log::{LogError, LogReader};
+use crate::threads::blocking;
 pub(crate) use runs::Runs;
 pub(crate) use tail::{Next, Piece, Story, Tail};
 pub use topic::Topic;
@@ -206,7 +209,9 @@ impl Subscription {
             if self.after < *self.committed.borrow_and_update() {
                 self.read().await?;
             } else if let Some(pulse) = self.held.take() {
-                self.gather(pulse.seq, &pulse.record);
+                // What was committed after it may have been told before it: whoever comes back
+                // after what they heard last must not hear that again.
+                self.gather(pulse.seq.max(self.after), &pulse.record);
             } else if !self.news().await {
                 return Ok(None);
             }
@@ -245,7 +250,7 @@ impl Subscription {
             return Ok(());
         }
         let (reader, after) = (Arc::clone(&self.feed.reader), self.after);
-        let read = spawn_blocking(move || reader.read(after, limits::EVENTS_PER_READ)).await;
+        let read = blocking(move || reader.read(after, limits::EVENTS_PER_READ)).await;
         // A task that was not run because the runtime stops has nothing to tell.
         let records = read.unwrap_or_else(|_| Ok(Vec::new()))?;
         for (seq, record) in &records {

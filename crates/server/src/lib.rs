@@ -20,6 +20,7 @@ pub mod read;
 mod server;
 mod session;
 mod start_error;
+mod threads;
 mod token;
 
 pub use core::{Goal, RecoveryError, Snapshot, Standing};

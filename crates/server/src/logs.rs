@@ -23,13 +23,13 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use gristmill_model::wire::Stream;
 use gristmill_model::{AttemptId, JobId};
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
+use crate::threads::{Mutex, MutexGuard, blocking};
 use file::Files;
 pub use follow::Follow;
 
@@ -165,7 +165,7 @@ impl Logs {
         let folder = inner.folder.join((job.0 / JOBS_PER_FOLDER).to_string());
         let files = Files::new(&folder, &format!("{job}-{attempt}"));
         let path = folder.join(format!("{job}-{attempt}"));
-        let work = spawn_blocking(move || {
+        let work = blocking(move || {
             let lane = &inner.lanes[(attempt.0 % LANES as u64) as usize];
             let _alone = lane.lock().unwrap_or_else(PoisonError::into_inner);
             work(&files)
@@ -174,7 +174,7 @@ impl Logs {
         done.map_err(|source| LogsError { path, source })
     }
 
-    fn followed(&self) -> std::sync::MutexGuard<'_, HashMap<AttemptId, watch::Sender<()>>> {
+    fn followed(&self) -> MutexGuard<'_, HashMap<AttemptId, watch::Sender<()>>> {
         self.inner.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Folders {
 #[derive(Debug, Default)]
 struct Spare {
     folders: Vec<PathBuf>,
+    /// Room that is kept for folders on their way here.
+    promised: usize,
     named: u64,
 }
 
@@ -51,8 +53,20 @@ impl Folders {
     fn place_for_spare(&self) -> Option<PathBuf> {
         let mut spare = self.spare();
         spare.named += 1;
-        let room = spare.folders.len() < limits::SPARE_FOLDERS;
-        room.then(|| self.scratch.join(format!("spare-{}", spare.named)))
+        if spare.folders.len() + spare.promised >= limits::SPARE_FOLDERS {
+            return None;
+        }
+        spare.promised += 1;
+        Some(self.scratch.join(format!("spare-{}", spare.named)))
+    }
+
+    /// A folder has come to the place that was named for it, or did not.
+    fn settle_spare(&self, place: PathBuf, came: bool) {
+        let mut spare = self.spare();
+        spare.promised -= 1;
+        if came {
+            spare.folders.push(place);
+        }
     }
 }
 
@@ -143,9 +157,7 @@ impl WorkFolder {
         }
         let Some(place) = self.folders.place_for_spare() else { return false };
         let moved = fs::rename(&self.path, &place).is_ok();
-        if moved {
-            self.folders.spare().folders.push(place);
-        }
+        self.folders.settle_spare(place, moved);
         moved
     }
 
@@ -267,5 +279,18 @@ mod tests {
         folder.sub_folder("artifacts").unwrap();
         folder.clear(false, "artifacts").await;
         assert!(entries(scratch.path()).is_empty());
+    }
+
+    #[test]
+    fn there_are_never_more_spare_folders_than_the_bound_whoever_comes_at_once() {
+        let folders = Folders::new(Path::new("scratch"));
+        let places: Vec<PathBuf> =
+            (0..limits::SPARE_FOLDERS).map(|_| folders.place_for_spare().unwrap()).collect();
+        assert_eq!(folders.place_for_spare(), None, "all room is promised");
+        let mut places = places.into_iter();
+        folders.settle_spare(places.next().unwrap(), false);
+        assert!(folders.place_for_spare().is_some(), "one did not come");
+        places.for_each(|place| folders.settle_spare(place, true));
+        assert_eq!(folders.place_for_spare(), None);
     }
 }

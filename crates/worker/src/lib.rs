@@ -8,6 +8,7 @@ pub mod core;
 pub mod probe;
 
 mod attempt;
+mod claims;
 mod disk;
 mod driver;
 mod error;
@@ -17,6 +18,7 @@ mod lifeline;
 mod link;
 mod orphans;
 mod shutdown;
+mod threads;
 mod uplink;
 mod workshop;
 

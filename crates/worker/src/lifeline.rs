@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::orphans::Claim;
+use crate::claims::{Claim, Claims};
 
 /// The variable that marks every process of a worker.
 pub(crate) const MARK: &str = "GRISTMILL_WORKER";
@@ -36,12 +36,13 @@ done
 pub(crate) struct Lifeline {
     pipe: Option<ChildStdin>,
     shell: Child,
-    _claim: Claim,
+    _claim: Claim<'static>,
 }
 
 impl Lifeline {
     /// Starts to watch over processes that carry `MARK=mark`.
     pub(crate) fn start(mark: &str) -> io::Result<Lifeline> {
+        let starting = Claims::of_this_process().starting();
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SWEEP])
             .env_clear()
@@ -55,7 +56,7 @@ impl Lifeline {
             // A Ctrl-C for the worker is none for its lifeline.
             .process_group(0)
             .spawn()?;
-        let claim = Claim::new(shell.id().cast_signed());
+        let claim = starting.claim(shell.id().cast_signed());
         Ok(Lifeline { pipe: shell.stdin.take(), shell, _claim: claim })
     }
 

@@ -8,41 +8,18 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use gristmill_model::AttemptId;
 
+use crate::claims::Claims;
 use crate::lifeline::MARK;
-
-/// Children that somebody waits for: nobody else may reap them.
-static CLAIMED: Mutex<BTreeSet<libc::pid_t>> = Mutex::new(BTreeSet::new());
+use crate::threads::{Mutex, MutexGuard};
 
 /// Processes that fork as fast as they can are hunted this often, then given up.
 const HUNTS: u32 = 50;
 const BETWEEN_HUNTS: Duration = Duration::from_millis(10);
-
-/// Holds a child for whoever waits for it.
-#[derive(Debug)]
-pub(crate) struct Claim(libc::pid_t);
-
-impl Claim {
-    /// Claims a child that has just been started.
-    pub(crate) fn new(pid: libc::pid_t) -> Claim {
-        claimed().insert(pid);
-        Claim(pid)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        claimed().remove(&self.0);
-    }
-}
-
-fn claimed() -> MutexGuard<'static, BTreeSet<libc::pid_t>> {
-    CLAIMED.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The orphans of one worker's attempts.
 #[derive(Debug)]
@@ -119,9 +96,9 @@ impl Orphans {
     /// Living orphans of attempts that have ended. Reaps those that have ended themselves.
     fn strays(&self) -> Option<Vec<libc::pid_t>> {
         let list = fs::read_to_string(self.list.as_ref()?).ok()?;
-        let mut strays = Vec::new();
+        let (mut strays, claims) = (Vec::new(), Claims::of_this_process());
         for pid in list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()) {
-            if claimed().contains(&pid) {
+            if claims.hold(pid) {
                 continue;
             }
             match fs::read(format!("/proc/{pid}/environ")) {
@@ -131,7 +108,7 @@ impl Orphans {
                     }
                 }
                 // A process that has ended has no environment left.
-                _ => drop(reap(pid)),
+                _ => claims.reap(pid, |pid| drop(reap(pid))),
             }
         }
         Some(strays)

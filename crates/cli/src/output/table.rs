@@ -59,6 +59,9 @@ fn shown(cell: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -67,5 +70,32 @@ mod tests {
         table.row(["j1".into(), "\x1b[32msucceeded\x1b[0m".into()]);
         table.row(["j1000".into(), "queued".into()]);
         assert_eq!(table.text(), "ID     STATE\nj1     \x1b[32msucceeded\x1b[0m\nj1000  queued\n");
+    }
+
+    proptest! {
+        #[test]
+        fn every_column_begins_where_its_heading_does(
+            cells in vec(("[a-zé]{0,12}", "[a-zé]{1,9}", any::<bool>(), "[a-z]{0,5}"), 0..9),
+        ) {
+            let mut table = Table::new(["id", "state", "why"]);
+            for (first, second, red, third) in &cells {
+                let second = if *red { format!("\x1b[31m{second}\x1b[0m") } else { second.clone() };
+                table.row([first.clone(), second, third.clone()]);
+            }
+            let text = table.text().replace("\x1b[31m", "").replace("\x1b[0m", "");
+            let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
+            prop_assert_eq!(lines.len(), cells.len() + 1);
+            let heading: String = lines[0].iter().collect();
+            let (second, third) = (heading.find("STATE").unwrap(), heading.find("WHY").unwrap());
+            let part = |line: &[char], from: usize, to: usize| -> String {
+                let to = to.min(line.len());
+                line.get(from..to).unwrap_or_default().iter().collect::<String>()
+            };
+            for (line, (one, two, _, three)) in lines[1..].iter().zip(&cells) {
+                prop_assert_eq!(part(line, 0, second).trim_end(), one);
+                prop_assert_eq!(part(line, second, third).trim_end(), two);
+                prop_assert_eq!(part(line, third, usize::MAX), three.as_str());
+            }
+        }
     }
 }

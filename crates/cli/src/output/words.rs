@@ -29,10 +29,11 @@ pub fn bytes(count: u64) -> String {
 /// A length of time with the precision that fits it.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
+    // Judged as it is shown: what rounds up to the next unit is shown in that.
     match seconds {
-        s if s < 0.001 => format!("{:.0} µs", s * 1e6),
-        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
-        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 0.000_999_5 => format!("{:.0} µs", s * 1e6),
+        s if s < 0.999_5 => format!("{:.0} ms", s * 1e3),
+        s if s < 59.95 => format!("{s:.1} s"),
         s if s < 3_600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
         s => format!("{} h {} min", s as u64 / 3_600, s as u64 / 60 % 60),
     }
@@ -86,6 +87,8 @@ pub fn payload(payload: &Payload) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -103,5 +106,63 @@ mod tests {
     fn a_text_is_cut_where_the_line_ends() {
         assert_eq!(one_line("a\nb\n", 10), "a b");
         assert_eq!(one_line("abcdef", 4), "abc…");
+    }
+
+    /// A number with its unit, in that unit's parts of a byte or second.
+    fn read(text: &str, units: &[(&str, f64, f64)]) -> Result<f64, TestCaseError> {
+        let words: Vec<&str> = text.split(' ').collect();
+        words.chunks(2).try_fold(0.0, |sum, pair| {
+            let number: f64 = pair[0].parse().unwrap();
+            let (_, worth, below) = units.iter().find(|(unit, ..)| *unit == pair[1]).unwrap();
+            prop_assert!(number < *below, "{text}");
+            Ok(sum + number * worth)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_size_and_a_time_are_shown_in_their_unit_and_near_enough(
+            count in prop_oneof![0..10_000_u64, 0..=1_u64 << 60],
+            micros in prop_oneof![0..3_000_u64, 0..3_000_000_u64, 0..=1_u64 << 40],
+        ) {
+            let thousands = [
+                ("B", 1.0, 1e3),
+                ("kB", 1e3, 1e3),
+                ("MB", 1e6, 1e3),
+                ("GB", 1e9, 1e3),
+                ("TB", 1e12, 1e3),
+                ("PB", 1e15, f64::MAX),
+            ];
+            let shown = read(&bytes(count), &thousands)?;
+            prop_assert!((shown - count as f64).abs() <= 0.051 * count as f64);
+            let times = [
+                ("µs", 1e-6, 1e3),
+                ("ms", 1e-3, 1e3),
+                ("s", 1.0, 60.0),
+                ("min", 60.0, 60.0),
+                ("h", 3_600.0, f64::MAX),
+            ];
+            let seconds = micros as f64 / 1e6;
+            let shown = read(&duration(Duration::from_micros(micros)), &times)?;
+            // Half of the last digit; minutes and hours are cut, not rounded.
+            let last = match seconds {
+                s if s < 0.001 => 0.5e-6,
+                s if s < 1.0 => 0.5e-3,
+                s if s < 60.0 => 0.05,
+                s if s < 3_600.0 => 1.0,
+                _ => 60.0,
+            };
+            prop_assert!((shown - seconds).abs() <= last + 1e-9, "{shown} for {seconds}");
+        }
+
+        #[test]
+        fn one_line_is_one_line_and_no_longer(text in any::<String>(), width in 1..40_usize) {
+            let line = one_line(&text, width);
+            prop_assert!(line.chars().count() <= width && !line.chars().any(char::is_control));
+            let flat: String =
+                text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let kept = line.strip_suffix('…').unwrap_or(&line);
+            prop_assert!(flat.starts_with(kept) && (flat == line || line.ends_with('…')));
+        }
     }
 }

@@ -94,9 +94,5 @@ pub(super) fn check_shape(
         let detail = format!("a worker has at most {most} labels of {bytes} bytes");
         return Err(Rejection::new(Code::InvalidRequest, detail));
     }
-    if capacity.named.len() > limits::NAMED_RESOURCES {
-        let detail = format!("a worker has at most {} named resources", limits::NAMED_RESOURCES);
-        return Err(Rejection::new(Code::InvalidRequest, detail));
-    }
-    Ok(())
+    capacity.check()
 }

@@ -114,3 +114,31 @@ impl Queue {
         &mut self.board
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Until the year 10000.
+    const LAST: u64 = 253_402_300_799_999_999;
+
+    proptest! {
+        #[test]
+        fn the_older_goes_first_and_a_level_of_priority_is_worth_its_ageing(
+            times in (0..=LAST, 0..=LAST),
+            priorities in (any::<i32>(), any::<i32>()),
+        ) {
+            let (early, late) = (Time(times.0.min(times.1)), Time(times.0.max(times.1)));
+            let (low, high) = (priorities.0.min(priorities.1), priorities.0.max(priorities.1));
+            prop_assert!(rank(early, low) <= rank(late, low));
+            prop_assert!(rank(early, high) <= rank(early, low));
+            // The one that came later goes first only if it is above by what it came later.
+            let levels = (i64::from(high) - i64::from(low)).unsigned_abs();
+            let worth = u128::from(levels) * u128::from(limits::AGEING.0);
+            let sooner = rank(late, high) < rank(early, low);
+            prop_assert_eq!(sooner, worth > u128::from(late.0 - early.0));
+        }
+    }
+}

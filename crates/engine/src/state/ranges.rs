@@ -207,3 +207,57 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Ids of the jobs begin here.
+    const FIRST: u64 = 10;
+
+    fn range(count: u64) -> Range {
+        let source = Source::Numbers { first: 1, last: count as i64, step: 1 };
+        let fold = Fold { count, state: JobState::Queued, since: Time(0) };
+        let (items, folds) = (source.parse().unwrap(), BTreeMap::from([(JobId(FIRST), fold)]));
+        Range { batch: BatchId(1), count, source, items, rank: 0, folds }
+    }
+
+    proptest! {
+        #[test]
+        fn folds_are_what_each_job_for_itself_would_be(
+            count in 1..60_u64,
+            cuts in vec((0..60_u64, 1..20_u64, any::<bool>()), 0..30),
+            asked in (0..80_u64, 0..80_u64),
+        ) {
+            let mut range = range(count);
+            // Of each job: since when it is folded, as far as it is.
+            let mut jobs: Vec<Option<Time>> = vec![Some(Time(0)); count as usize];
+            for (at, (first, length, moves)) in (1..).zip(cuts) {
+                let run = JobRun { first: JobId(FIRST + first), count: length };
+                for (part, fold) in range.folded(run) {
+                    prop_assert_eq!(range.cut(part).since, fold.since);
+                    if moves {
+                        let moved = Fold { count: part.count, since: Time(at), ..fold };
+                        range.folds.insert(part.first, moved);
+                    }
+                    for job in part.jobs() {
+                        jobs[(job.0 - FIRST) as usize] = moves.then_some(Time(at));
+                    }
+                }
+            }
+            let run = JobRun { first: JobId(FIRST - 5 + asked.0), count: asked.1 };
+            let told: Vec<(JobId, Time)> = range
+                .folded(run)
+                .into_iter()
+                .flat_map(|(part, fold)| part.jobs().map(move |job| (job, fold.since)))
+                .collect();
+            let ids = (FIRST..).map(JobId).zip(&jobs);
+            let expected = ids.filter(|(job, _)| run.contains(*job));
+            let expected: Vec<_> = expected.filter_map(|(job, at)| Some((job, (*at)?))).collect();
+            prop_assert_eq!(told, expected);
+        }
+    }
+}

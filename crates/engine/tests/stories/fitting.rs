@@ -138,3 +138,28 @@ fn what_fits_on_no_worker_declared_is_refused() {
     world.ask(declare(None)).unwrap();
     submit(&mut world, 33_000).expect("nothing is declared any more");
 }
+
+#[test]
+fn resources_that_are_badly_named_or_too_many_are_turned_away() {
+    let mut world = World::new();
+    let bad = named(&[("a b", 1_000)]);
+    let spec = of(|stage| {
+        stage.alternatives = vec![Resources { named: bad.clone(), ..Resources::default() }];
+    });
+    let jobs = vec![JobSpec::of(Payload::empty())];
+    let submission = Submission::new(PipelineRef::Inline(spec), jobs);
+    let refused = world.ask(Command::Submit(submission)).unwrap_err();
+    assert_eq!(refused.code, Code::InvalidPipeline);
+    assert!(refused.detail.contains("stage `a`: `a b` is not a resource name"), "{refused}");
+
+    let shape = WorkerShape {
+        capacity: Capacity { named: bad, ..Capacity::of_cpus(1) },
+        handlers: vec!["command".into()],
+        labels: BTreeMap::new(),
+        shared_disk: false,
+    };
+    let declare = Command::DeclareWorker { name: "odd".into(), shape: Some(shape) };
+    let refused = world.ask(declare).unwrap_err();
+    assert_eq!(refused.code, Code::InvalidRequest);
+    assert!(refused.detail.contains("`a b` is not a resource name"), "{refused}");
+}

@@ -18,6 +18,8 @@ use gristmill_model::resources::Capacity;
 use gristmill_model::{BatchId, JobId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod schedules;
+
 use super::{Core, Goal, Message};
 use crate::feed::{self, Feed};
 use crate::log::{Log, LogError, LogReader, MemoryLog};

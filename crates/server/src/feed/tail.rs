@@ -7,13 +7,13 @@
 //! what has fallen out of it is in the log.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, PoisonError};
 
 use gristmill_model::event::{Event, Record};
 use gristmill_model::{BatchId, PipelineId, limits};
 
 use super::{Runs, view};
+use crate::threads::{Condvar, Instant, Mutex, MutexGuard};
 
 #[cfg(test)]
 mod tests;

@@ -75,6 +75,9 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[tokio::test]
@@ -100,5 +103,35 @@ mod tests {
         let refusal = lines.next().await.unwrap_err();
         assert_eq!(refusal.rejection().code, Code::TooLarge);
         assert!(refusal.rejection().detail.starts_with("line 2 "));
+    }
+
+    proptest! {
+        #[test]
+        fn any_lines_are_those_that_an_editor_shows(
+            text in "[ab \t\r\n]{0,60}",
+            cuts in vec(1..9_usize, 1..30),
+        ) {
+            let (mut pieces, mut rest) = (Vec::new(), text.as_bytes());
+            for cut in cuts.into_iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, more) = rest.split_at(cut.min(rest.len()));
+                pieces.push(Ok::<_, std::io::Error>(piece.to_vec()));
+                rest = more;
+            }
+            let mut lines = Lines::of(Body::from_stream(futures::stream::iter(pieces)));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let found = runtime.unwrap().block_on(async {
+                let mut found = Vec::new();
+                while let Some(line) = lines.next().await.unwrap() {
+                    found.push(line);
+                }
+                found
+            });
+            let shown = (1..).zip(text.split('\n').map(|line| Bytes::from(line.to_owned())));
+            let expected = shown.filter(|(_, line)| !line.trim_ascii().is_empty());
+            prop_assert_eq!(found, expected.collect::<Vec<_>>());
+        }
     }
 }

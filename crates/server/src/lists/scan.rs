@@ -135,3 +135,55 @@ impl Scan {
         Err(Rejection::new(Code::TooLarge, detail))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index as Place;
+
+    use super::super::window::Window;
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn any_line_is_found_wherever_the_pieces_are_cut(
+            lines in vec("[a-zé]{0,4}\r?", 0..4 * limits::LIST_PART_LINES as usize),
+            long in proptest::option::of((any::<Place>(), 0..=limits::LINE_BYTES)),
+            ends in any::<bool>(),
+            cut in 1..9_000_usize,
+            asked in vec(any::<Place>(), 1..20),
+        ) {
+            let mut lines = lines;
+            if let Some((place, length)) = long.filter(|_| !lines.is_empty()) {
+                *place.get_mut(&mut lines) = "x".repeat(length);
+            }
+            let mut text = lines.join("\n");
+            if ends && !lines.is_empty() {
+                text.push('\n');
+            }
+            let expected: Vec<&str> =
+                text.split_inclusive('\n').map(|line| line.trim_end_matches('\n')).collect();
+            let mut scan = Scan::new(Digest(*blake3::hash(text.as_bytes()).as_bytes()));
+            for piece in text.as_bytes().chunks(cut) {
+                scan.take(piece).unwrap();
+            }
+            let index = scan.finish().unwrap();
+            prop_assert_eq!(index.lines(), expected.len() as u64);
+            prop_assert_eq!(index.part(index.lines()), None);
+            for place in asked.into_iter().filter(|_| !expected.is_empty()) {
+                let number = place.index(expected.len());
+                let part = index.part(number as u64).unwrap();
+                let most = limits::LIST_PART_BYTES + limits::LINE_BYTES as u64 + 2;
+                prop_assert!(part.bytes.end - part.bytes.start <= most);
+                let bytes = &text.as_bytes()[part.bytes.start as usize..part.bytes.end as usize];
+                let window = Window::of(part.first, bytes).unwrap();
+                let line = expected[number];
+                let line = line.strip_suffix('\r').unwrap_or(line);
+                prop_assert_eq!(window.line(number as u64), Some(line));
+            }
+        }
+    }
+}

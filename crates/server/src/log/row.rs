@@ -55,6 +55,10 @@ impl Row {
                 return Ok(());
             }
         }
+        // The count stands beside the bytes, and the checksum does not vouch for it.
+        if IgnoredAny::deserialize(&mut from).is_ok() {
+            return Err(format!("it holds more than the {} events that it claims", self.count));
+        }
         Ok(())
     }
 }
@@ -142,6 +146,9 @@ impl Gathering {
 mod tests {
     use gristmill_model::Time;
     use gristmill_model::event::Event;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     use super::*;
 
@@ -173,5 +180,60 @@ mod tests {
         assert!(!told(&cut).is_empty());
         assert!(told(&Row { first: 5, ..good.clone() }).contains("begins with event 5"));
         assert!(told(&Row { count: 0, ..good }).contains("claims 0"));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Damage {
+        Flip(Index, u8),
+        Cut(Index),
+        More(u8),
+        Count(u64),
+        Checksum(u64),
+        Later(u64),
+    }
+
+    fn damage() -> impl Strategy<Value = Damage> {
+        prop_oneof![
+            (any::<Index>(), 1..=u8::MAX).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+            any::<Index>().prop_map(Damage::Cut),
+            any::<u8>().prop_map(Damage::More),
+            prop_oneof![0..9_u64, any::<u64>()].prop_map(Damage::Count),
+            (1..=u64::MAX).prop_map(Damage::Checksum),
+            (1..=u64::MAX).prop_map(Damage::Later),
+        ]
+    }
+
+    fn event(length: usize) -> Record {
+        Record { at: Time(7), event: Event::ServerStarted { version: "x".repeat(length) } }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_damaged_is_told(
+            lengths in vec(0..200_usize, 1..6),
+            first in 1..u64::MAX / 2,
+            damage in damage(),
+        ) {
+            let records: Vec<Record> = lengths.into_iter().map(event).collect();
+            let good = encode(first, &records).unwrap().remove(0);
+            let read = |row: &Row| {
+                let mut gathering = Gathering::new(first - 1, 9);
+                gathering.add(row).map(|()| gathering.finish())
+            };
+            let whole: Vec<_> = (first..).zip(records).collect();
+            prop_assert_eq!(read(&good), Ok(whole));
+            let mut row = good.clone();
+            match damage {
+                Damage::Flip(at, bits) => *at.get_mut(&mut row.bytes) ^= bits,
+                Damage::Cut(at) => row.bytes.truncate(at.index(good.bytes.len())),
+                Damage::More(byte) => row.bytes.push(byte),
+                Damage::Count(count) => row.count = count,
+                Damage::Checksum(bits) => row.checksum ^= bits,
+                Damage::Later(by) => row.first = row.first.saturating_add(by),
+            }
+            let changed = (row.first, row.count) != (good.first, good.count)
+                || (row.checksum, &row.bytes) != (good.checksum, &good.bytes);
+            prop_assert_eq!(read(&row).is_err(), changed, "{:?}", row);
+        }
     }
 }

@@ -58,7 +58,7 @@ impl Files {
             tail.set_len(0)?;
             kept = begin(&mut tail, head)?;
         } else if kept + frame.len() as u64 > limits::LOG_TAIL_BYTES as u64 {
-            let end = mark(&mut tail)? + (kept - MARK_BYTES);
+            let end = mark(&mut tail)?.saturating_add(kept - MARK_BYTES);
             fs::rename(&self.tail, &self.older)?;
             tail = open(&self.tail)?;
             kept = begin(&mut tail, end)?;
@@ -94,15 +94,17 @@ fn gather(mut bytes: &[u8], position: &mut u64, after: u64, captured: &mut Captu
             continue;
         }
         let Some(stream) = stream_of(stream) else { return };
+        // Positions come from the disk: a damaged one must not overflow.
+        let end = position.saturating_add(HEADER + piece.len() as u64);
         if *position >= after {
             let skipped = *position - captured.next.min(*position);
             if skipped > 0 {
                 captured.pieces.push(Piece::Skipped { bytes: skipped });
             }
             captured.pieces.push(Piece::Said { stream, bytes: piece.to_vec() });
-            captured.next = *position + HEADER + piece.len() as u64;
+            captured.next = end;
         }
-        *position += HEADER + piece.len() as u64;
+        *position = end;
     }
 }
 
@@ -167,5 +169,45 @@ const fn stream_of(byte: u8) -> Option<Stream> {
         2 => Some(Stream::Stderr),
         3 => Some(Stream::Worker),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn said() -> impl Strategy<Value = (u8, Vec<u8>)> {
+        (1..=3_u8, vec(any::<u8>(), 0..20))
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_whatever_follows_it(
+            said in vec(said(), 0..6),
+            start in prop_oneof![Just(0), any::<u64>()],
+            noise in vec(prop_oneof![0..5_u8, any::<u8>()], 0..40),
+            after in prop_oneof![0..200_u64, any::<u64>()],
+        ) {
+            let mut bytes = frame(MARK, &start.to_le_bytes());
+            bytes.extend(said.iter().flat_map(|(stream, piece)| frame(*stream, piece)));
+            let read = |bytes: &[u8], after| {
+                let mut captured = Captured { pieces: Vec::new(), next: after };
+                gather(bytes, &mut 0, after, &mut captured);
+                captured
+            };
+            let whole = read(&bytes, start);
+            let pieces = said.iter().map(|(stream, bytes)| Piece::Said {
+                stream: stream_of(*stream).unwrap(),
+                bytes: bytes.clone(),
+            });
+            prop_assert!(whole.pieces.iter().cloned().eq(pieces));
+            bytes.extend(noise);
+            let more = read(&bytes, start);
+            prop_assert!(more.next >= whole.next && more.pieces.starts_with(&whole.pieces));
+            prop_assert!(read(&bytes, after).next >= after);
+        }
     }
 }

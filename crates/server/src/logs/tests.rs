@@ -3,6 +3,8 @@
 use gristmill_model::limits;
 use tempfile::TempDir;
 
+mod schedules;
+
 use super::*;
 
 const JOB: JobId = JobId(4_711);

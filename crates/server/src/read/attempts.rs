@@ -58,6 +58,8 @@ fn attempt_of(row: &Row<'_>) -> Result<api::Attempt> {
         stage: row.get("stage_name")?,
         number: row.get("number")?,
         worker: WorkerId(number(row, "worker")?),
+        alternative: row.get("alternative")?,
+        devices: json(row, "devices")?.unwrap_or_default(),
         state: state_of(&row.get::<_, String>("state")?)?,
         input: some_json(row, "input")?,
         output: json(row, "output")?,

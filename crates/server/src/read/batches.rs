@@ -68,6 +68,7 @@ impl Tables<'_> {
             // Projects are the engine's, which overlays what it knows of the terms too.
             project: None,
             terms: terms_of(row)?,
+            called: called_of(row)?,
             id,
             name: row.get("name")?,
             pipeline: row.get("pipeline_name")?,
@@ -140,7 +141,7 @@ pub struct BatchStanding {
     /// When its end was announced to whoever asked to be called.
     pub announced_at: Option<Time>,
     /// What came of the call: whether it was delivered, in a few words, when.
-    pub called: Option<(bool, String, Time)>,
+    pub called: Option<api::Called>,
     /// Whether the engine has forgotten it, so that its jobs cannot be retried.
     pub pruned: bool,
 }
@@ -155,9 +156,6 @@ fn terms_of(row: &Row<'_>) -> Result<Option<api::Terms>> {
 }
 
 fn standing_of(row: &Row<'_>) -> Result<BatchStanding> {
-    let (delivered, detail): (Option<bool>, Option<String>) =
-        (row.get("delivered")?, row.get("call_detail")?);
-    let called = delivered.zip(detail).zip(time(row, "called_at")?);
     Ok(BatchStanding {
         project: ProjectId(number(row, "project")?),
         terms: json(row, "terms")?.unwrap_or_default(),
@@ -165,9 +163,16 @@ fn standing_of(row: &Row<'_>) -> Result<BatchStanding> {
         start_at: time(row, "start_at")?,
         pending: json(row, "pending")?.unwrap_or_default(),
         announced_at: time(row, "announced_at")?,
-        called: called.map(|((delivered, detail), at)| (delivered, detail, at)),
+        called: called_of(row)?,
         pruned: row.get("pruned")?,
     })
+}
+
+fn called_of(row: &Row<'_>) -> Result<Option<api::Called>> {
+    let (delivered, detail): (Option<bool>, Option<String>) =
+        (row.get("delivered")?, row.get("call_detail")?);
+    let called = delivered.zip(detail).zip(time(row, "called_at")?);
+    Ok(called.map(|((delivered, detail), at)| api::Called { delivered, detail, at }))
 }
 
 fn count_of(row: &Row<'_>) -> Result<(JobState, u64)> {

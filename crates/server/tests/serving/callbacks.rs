@@ -106,9 +106,9 @@ async fn settled(world: &World, batch: BatchId) -> (bool, String) {
             break;
         }
     }
-    let standing = world.handle().read().ask(move |tables| tables.standing(batch)).await.unwrap();
-    let (delivered, detail, _) = standing.unwrap().called.unwrap();
-    (delivered, detail)
+    let shown = world.handle().read().ask(move |tables| tables.batch(batch)).await.unwrap();
+    let called = shown.unwrap().called.unwrap();
+    (called.delivered, called.detail)
 }
 
 #[tokio::test]

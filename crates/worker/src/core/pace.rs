@@ -50,6 +50,9 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -81,5 +84,33 @@ mod tests {
             pace.learn(Span::millis(5), 2);
         }
         assert_eq!(pace.prefetch(), 30);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_ended_here_the_number_is_bounded_and_follows_the_last_runs(
+            most in any::<u32>(),
+            before in vec((any::<u64>(), any::<usize>()), 0..40),
+            run in 1..20_000_000_u64,
+            at_once in 1..64_usize,
+        ) {
+            let mut pace = Pace::new(most);
+            let bound = most.clamp(1, limits::PREFETCH);
+            for (run, at_once) in before {
+                pace.learn(Span(run), at_once);
+                prop_assert!((1..=bound).contains(&pace.prefetch()));
+            }
+            for _ in 0..500 {
+                pace.learn(Span(run), at_once);
+            }
+            // What is asked for from now on is what an even pace asks for, give or take a slot or
+            // what the means lose in whole microseconds.
+            let exact = at_once as f64 * AHEAD.0 as f64 / run as f64;
+            let (low, high) = (exact * 0.9 - 1.0, exact * 1.1 * (1.0 + 16.0 / run as f64) + 2.0);
+            let asked = f64::from(pace.prefetch());
+            let most = f64::from(bound);
+            prop_assert!(asked >= low.min(most).max(1.0).floor(), "{asked} below {low}");
+            prop_assert!(asked <= high.max(1.0).ceil(), "{asked} above {high}");
+        }
     }
 }

@@ -42,6 +42,9 @@ impl WithheldLogs {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn log(bytes: usize) -> FromWorker {
@@ -61,5 +64,38 @@ mod tests {
         };
         assert_eq!(bytes, b"[7 bytes dropped while the server was away]\n");
         assert_eq!(withheld.take().count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn each_byte_is_kept_or_counted_and_the_bounds_hold(
+            sizes in vec((1..4_u64, prop_oneof![0..9_usize, 0..limits::LOG_PIECE_BYTES]), 0..700),
+        ) {
+            let mut withheld = WithheldLogs::default();
+            let mut said: BTreeMap<AttemptId, u64> = BTreeMap::new();
+            for (attempt, bytes) in sizes {
+                let (attempt, job) = (AttemptId(attempt), JobId(attempt));
+                *said.entry(attempt).or_default() += bytes as u64;
+                let bytes = vec![b'x'; bytes];
+                withheld.keep(FromWorker::Log { attempt, job, stream: Stream::Stdout, bytes });
+            }
+            let (mut kept, mut heard) = (0, BTreeMap::new());
+            for frame in withheld.take() {
+                let FromWorker::Log { attempt, job, stream, bytes } = frame else {
+                    panic!("only output is kept")
+                };
+                prop_assert_eq!(attempt.0, job.0);
+                let count = if stream == Stream::Worker {
+                    let line = String::from_utf8(bytes).unwrap();
+                    line[1..].split(' ').next().unwrap().parse().unwrap()
+                } else {
+                    kept += bytes.len();
+                    bytes.len() as u64
+                };
+                *heard.entry(attempt).or_default() += count;
+            }
+            prop_assert!(kept <= limits::WITHHELD_LOG_BYTES);
+            prop_assert_eq!(heard, said);
+        }
     }
 }

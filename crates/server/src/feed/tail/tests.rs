@@ -6,6 +6,8 @@ use gristmill_model::job::JobSpec;
 use gristmill_model::payload::Payload;
 use gristmill_model::{JobId, ProjectId, WorkerId};
 
+mod schedules;
+
 use super::*;
 
 fn opened(batch: u64) -> Event {

@@ -1,6 +1,8 @@
 //! Whatever a real engine does, driven at random with ranges, gates and runs of jobs, the tables
 //! say of every job and every count what the engine says, however the events were cut into chunks.
 
+mod filters;
+
 use gristmill_engine::Engine;
 use gristmill_model::attempt::Outcome;
 use gristmill_model::command::{
@@ -154,7 +156,8 @@ impl Driven {
             range,
             open: detail % 5 == 1,
             priority: detail as i32 % 3,
-            ..Submission::new(PipelineRef::Inline(PipelineSpec::clone(&spec)), plain(jobs))
+            labels: labels(&[("user", ["ada", "bob"][detail as usize % 2])]),
+            ..Submission::new(PipelineRef::Inline(PipelineSpec::clone(&spec)), own(jobs))
         };
         if let Ok(Reply::Batch(submitted)) = self.ask(Command::Submit(submission)) {
             self.add(&submitted, jobs, items.as_ref());
@@ -212,6 +215,15 @@ impl Driven {
             self.engine.tick(self.now, &mut self.records);
         }
     }
+}
+
+/// Jobs, of which the first has a label of its own.
+fn own(count: usize) -> Vec<JobSpec> {
+    let mut jobs = plain(count);
+    if let Some(job) = jobs.first_mut() {
+        job.labels = labels(&[("user", "eve")]);
+    }
+    jobs
 }
 
 /// What the tables say of every job and every batch is what the engine says, where it still knows.

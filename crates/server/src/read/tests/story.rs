@@ -94,6 +94,24 @@ fn a_job_passes_its_stages_with_a_retry_and_a_lost_worker() {
 }
 
 #[test]
+fn an_attempt_shows_what_it_booked_and_had() {
+    let mut fed = begun();
+    let mut lease = leased(1, 1, 0, 1, 1);
+    let Event::AttemptLeased { alternative, .. } = &mut lease else { unreachable!("it leases") };
+    *alternative = 2;
+    fed.feed(10, lease);
+    let attempt = fed.tables().attempt(AttemptId(1)).unwrap().unwrap();
+    assert_eq!((attempt.alternative, attempt.devices), (2, vec![]));
+    let mut end = failed(1, 1, 1, FailureKind::Failed, Then::Fail);
+    let Event::AttemptFailed { devices, .. } = &mut end else { unreachable!("it fails") };
+    *devices = vec!["GPU-1".into(), "GPU-2".into()];
+    fed.feed(11, end);
+    let attempt = fed.tables().attempt(AttemptId(1)).unwrap().unwrap();
+    assert_eq!((attempt.alternative, attempt.devices.len()), (2, 2));
+    assert_eq!(attempt.devices[1], "GPU-2");
+}
+
+#[test]
 fn a_batch_ends_and_begins_again_when_a_job_is_retried() {
     let mut fed = begun();
     assert_eq!(fed.batch(1).counts, BTreeMap::from([(JobState::Queued, 3)]));

@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
 
 use super::environment::{self, Variables};
-use crate::orphans::Claim;
+use crate::claims::{Claim, Claims, Starting};
 
 /// All that is needed to start a program.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(super) struct Running {
     pub(super) stdout: Option<Receiver>,
     pub(super) stderr: Option<Receiver>,
     end: AsyncFd<OwnedFd>,
-    _claim: Claim,
+    _claim: Claim<'static>,
 }
 
 /// How a program ended and what it took.
@@ -68,6 +68,7 @@ impl Launch {
 
 /// Starts a program in a process group of its own.
 pub(super) fn spawn(launch: &Launch) -> Result<Running, Failure> {
+    let starting = Claims::of_this_process().starting();
     let child = Command::new(&launch.path)
         .args(&launch.arguments)
         .env_clear()
@@ -78,12 +79,13 @@ pub(super) fn spawn(launch: &Launch) -> Result<Running, Failure> {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    child.and_then(attend).map_err(|error| not_started(&launch.program, &error))
+    let attended = child.and_then(|child| attend(child, starting));
+    attended.map_err(|error| not_started(&launch.program, &error))
 }
 
-fn attend(child: Child) -> io::Result<Running> {
+fn attend(child: Child, starting: Starting<'static>) -> io::Result<Running> {
     let pid = child.id().cast_signed();
-    let claim = Claim::new(pid);
+    let claim = starting.claim(pid);
     let attended = || -> io::Result<Running> {
         let stdout = child.stdout.map(OwnedFd::from).map(Receiver::from_owned_fd).transpose()?;
         let stderr = child.stderr.map(OwnedFd::from).map(Receiver::from_owned_fd).transpose()?;

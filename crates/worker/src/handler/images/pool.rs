@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gristmill_imaging::Workspace;
@@ -12,6 +12,10 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::stopped;
+use crate::threads::{Condvar, Mutex, MutexGuard};
+
+#[cfg(test)]
+mod tests;
 
 /// What a thread uses again from image to image.
 #[derive(Default)]
@@ -91,7 +95,7 @@ impl Drop for Pool {
 }
 
 impl Queue {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -140,22 +144,4 @@ fn thread_cpu() -> Duration {
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn work_is_done_and_a_panic_hurts_only_itself() {
-        let pool = Pool::new(1).unwrap();
-        let stop = CancellationToken::new();
-        let broken = pool.run(stop.clone(), |_| panic!("a bug in a codec")).await;
-        assert!(broken.map(|done: Result<((), Span), Failure>| done.is_ok()).is_none());
-        let done = pool.run(stop.clone(), |_| 6 * 7).await;
-        assert_eq!(done.unwrap().unwrap().0, 42);
-        stop.cancel();
-        let late = pool.run(stop, |_| 1).await;
-        assert_eq!(late.unwrap().unwrap_err().code, "cancelled");
-    }
 }
