@@ -57,7 +57,12 @@ impl Site {
     /// Starts a server on a folder and stops it when its read tables are as far as its log.
     fn serve(&self, data: &Path) {
         let timing = limits::Timing::default();
-        let config = Config { data: data.to_owned(), durability: Durability::Full, timing };
+        let config = Config {
+            data: data.to_owned(),
+            durability: Durability::Full,
+            timing,
+            keep_events: None,
+        };
         let server = Server::open(config).unwrap();
         let handle = server.handle();
         let caught_up = async { handle.read().ask(|tables| tables.totals()).await.map(drop) };

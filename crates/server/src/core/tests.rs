@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Core, Goal, Message};
 use crate::feed::{self, Feed};
-use crate::log::{Log, LogError, LogReader, MemoryLog};
+use crate::log::{Compaction, Log, LogError, LogReader, MemoryLog};
 
 /// A log whose disk is full after a number of appends.
 struct Failing {
@@ -46,6 +46,10 @@ impl Log for Failing {
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
         self.log.reader()
+    }
+
+    fn compaction(&self) -> Result<Box<dyn Compaction>, LogError> {
+        self.log.compaction()
     }
 }
 

@@ -85,6 +85,7 @@ impl World {
             data: self.folder.path().to_owned(),
             durability: Durability::Normal,
             timing: self.timing,
+            keep_events: None,
         }
     }
 
