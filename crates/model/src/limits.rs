@@ -101,7 +101,7 @@ pub const COMMIT_ROW_RECORDS: u64 = 4_096;
 /// only what they led to is kept, once they are as many again.
 pub const KEPT_EVENTS: u64 = 500_000;
 /// A log is compacted for this many events that can be let go, or more: ...
-pub const COMPACTED_EVENTS: u64 = 1_000;
+pub const COMPACTED_EVENTS: u64 = 100;
 /// ... at least this many times the records of the base before.
 pub const COMPACTED_PER_RECORD: u64 = 2;
 /// Records of a new base that are written in one step, give or take the bounds of a row.

@@ -1,8 +1,9 @@
 //! The log in SQLite: WAL, one row per group commit, synced before `append` returns.
 //!
 //! Torn writes, a full disk and half-written pages are SQLite's business. Nothing is ever updated,
-//! and nothing deleted but what a [`base`] stands for. `application_id` says that the file is ours and `user_version` carries the format
-//! of its events: any tool that people have can look, and an older gristmill refuses a newer log.
+//! and nothing deleted but what a [`base`] stands for. `application_id` says that the file is ours
+//! and `user_version` carries the format of its events: any tool that people have can look, and an
+//! older gristmill refuses a newer log.
 
 mod base;
 
