@@ -372,6 +372,12 @@ pub struct Health {
     pub jobs: BTreeMap<JobState, u64>,
     /// Workers that are connected.
     pub workers: u32,
+    /// The number of the last event.
+    #[serde(default)]
+    pub events: u64,
+    /// Events after this one are kept one by one; of those before it what they led to.
+    #[serde(default)]
+    pub kept_after: u64,
 }
 
 /// Body of a cancel of many or a retry of many: how many were affected.

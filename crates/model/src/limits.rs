@@ -101,6 +101,27 @@ pub const INBOX: usize = 16_384;
 pub const COMMIT_ROW_BYTES: usize = 4 * 1024 * 1024;
 /// Events in one row of the log.
 pub const COMMIT_ROW_RECORDS: u64 = 4_096;
+/// Events that a log keeps one by one at least, where nobody says otherwise: of those before them
+/// only what they led to is kept, once they are as many again.
+pub const KEPT_EVENTS: u64 = 500_000;
+/// A log is compacted for this many events that can be let go, or more: ...
+pub const COMPACTED_EVENTS: u64 = 100;
+/// ... at least this many times the records of the base before.
+pub const COMPACTED_PER_RECORD: u64 = 2;
+/// Records of a new base that are written in one step, give or take the bounds of a row.
+pub const BASE_RECORDS_PER_WRITE: usize = 1_024;
+/// Rows of the log that are cleared in one step, and ...
+pub const CLEARED_ROWS: usize = 1_024;
+/// ... their bytes, give or take a row.
+pub const CLEARED_BYTES: u64 = 4 * 1024 * 1024;
+/// After each step of a compaction it rests as long as the step took, and at least this long.
+pub const COMPACTION_REST: Span = Span::millis(1);
+/// Files of old read tables that are kept aside for one reason.
+pub const TABLES_ASIDE: u32 = 100;
+/// Tries to copy tables and log between two compactions.
+pub const BACKUP_TRIES: u32 = 5;
+/// After a compaction that failed the next one waits this long.
+pub const COMPACTION_RETRY: Span = Span::seconds(60);
 /// Events that the follower asks of the log in one read.
 pub const EVENTS_PER_READ: usize = 4_096;
 /// Bytes of encoded events that one read of the log gathers, give or take a row.

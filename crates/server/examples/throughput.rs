@@ -41,8 +41,8 @@ async fn main() -> Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    let config =
-        Config { data: folder.clone(), durability: Durability::Full, timing: Timing::default() };
+    let (durability, timing) = (Durability::Full, Timing::default());
+    let config = Config { data: folder.clone(), durability, timing, keep_events: None };
     let mut server = Server::open(config.clone())?;
     let bind = "127.0.0.1:0".parse()?;
     let listener = server.listen(Listen { bind, require_token: false })?;

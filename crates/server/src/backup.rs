@@ -2,7 +2,8 @@
 //!
 //! It needs nothing of that server but its files, so it works on one that is stopped or has crashed
 //! too. What makes the copy consistent is the order. The log decides, and is copied as it was at
-//! one moment. The read tables are copied before it, so they never know more than it does. Blobs
+//! one moment. The read tables are copied before it, so they never know more than it does; nor do
+//! they know less than what its base stands for, or both are copied again. Blobs
 //! are copied after it: they never change, and what the log points to was stored before it was
 //! logged. Captured output comes last, and only of attempts that the log knows.
 //!
@@ -18,7 +19,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gristmill_model::event::Event;
-use gristmill_model::{AttemptId, limits};
+use gristmill_model::{AttemptId, limits, restored};
 use tempfile::TempDir;
 
 use crate::folder::Layout;
@@ -111,16 +112,7 @@ fn parent_of(data: &Path, dest: &Path) -> Result<PathBuf, BackupError> {
 }
 
 fn fill(from: &Layout, to: &Layout, watch: &mut Watch<'_>) -> Result<Backup, BackupError> {
-    let with_tables = from.read().is_file()
-        && match database::copy(&from.read(), &to.read(), Part::ReadTables, watch) {
-            Ok(_) => true,
-            Err(error @ (BackupError::Stopped | BackupError::Full { .. })) => return Err(error),
-            Err(error) => {
-                tracing::warn!(%error, "the read tables are left out; they are built again");
-                false
-            }
-        };
-    let log_bytes = database::copy(&from.log(), &to.log(), Part::Log, watch)?;
+    let (with_tables, log_bytes) = pair(from, to, watch)?;
     let (original, own) = log::renew_identity(&to.log())?;
     let (reader, events) = log::look(&to.log())?;
     let newest = check(&*reader, events, watch)?;
@@ -138,27 +130,72 @@ fn fill(from: &Layout, to: &Layout, watch: &mut Watch<'_>) -> Result<Backup, Bac
     Ok(Backup { events, log_bytes, read_tables: adopted, blobs, output })
 }
 
-/// Reads every event of the copied log, which proves each row's checksum and that none is missing.
-/// Returns the newest attempt.
+/// Copies the read tables and then the log, so that the tables know no more than the log, and no
+/// less than the log's base stands for: what they lack nobody could tell them any more. A log that
+/// was compacted in between may have left them behind; then both are copied once more.
+fn pair(from: &Layout, to: &Layout, watch: &mut Watch<'_>) -> Result<(bool, u64), BackupError> {
+    for _ in 0..limits::BACKUP_TRIES {
+        let tables = tables(from, to, watch)?;
+        let log_bytes = database::copy(&from.log(), &to.log(), Part::Log, watch)?;
+        let base = log::look(&to.log())?.0.base()?;
+        let behind = base.filter(|base| tables.is_some_and(|seq| seq < base.through));
+        let Some(base) = behind else { return Ok((tables.is_some(), log_bytes)) };
+        tracing::info!(through = base.through, "the log was compacted meanwhile: once more");
+        for path in [to.read(), to.log()] {
+            schema::remove(&path).map_err(|source| BackupError::writing(&path, source))?;
+        }
+    }
+    Err(BackupError::Compacted { path: from.path().to_owned() })
+}
+
+/// Copies the read tables, and says how far they are; nothing where there are none.
+fn tables(from: &Layout, to: &Layout, watch: &mut Watch<'_>) -> Result<Option<u64>, BackupError> {
+    if !from.read().is_file() {
+        return Ok(None);
+    }
+    let copied = database::copy(&from.read(), &to.read(), Part::ReadTables, watch);
+    let position = |_| {
+        schema::position(&to.read())
+            .map_err(|error| BackupError::reading(&from.read(), std::io::Error::other(error)))
+    };
+    match copied.and_then(position) {
+        Ok(seq) => Ok(Some(seq)),
+        Err(error @ (BackupError::Stopped | BackupError::Full { .. })) => Err(error),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "the read tables are left out; they are built again, from a log that was compacted \
+                 without what was before"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Reads every event of the copied log, and its base, which proves each row's checksum and that
+/// none is missing. Returns the newest attempt.
 fn check(
     log: &dyn LogReader,
     events: u64,
     watch: &mut Watch<'_>,
 ) -> Result<Option<AttemptId>, BackupError> {
-    let (mut after, mut newest) = (0, None);
-    loop {
-        if !watch(Step { part: Part::Check, done: after, total: events }) {
-            return Err(BackupError::Stopped);
-        }
-        let records = log.read(after, limits::EVENTS_PER_READ)?;
-        let Some((last, _)) = records.last() else { return Ok(newest) };
-        after = *last;
-        for (_, record) in &records {
-            if let Event::AttemptLeased { attempt, .. } = &record.event {
-                newest = newest.max(Some(*attempt));
+    let mut newest = None;
+    log::replay(log, u64::MAX, |after, records| {
+        for (_, record) in records {
+            match &record.event {
+                Event::AttemptLeased { attempt, .. } => newest = newest.max(Some(*attempt)),
+                Event::Restored(restored::Part::Shares { next: [.., attempt, _], .. }) => {
+                    newest = newest.max(Some(AttemptId(*attempt)));
+                }
+                _ => {}
             }
         }
-    }
+        match watch(Step { part: Part::Check, done: after, total: events }) {
+            true => Ok(()),
+            false => Err(BackupError::Stopped),
+        }
+    })?;
+    Ok(newest)
 }
 
 /// Makes the copied read tables those of the copied log, if they were the original's.

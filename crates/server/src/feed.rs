@@ -153,6 +153,7 @@ impl Feed {
             // The core loop is gone where there is no sender: then nothing more will come.
             pulses: self.pulses.upgrade().map(|pulses| pulses.subscribe()),
             held: None,
+            missed: 0,
             committed,
         }
     }
@@ -164,8 +165,14 @@ impl Feed {
         if let (true, Ok(runtime)) = (wanted, tokio::runtime::Handle::try_current()) {
             let mut events = self.subscribe(Topic::default(), None);
             runtime.spawn(async move {
-                while let Ok(Some(event)) = events.next().await {
-                    line(&event);
+                loop {
+                    match events.next().await {
+                        Ok(Some(event)) => line(&event),
+                        Err(LogError::Compacted { through }) => {
+                            tracing::debug!(through, "events that were missed");
+                        }
+                        Ok(None) | Err(_) => return,
+                    }
                 }
             });
         }
@@ -193,6 +200,7 @@ pub struct Subscription {
     pulses: Option<broadcast::Receiver<Pulse>>,
     /// A pulse that waits for the events before it.
     held: Option<Pulse>,
+    missed: u64,
 }
 
 impl Subscription {
@@ -200,7 +208,8 @@ impl Subscription {
     /// drop half-way.
     ///
     /// # Errors
-    /// The log cannot be read.
+    /// The log cannot be read. Where it no longer keeps what would come next, because this listener
+    /// is so far behind ([`LogError::Compacted`]), it goes on after that: see [`Self::missed`].
     pub async fn next(&mut self) -> Result<Option<FeedEvent>, LogError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -239,6 +248,12 @@ impl Subscription {
         }
     }
 
+    /// How many events were no longer there the last time that some were not.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
     async fn read(&mut self) -> Result<(), LogError> {
         if let Some(pieces) = self.feed.tail.after(self.after) {
             let after = self.after;
@@ -252,7 +267,14 @@ impl Subscription {
         let (reader, after) = (Arc::clone(&self.feed.reader), self.after);
         let read = blocking(move || reader.read(after, limits::EVENTS_PER_READ)).await;
         // A task that was not run because the runtime stops has nothing to tell.
-        let records = read.unwrap_or_else(|_| Ok(Vec::new()))?;
+        let records = match read.unwrap_or_else(|_| Ok(Vec::new())) {
+            Err(LogError::Compacted { through }) => {
+                self.missed = through.saturating_sub(self.after);
+                self.after = self.after.max(through);
+                return Err(LogError::Compacted { through });
+            }
+            read => read?,
+        };
         for (seq, record) in &records {
             self.gather(*seq, record);
             self.after = *seq;

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use crate::feed::{Next, Piece, Tail};
-use crate::log::LogReader;
+use crate::log::{Base, LogReader};
 use crate::read::{Read, ReadError, apply, schema};
 
 /// Pause before a chunk that failed is tried again.
@@ -49,10 +49,13 @@ impl Follower {
         last: u64,
         tail: Arc<Tail>,
     ) -> Result<(Follower, Read), ReadError> {
-        let (tables, seq) = schema::open(path, log.identity()?, last)?;
+        let base = log.base()?;
+        let begins = base.map_or(0, |base| base.through);
+        let (tables, seq) = schema::open(path, log.identity()?, last, begins)?;
         let (progress, shown) = watch::channel(Progress { seq, trouble: None });
         let read = Read::new(path.to_owned(), Arc::clone(&tail), shown)?;
-        let mut following = Following { tables, log, tail, progress };
+        let base = base.filter(|base| seq < base.through);
+        let mut following = Following { tables, log, tail, progress, base, restored: 0 };
         let thread =
             thread::Builder::new().name("follower".into()).spawn(move || following.run())?;
         Ok((Follower { thread }, read))
@@ -72,25 +75,60 @@ struct Following {
     log: Box<dyn LogReader>,
     tail: Arc<Tail>,
     progress: watch::Sender<Progress>,
+    /// The base that the tables must be made from first, ...
+    base: Option<Base>,
+    /// ... and how many of its records they have.
+    restored: u64,
 }
 
 impl Following {
     fn run(&mut self) {
+        while let Some(base) = self.base {
+            if !self.tail.rest(Duration::ZERO) {
+                return;
+            }
+            match self.restore(&base) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.base = None;
+                    self.took(base.through);
+                }
+                Err(error) => self.trouble(&error),
+            }
+        }
         loop {
             let after = self.progress.borrow().seq;
             let Some(next) = self.tail.next(after) else { return };
             match self.step(after, &next) {
-                Ok(seq) => {
-                    self.progress.send_replace(Progress { seq, trouble: None });
-                    self.tail.took(seq);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the read tables cannot be filled; trying again");
-                    self.progress.send_modify(|at| at.trouble = Some(error.to_string()));
-                    thread::sleep(RETRY);
-                }
+                Ok(seq) => self.took(seq),
+                Err(error) => self.trouble(&error),
             }
         }
+    }
+
+    fn took(&self, seq: u64) {
+        self.progress.send_replace(Progress { seq, trouble: None });
+        self.tail.took(seq);
+    }
+
+    fn trouble(&self, error: &ReadError) {
+        tracing::warn!(%error, "the read tables cannot be filled; trying again");
+        self.progress.send_modify(|at| at.trouble = Some(error.to_string()));
+        thread::sleep(RETRY);
+    }
+
+    /// Takes in a piece of the base; says whether that was all. Tables that are left half-way are
+    /// begun anew at the next start.
+    fn restore(&mut self, base: &Base) -> Result<bool, ReadError> {
+        let records = self.log.read_base(base, self.restored, limits::EVENTS_PER_READ)?;
+        let transaction = self.tables.transaction()?;
+        apply::base(&transaction, &records)?;
+        if records.is_empty() {
+            apply::base_ends(&transaction, base.through)?;
+        }
+        transaction.commit()?;
+        self.restored += records.len() as u64;
+        Ok(records.is_empty())
     }
 
     /// Takes in one chunk; returns where it ends.

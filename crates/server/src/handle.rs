@@ -1,6 +1,7 @@
 //! A handle on a running server: what HTTP, sessions and local mode ask of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use gristmill_engine::State;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) logs: Logs,
     pub(crate) timing: Timing,
     pub(crate) started: Instant,
+    /// The last event that the log no longer keeps one by one.
+    pub(crate) kept_after: Arc<AtomicU64>,
 }
 
 impl Handle {
@@ -184,6 +187,12 @@ impl Handle {
     #[must_use]
     pub fn logs(&self) -> &Logs {
         &self.shared.logs
+    }
+
+    /// The last event that the log no longer keeps one by one; 0 where it keeps them all.
+    #[must_use]
+    pub fn kept_after(&self) -> u64 {
+        self.shared.kept_after.load(Ordering::Relaxed)
     }
 
     /// How long the server has been running.

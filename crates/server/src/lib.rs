@@ -7,6 +7,7 @@
 pub mod backup;
 pub mod blobs;
 pub mod callback;
+mod compactor;
 mod core;
 pub mod feed;
 pub mod folder;

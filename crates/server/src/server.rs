@@ -3,6 +3,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::blobs::{self, Blobs};
 use crate::callback;
+use crate::compactor::{Compactor, Mill};
 use crate::core::{self, Core, Message};
 use crate::feed;
 use crate::folder::Folder;
@@ -36,6 +39,9 @@ pub struct Config {
     pub durability: Durability,
     /// How fast dead workers are noticed.
     pub timing: Timing,
+    /// How many of the newest events the log keeps one by one at least; of those before them only
+    /// what they led to is kept, once that is worth the work. Nothing keeps them all.
+    pub keep_events: Option<u64>,
 }
 
 /// A server that runs on a data folder; it stops when this is dropped.
@@ -44,6 +50,7 @@ pub struct Server {
     inbox: mpsc::Sender<Message>,
     core: Option<JoinHandle<()>>,
     follower: Option<Follower>,
+    compactor: Option<Compactor>,
     folder: Folder,
 }
 
@@ -59,15 +66,17 @@ impl Server {
             StartError::Folder(crate::folder::FolderError::Unusable { path, source })
         })?;
         let log = SqliteLog::open(&folder.log(), config.durability)?;
-        Server::run(folder, Box::new(log), config.timing)
+        Server::run(folder, Box::new(log), &config)
     }
 
-    fn run(folder: Folder, mut log: Box<dyn Log>, timing: Timing) -> Result<Server, StartError> {
-        let started = Instant::now();
+    fn run(folder: Folder, mut log: Box<dyn Log>, config: &Config) -> Result<Server, StartError> {
+        let (started, timing) = (Instant::now(), config.timing);
         let reader = log.reader()?;
         let mut engine = Engine::new(timing);
         let runs = core::recover(&mut engine, &*reader)?;
-        tracing::info!(events = log.last(), jobs = engine.state().live_jobs(), "recovered");
+        let through = reader.base()?.map_or(0, |base| base.through);
+        let (events, jobs) = (log.last(), engine.state().live_jobs());
+        tracing::info!(events, kept_after = through, jobs, "recovered");
         let wall = wall_clock();
         let mut records = Vec::new();
         engine.start(wall, env!("CARGO_PKG_VERSION"), &mut records);
@@ -77,6 +86,22 @@ impl Server {
         let (follower, read) =
             Follower::start(&folder.read(), log.reader()?, last, publisher.tail())?;
         feed.trace();
+        let through = Arc::new(AtomicU64::new(through));
+        let compactor = match config.keep_events {
+            None => None,
+            Some(kept) => Some(
+                Compactor::start(Mill {
+                    log: log.reader()?,
+                    compaction: log.compaction()?,
+                    tail: publisher.tail(),
+                    tables: folder.read(),
+                    timing,
+                    kept,
+                    through: Arc::clone(&through),
+                })
+                .map_err(StartError::Thread)?,
+            ),
+        };
         let ended = publisher.ended();
         let (inbox, messages) = mpsc::channel(limits::INBOX);
         let (fails, failed) = watch::channel(None);
@@ -96,12 +121,14 @@ impl Server {
             logs: Logs::new(&folder.logs()),
             timing,
             started,
+            kept_after: through,
         });
         // Without a runtime nobody can be called; what is due stays written down.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(callback::serve(handle.clone(), ended));
         }
-        Ok(Server { handle, inbox, core: Some(core), follower: Some(follower), folder })
+        let (core, follower) = (Some(core), Some(follower));
+        Ok(Server { handle, inbox, core, follower, compactor, folder })
     }
 
     /// A handle, by which the server is spoken to.
@@ -143,7 +170,10 @@ impl Drop for Server {
             // A panic was told by `supervise`.
             let _ = core.join();
         }
-        // The core loop took the feed's sender with it, so the follower ends.
+        // The core loop took the feed's sender with it, so those who live by its tail end.
+        if let Some(compactor) = self.compactor.take() {
+            compactor.join();
+        }
         if let Some(follower) = self.follower.take() {
             follower.join();
         }

@@ -29,6 +29,8 @@ pub enum Happening {
     Round { life: u64 },
     /// The oldest append is durable.
     Synced { life: u64 },
+    /// A base is written to its end.
+    Compacted { life: u64 },
     /// The server starts.
     Boot,
     /// A worker's process starts.

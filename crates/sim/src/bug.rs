@@ -93,11 +93,13 @@ pub enum Bug {
     HalfGroup,
     /// Now and then a worker is sent another line of a list.
     SwapsLines,
+    /// What was appended while a base was being written goes with what the base stands for.
+    BaseForgetsTail,
 }
 
 impl Bug {
     /// Every bug with its name.
-    pub const ALL: [(Bug, &'static str); 43] = [
+    pub const ALL: [(Bug, &'static str); 44] = [
         (Bug::ReplyBeforeAppend, "reply_before_append"),
         (Bug::FramesBeforeAppend, "frames_before_append"),
         (Bug::ForgetsLastGroup, "forgets_last_group"),
@@ -141,6 +143,7 @@ impl Bug {
         (Bug::AppliesTwice, "applies_twice"),
         (Bug::HalfGroup, "half_group"),
         (Bug::SwapsLines, "swaps_lines"),
+        (Bug::BaseForgetsTail, "base_forgets_tail"),
     ];
 }
 

@@ -10,6 +10,8 @@ use crate::dice::Dice;
 pub struct Disk {
     groups: Vec<Vec<u8>>,
     synced: usize,
+    /// How many records of the first group are a base.
+    base: usize,
 }
 
 /// How a crash left the disk.
@@ -47,6 +49,40 @@ impl Disk {
     pub fn recover(&mut self) -> Vec<Vec<Record>> {
         self.synced = self.groups.len();
         self.groups.iter().map(|bytes| decode(bytes)).collect()
+    }
+
+    /// How many groups are durable.
+    pub fn synced(&self) -> usize {
+        self.synced
+    }
+
+    /// How many of the first group's records stand for others, and only as a whole.
+    pub fn base(&self) -> usize {
+        self.base
+    }
+
+    /// The records of a durable group.
+    pub fn group(&self, index: usize) -> Vec<Record> {
+        assert!(index < self.synced, "only what is durable is compacted");
+        decode(&self.groups[index])
+    }
+
+    /// Puts records in the place of others: those of the first `groups` groups, and the first
+    /// `within` of the group after them. Groups that are let go stay as empty ones.
+    pub fn fold(&mut self, base: &[Record], groups: usize, within: usize) {
+        let mut first = base.to_vec();
+        let rest = self.groups.get(groups).map(|bytes| decode(bytes).split_off(within));
+        let encode = |records: &[Record]| rmp_serde::to_vec(records).expect("records encode");
+        self.groups[..groups].fill(encode(&[]));
+        match (groups, rest) {
+            (0, rest) => {
+                first.extend(rest.unwrap_or_default());
+            }
+            (_, Some(rest)) => self.groups[groups] = encode(&rest),
+            (_, None) => {}
+        }
+        self.groups[0] = encode(&first);
+        self.base = base.len();
     }
 
     /// A planted bug: the last group is forgotten, durable or not.

@@ -75,11 +75,13 @@ pub enum Feature {
     Sleepers,
     /// Batches that are forgotten soon after their end.
     Pruning,
+    /// A log that is compacted while the server works.
+    Compaction,
 }
 
 impl Feature {
     /// Every feature with its name.
-    pub const ALL: [(Feature, &'static str); 33] = [
+    pub const ALL: [(Feature, &'static str); 34] = [
         (Feature::Projects, "projects"),
         (Feature::ManyProjects, "many_projects"),
         (Feature::Weights, "weights"),
@@ -113,6 +115,8 @@ impl Feature {
         (Feature::Bulk, "bulk"),
         (Feature::Sleepers, "sleepers"),
         (Feature::Pruning, "pruning"),
+        // Drawn last, so that the others are drawn as before there was this one.
+        (Feature::Compaction, "compaction"),
     ];
 }
 

@@ -2,6 +2,7 @@
 //! on a disk that can lose its tail. [`round`] is one turn of the loop; here it lives and dies.
 
 mod clock;
+mod compaction;
 mod planted;
 mod round;
 mod sessions;
@@ -24,6 +25,7 @@ use crate::faults::Fault;
 use crate::network::{End, LinkId};
 use crate::scene::Scene;
 use clock::Wall;
+use compaction::Compaction;
 use planted::Planted;
 use sessions::Sessions;
 
@@ -40,6 +42,7 @@ pub struct Server {
     judged: usize,
     life: u64,
     planted: Planted,
+    compaction: Compaction,
     process: Option<Process>,
 }
 
@@ -83,7 +86,7 @@ struct Release {
 impl Server {
     /// A server that was never started.
     #[must_use]
-    pub fn draw(dice: &mut Dice) -> Server {
+    pub fn draw(dice: &mut Dice, seed: u64) -> Server {
         Server {
             disk: Disk::default(),
             wall: Wall::default(),
@@ -92,6 +95,7 @@ impl Server {
             judged: 0,
             life: 0,
             planted: Planted::default(),
+            compaction: Compaction::new(seed),
             process: None,
         }
     }
@@ -219,6 +223,7 @@ impl Server {
                 self.replay_equals_live(scene);
             }
         }
+        self.compact_perhaps(scene);
         self.plan_round(scene, false);
     }
 
@@ -268,6 +273,7 @@ impl Server {
             "server",
             format_args!("dies; of its tail {} kept, {} lost", tail.kept, tail.lost),
         );
+        self.lose_base(scene);
         scene.tally.tails_kept += u64::from(tail.kept > 0);
         scene.tally.tails_lost += u64::from(tail.lost > 0);
         scene.tally.tails_torn += u64::from(tail.kept > 0 && tail.lost > 0);

@@ -103,6 +103,12 @@ counters! {
     tails_lost,
     /// Tails of which a part was kept.
     tails_torn,
+    /// Bases that took the place of the records before them.
+    compactions,
+    /// Of them those that ended within a group.
+    compactions_within,
+    /// Bases that a crash found half written.
+    compactions_lost,
     /// Workers that joined.
     joins,
     /// Workers that came back under their id.

@@ -53,7 +53,7 @@ impl World {
         let mut kinds = draw_kinds(&mut dice, &features);
         kinds.truncate(nodes.unwrap_or(usize::MAX).max(1));
         let palette = Palette::draw(&mut dice, &features, &kinds);
-        let server = Server::draw(&mut dice);
+        let server = Server::draw(&mut dice, plan.seed);
         let clients = (dice.below(3) + 1).min(clients.unwrap_or(usize::MAX).max(1));
         let storm =
             dice.span(Span::seconds(20), Span::seconds(240)).min(storm.unwrap_or(Span(u64::MAX)));
@@ -143,6 +143,7 @@ impl World {
             Happening::Called { batch } => server.called(scene, batch),
             Happening::Round { life } => server.round(scene, life),
             Happening::Synced { life } => server.synced(scene, life),
+            Happening::Compacted { life } => server.compacted(scene, life),
             Happening::Boot => server.boot(scene),
             Happening::Rise { node } => nodes[node].rise(scene),
             Happening::Dial { node, life } => nodes[node].dial(scene, life),

@@ -108,7 +108,7 @@ impl Orphans {
                     }
                 }
                 // A process that has ended has no environment left.
-                _ => claims.reap(pid, |pid| drop(reap(pid))),
+                _ => claims.reap(pid, |pid| _ = reap(pid)),
             }
         }
         Some(strays)

@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use gristmill_model::Span;
-use gristmill_model::limits::Timing;
+use gristmill_model::limits::{self, Timing};
 use gristmill_model::problem::{Rejection, exit};
 use gristmill_server::{Config, Durability, Listen, Server, StartError};
 use tracing_subscriber::EnvFilter;
@@ -42,6 +43,26 @@ pub struct Args {
     /// How long a finished batch can be retried and its keys are known [default: 1day]
     #[arg(long, value_name = "SPAN")]
     keep_finished: Option<Span>,
+    /// How many of the newest events the log keeps one by one, or `all` [default: 500000]
+    #[arg(long, value_name = "N")]
+    keep_events: Option<Keep>,
+}
+
+/// How many events are kept one by one at least; nothing for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Keep(Option<u64>);
+
+impl FromStr for Keep {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Keep, String> {
+        match text {
+            "all" => Ok(Keep(None)),
+            text => text.parse().map(|kept| Keep(Some(kept))).map_err(|_| {
+                format!("`{text}` is no number of events: expected one like 500000, or `all`")
+            }),
+        }
+    }
 }
 
 /// What `--durability` may be.
@@ -74,7 +95,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     if matches!(args.durability, Survives::System) {
         say("Acknowledged work survives the end of this process, but not a power cut.");
     }
-    let config = Config { data: data.clone(), durability: args.durability.into(), timing };
+    let Keep(keep_events) = args.keep_events.unwrap_or(Keep(Some(limits::KEPT_EVENTS)));
+    let durability = args.durability.into();
+    let config = Config { data: data.clone(), durability, timing, keep_events };
     let mut server = Server::open(config).map_err(|error| refused(&error))?;
     let listen = Listen { bind, require_token: args.require_token };
     let listener = server.listen(listen).map_err(|error| refused(&error))?;

@@ -92,9 +92,9 @@ mod tests {
                 line.get(from..to).unwrap_or_default().iter().collect::<String>()
             };
             for (line, (one, two, _, three)) in lines[1..].iter().zip(&cells) {
-                prop_assert_eq!(part(line, 0, second).trim_end(), one);
-                prop_assert_eq!(part(line, second, third).trim_end(), two);
-                prop_assert_eq!(part(line, third, usize::MAX), three.as_str());
+                let found = [(0, second), (second, third), (third, usize::MAX)]
+                    .map(|(from, to)| part(line, from, to).trim_end().to_owned());
+                prop_assert_eq!(&found, &[one.clone(), two.clone(), three.clone()]);
             }
         }
     }

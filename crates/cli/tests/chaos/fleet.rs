@@ -17,6 +17,8 @@ pub struct Plan {
     pub workers: usize,
     /// The server's `--lease`; nothing for the default.
     pub lease: Option<String>,
+    /// The server's `--keep-events`; nothing for the default.
+    pub keep_events: Option<String>,
     /// A data folder to serve; one of the fleet's own where none is named.
     pub data: Option<PathBuf>,
     /// What the server's environment holds besides.
@@ -25,7 +27,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn of(workers: usize) -> Plan {
-        Plan { workers, lease: None, data: None, environment: Vec::new() }
+        Plan { workers, lease: None, keep_events: None, data: None, environment: Vec::new() }
     }
 }
 
@@ -184,6 +186,7 @@ fn spawn_server(folder: &Path, plan: &Plan, port: u16) -> Child {
     command.args(["serve", "--bind", &format!("127.0.0.1:{port}")]);
     command.args(["--data".as_ref(), data(folder, plan).as_os_str()]);
     command.args(plan.lease.iter().flat_map(|lease| ["--lease", lease.as_str()]));
+    command.args(plan.keep_events.iter().flat_map(|kept| ["--keep-events", kept.as_str()]));
     command.envs(plan.environment.iter().cloned());
     command.spawn().unwrap()
 }

@@ -1,7 +1,7 @@
 //! End to end under fire, from outside: a real server and real workers as processes, and clients
 //! that remember what was acknowledged to them. Processes are killed and stopped, the disk fails
-//! under the server, its data folder is copied while it works. Afterwards nothing acknowledged is
-//! lost, nothing is committed twice and nothing is half there.
+//! under the server, its data folder is copied and its log compacted while it works. Afterwards
+//! nothing acknowledged is lost, nothing is committed twice and nothing is half there.
 //!
 //! Each kind of fault has its module. How much there is of it the environment says, and by default
 //! it is little; docs/reliability.md names the command for the full measure. `GRISTMILL_CHAOS_SEED`
@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod backups;
+mod compactions;
 mod disk;
 mod fleet;
 mod kills;

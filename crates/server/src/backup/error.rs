@@ -64,6 +64,12 @@ pub enum BackupError {
     /// The log was copied, and what it holds cannot be trusted.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The log was compacted again and again while it was copied.
+    #[error("{path}: the log was compacted whenever it was copied: run it again at a quieter time")]
+    Compacted {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// It was told to stop.
     #[error("stopped; nothing is left of the copy; run it again")]
     Stopped,
@@ -74,7 +80,9 @@ impl BackupError {
     #[must_use]
     pub const fn exit(&self) -> u8 {
         match self {
-            BackupError::NoData { .. } | BackupError::Reading { .. } => exit::DATA_FOLDER,
+            BackupError::NoData { .. }
+            | BackupError::Reading { .. }
+            | BackupError::Compacted { .. } => exit::DATA_FOLDER,
             BackupError::Exists { .. }
             | BackupError::Inside { .. }
             | BackupError::Writing { .. } => exit::BAD_INPUT,

@@ -57,7 +57,12 @@ impl Site {
     /// Starts a server on a folder and stops it when its read tables are as far as its log.
     fn serve(&self, data: &Path) {
         let timing = limits::Timing::default();
-        let config = Config { data: data.to_owned(), durability: Durability::Full, timing };
+        let config = Config {
+            data: data.to_owned(),
+            durability: Durability::Full,
+            timing,
+            keep_events: None,
+        };
         let server = Server::open(config).unwrap();
         let handle = server.handle();
         let caught_up = async { handle.read().ask(|tables| tables.totals()).await.map(drop) };
@@ -303,4 +308,93 @@ fn read_tables_that_do_not_belong_to_the_log_are_left_out() {
 
 fn sql(path: &Path, statements: &str) {
     Connection::open(path).unwrap().execute_batch(statements).unwrap();
+}
+
+/// Puts a base in the place of all events so far, as a compaction does.
+fn compact(layout: &Layout) -> u64 {
+    let log = SqliteLog::open(&layout.log(), Durability::Full).unwrap();
+    let mut engine = gristmill_engine::Engine::new(limits::Timing::default());
+    log::replay(&*log.reader().unwrap(), u64::MAX, |_, records| {
+        records.iter().for_each(|(_, record)| engine.apply(record));
+        Ok::<_, log::LogError>(())
+    })
+    .unwrap();
+    let mut compaction = log.compaction().unwrap();
+    compaction.begin().unwrap();
+    compaction.write(&engine.snapshot().collect::<Vec<_>>()).unwrap();
+    compaction.finish(log.last()).unwrap();
+    while compaction.clear().unwrap() {}
+    log.last()
+}
+
+#[test]
+fn a_compacted_log_is_copied_with_its_base_and_the_tables_that_go_with_it() {
+    let site = Site::new();
+    let through = compact(&site.layout());
+    site.serve(&site.data());
+    let dest = site.dest("copy");
+    let backup = site.take(&dest).unwrap();
+    assert!(backup.read_tables);
+    assert_eq!(backup.events, through + 1, "the second start");
+    let copy = Layout::of(&dest);
+    let base = log::look(&copy.log()).unwrap().0.base().unwrap().unwrap();
+    assert_eq!(base.through, through);
+    assert!(schema::position(&copy.read()).unwrap() >= through);
+    // And it goes on.
+    site.serve(&dest);
+    assert!(
+        fs::read_dir(&dest)
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with("read.db.") })
+    );
+}
+
+#[test]
+fn tables_that_a_compaction_leaves_behind_while_they_are_copied_are_copied_again() {
+    let site = Site::new();
+    let mut copies = 0;
+    let dest = site.dest("copy");
+    let backup = take(&site.data(), &dest, &mut |step| {
+        if step.part == Part::ReadTables {
+            copies += 1;
+            if copies == 1 {
+                // The tables' copy is of the moment before these.
+                site.serve(&site.data());
+                compact(&site.layout());
+            }
+        }
+        true
+    })
+    .unwrap();
+    assert_eq!(copies, 2);
+    assert!(backup.read_tables);
+    let copy = Layout::of(&dest);
+    let base = log::look(&copy.log()).unwrap().0.base().unwrap().unwrap();
+    assert!(schema::position(&copy.read()).unwrap() >= base.through);
+}
+
+#[test]
+fn a_log_that_is_compacted_whenever_it_is_copied_is_told() {
+    let site = Site::new();
+    let error = take(&site.data(), &site.dest("copy"), &mut |step| {
+        if step.part == Part::ReadTables {
+            site.serve(&site.data());
+            compact(&site.layout());
+        }
+        true
+    })
+    .unwrap_err();
+    assert!(matches!(error, BackupError::Compacted { .. }), "{error}");
+    assert!(site.left_over().is_empty());
+}
+
+#[test]
+fn damage_in_a_base_is_found_while_copying() {
+    let site = Site::new();
+    compact(&site.layout());
+    let spoil = "UPDATE base_rows SET checksum = 0";
+    Connection::open(site.layout().log()).unwrap().execute_batch(spoil).unwrap();
+    let error = site.take(&site.dest("copy")).unwrap_err();
+    assert!(error.to_string().contains("is damaged in its base"), "{error}");
+    assert!(site.left_over().is_empty());
 }

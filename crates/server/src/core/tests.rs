@@ -22,7 +22,7 @@ mod schedules;
 
 use super::{Core, Goal, Message};
 use crate::feed::{self, Feed};
-use crate::log::{Log, LogError, LogReader, MemoryLog};
+use crate::log::{Compaction, Log, LogError, LogReader, MemoryLog};
 
 /// A log whose disk is full after a number of appends.
 struct Failing {
@@ -48,6 +48,10 @@ impl Log for Failing {
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
         self.log.reader()
+    }
+
+    fn compaction(&self) -> Result<Box<dyn Compaction>, LogError> {
+        self.log.compaction()
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use gristmill_model::event::{Event, Record};
 use gristmill_model::{BatchId, PipelineId, limits};
@@ -27,6 +28,8 @@ pub(crate) struct Tail {
     inner: Mutex<Inner>,
     /// Rings for the follower.
     bell: Condvar,
+    /// Rings for whoever waits for the follower.
+    arrival: Condvar,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,8 @@ struct Inner {
     since: Option<Instant>,
     /// What the follower waits for, while it waits.
     waits_for: Option<WaitsFor>,
+    /// Which event somebody waits for the follower to take in.
+    awaited: Option<u64>,
     closed: bool,
 }
 
@@ -105,9 +110,10 @@ impl Tail {
             wanted: 0,
             since: None,
             waits_for: None,
+            awaited: None,
             closed: false,
         };
-        Tail { inner: Mutex::new(inner), bell: Condvar::new() }
+        Tail { inner: Mutex::new(inner), bell: Condvar::new(), arrival: Condvar::new() }
     }
 
     /// Adds a round; its durable events are in the log and end at `last`.
@@ -152,6 +158,34 @@ impl Tail {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.bell.notify_one();
+        self.arrival.notify_all();
+    }
+
+    /// Waits until the follower has taken in this event, and says how far it is; nothing once the
+    /// tail is closed. One may wait at a time.
+    pub(crate) fn until_taken(&self, seq: u64) -> Option<u64> {
+        let mut inner = self.lock();
+        while !inner.closed && inner.taken < seq {
+            inner.awaited = Some(seq);
+            inner = self.arrival.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.awaited = None;
+        (!inner.closed).then_some(inner.taken)
+    }
+
+    /// Lets a while pass; `false` at once when the tail is closed.
+    pub(crate) fn rest(&self, span: Duration) -> bool {
+        let began = Instant::now();
+        let mut inner = self.lock();
+        while !inner.closed {
+            let left = span.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            let woken = self.arrival.wait_timeout(inner, left);
+            inner = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        false
     }
 
     /// Waits for what the follower is to take in next, which has come as far as `after`. Nothing
@@ -201,6 +235,9 @@ impl Tail {
     pub(crate) fn took(&self, seq: u64) {
         let mut inner = self.lock();
         inner.taken = seq;
+        if inner.awaited.is_some_and(|awaited| awaited <= seq) {
+            self.arrival.notify_all();
+        }
         let dropped = inner.shed(|inner, piece| {
             let kept = inner.committed - piece.last;
             piece.last <= seq && (kept > limits::TAIL_KEPT || inner.bytes > limits::TAIL_KEPT_BYTES)

@@ -43,7 +43,7 @@ async fn forgotten(api: &Api, batch: BatchId, index: u64) -> Answer<JobId> {
     let shown = super::batches::find(api, batch).await?;
     let page = api.ask(move |tables| tables.results(batch, index, 1)).await?;
     match page.items.first() {
-        Some(job) if index < shown.jobs => Ok(job.id),
+        Some(job) if job.index == index => Ok(job.id),
         _ => Err(no_such(batch, index, shown.jobs)),
     }
 }

@@ -198,7 +198,8 @@ pub(super) async fn results(
     find(&api, batch).await?;
     let next = move |api: Api, from: u64| async move {
         let page = api.ask(move |tables| tables.results(batch, from, limits::PAGE)).await?;
-        let next = from + page.items.len() as u64;
+        // Not every place need have a row: see `complete_after` in the tables.
+        let next = page.items.last().map_or(from, |last| last.index + 1);
         Ok((page, next))
     };
     Ok(lines_of_jobs(api, 0, next))

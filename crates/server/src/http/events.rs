@@ -1,6 +1,6 @@
 //! The feed as server-sent events. A client that comes back with `Last-Event-ID` hears what it
 //! missed, within a bound, and then what happens, with neither gap nor doubling. Where the bound
-//! cut something off, an event `gap` says so first.
+//! cut something off, or the log no longer keeps it, an event `gap` says so first.
 
 use std::convert::Infallible;
 
@@ -19,6 +19,7 @@ use super::parts::{Path, Query};
 use super::problem::{Answer, Refusal};
 use super::{Api, batches};
 use crate::feed::{Subscription, Topic};
+use crate::log::LogError;
 
 /// `?filter=`
 #[derive(Debug, Deserialize, IntoParams)]
@@ -65,10 +66,7 @@ fn follow(api: &Api, topic: Topic, headers: &HeaderMap) -> Answer<Response> {
     let earliest = committed.saturating_sub(limits::REPLAYED_EVENTS as u64);
     let missed = last.map_or(0, |last| earliest.saturating_sub(last));
     let after = last.map(|last| last.max(earliest));
-    let gap = (missed > 0).then(|| {
-        let data = format!("{{\"missed\":{missed}}}");
-        Ok(Event::default().event("gap").id(earliest.to_string()).data(data))
-    });
+    let gap = (missed > 0).then(|| Ok(gap(missed, earliest)));
     let events = stream_of(api.handle.feed().subscribe(topic, after));
     let events = stream::iter(gap).chain(events).take_until(api.stopping.clone().cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
@@ -81,12 +79,21 @@ fn stream_of(
         match subscription.next().await {
             Ok(Some(event)) => Some((Ok(shown(&event)), subscription)),
             Ok(None) => None,
+            Err(LogError::Compacted { through }) => {
+                Some((Ok(gap(subscription.missed(), through)), subscription))
+            }
             Err(error) => {
                 tracing::warn!(%error, "the feed breaks off");
                 None
             }
         }
     })
+}
+
+/// Says that events were passed over, and which was the last of them.
+fn gap(missed: u64, last: u64) -> Event {
+    let data = format!("{{\"missed\":{missed}}}");
+    Event::default().event("gap").id(last.to_string()).data(data)
 }
 
 fn shown(event: &FeedEvent) -> Event {

@@ -19,5 +19,7 @@ pub(super) async fn show(State(api): State<Api>) -> Answer<Json<Health>> {
         uptime: gristmill_model::Span::seconds(api.handle.uptime().to_std().as_secs()),
         jobs: snapshot.jobs.into_iter().filter(|(state, _)| !state.is_final()).collect(),
         workers: u32::try_from(workers).unwrap_or(u32::MAX),
+        events: api.handle.feed().committed(),
+        kept_after: api.handle.kept_after(),
     }))
 }

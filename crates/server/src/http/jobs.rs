@@ -184,10 +184,22 @@ pub(super) async fn retry(
 pub(super) async fn find(api: &Api, id: JobId) -> Answer<Job> {
     let batch = api.handle.feed().batch_of(id);
     let found = api.ask_about(batch, move |tables| tables.job(id)).await?;
-    let no_such = || Refusal::new(Code::NoSuchJob, format!("no job {id}"));
-    let mut job = found.ok_or_else(no_such)?;
+    let Some(mut job) = found else { return Err(no_such(api, id).await?) };
     api.handle.lists().show(std::slice::from_mut(&mut job)).await;
     Ok(job)
+}
+
+/// Says that there is no such job, and where it may be if there was one.
+async fn no_such(api: &Api, id: JobId) -> Answer<Refusal> {
+    let lost = api.ask(|tables| tables.complete_after()).await?;
+    let mut detail = format!("no job {id}");
+    if lost > 0 {
+        detail += &format!(
+            " is known; read.db was made anew from a log that was compacted, and knows nothing of \
+             jobs that had ended by event {lost}: look into the old read.db, or a backup"
+        );
+    }
+    Ok(Refusal::new(Code::NoSuchJob, detail))
 }
 
 /// Jobs one a line, page by page as the client reads. `next` fetches the page at a place, with the

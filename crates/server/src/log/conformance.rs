@@ -10,7 +10,7 @@ use gristmill_model::job::JobSpec;
 use gristmill_model::payload::Payload;
 use gristmill_model::{BatchId, JobId, PipelineId, ProjectId, Time, WorkerId, limits};
 
-use super::{Log, LogReader};
+use super::{Base, Compaction, Log, LogError, LogReader};
 
 /// A short record that can be told from the others.
 pub fn small(n: u64) -> Record {
@@ -158,9 +158,198 @@ pub fn a_log_is_the_same_to_all_its_readers_and_no_other(
     assert_ne!(another.reader().unwrap().identity().unwrap(), identity);
 }
 
+/// All records of the base in force, read in pieces.
+pub fn whole_base(reader: &dyn LogReader, piece: usize) -> Vec<Record> {
+    let base = reader.base().unwrap().expect("there is a base");
+    let mut all = Vec::new();
+    loop {
+        let read = reader.read_base(&base, all.len() as u64, piece).unwrap();
+        if read.is_empty() {
+            assert_eq!(all.len() as u64, base.records);
+            return all;
+        }
+        let numbers = read.iter().map(|(number, _)| *number);
+        assert!(numbers.eq(all.len() as u64 + 1..=(all.len() + read.len()) as u64));
+        all.extend(read.into_iter().map(|(_, record)| record));
+    }
+}
+
+/// Writes a base piece by piece and puts it in force.
+pub fn compact(compaction: &mut dyn Compaction, records: &[Record], through: u64) -> Base {
+    compaction.begin().unwrap();
+    records.chunks(2).for_each(|piece| compaction.write(piece).unwrap());
+    let written = compaction.written(0, usize::MAX).unwrap();
+    assert_eq!(written, numbered(records.to_vec()));
+    compaction.finish(through).unwrap()
+}
+
+fn clear_all(compaction: &mut dyn Compaction) {
+    while compaction.clear().unwrap() {}
+}
+
+/// Ten records in commits of three, and one of one.
+fn ten(log: &mut dyn Log) -> Vec<(u64, Record)> {
+    let records: Vec<Record> = (1..=10).map(small).collect();
+    for commit in records.chunks(3) {
+        log.append(commit).unwrap();
+    }
+    numbered(records)
+}
+
+fn told(reader: &dyn LogReader, after: u64) -> u64 {
+    match reader.read(after, 10) {
+        Err(LogError::Compacted { through }) => through,
+        other => panic!("a read after {after} answers {other:?}"),
+    }
+}
+
+pub fn a_base_stands_in_the_place_of_what_was_before_it(open: &dyn Fn() -> Box<dyn Log>) {
+    let mut log = open();
+    let all = ten(&mut *log);
+    assert_eq!(log.reader().unwrap().base().unwrap(), None);
+    let mut compaction = log.compaction().unwrap();
+    let parts = vec![small(71), rich(), small(73)];
+    let base = compact(&mut *compaction, &parts, 5);
+    assert_eq!((base.through, base.records), (5, 3));
+    let holds = |log: &dyn Log, after: &[(u64, Record)]| {
+        let reader = log.reader().unwrap();
+        assert_eq!(reader.base().unwrap(), Some(base));
+        for piece in 1..=4 {
+            assert_eq!(whole_base(&*reader, piece), parts);
+        }
+        assert_eq!(reader.read(5, 100).unwrap(), after);
+        assert_eq!(reader.read(8, 1).unwrap(), after[3..4]);
+        assert_eq!([0, 3, 4].map(|position| told(&*reader, position)), [5; 3]);
+    };
+    // Before what it stands for is cleared, while it is, and afterwards.
+    holds(&*log, &all[5..]);
+    assert!(compaction.clear().unwrap());
+    holds(&*log, &all[5..]);
+    clear_all(&mut *compaction);
+    holds(&*log, &all[5..]);
+    assert_eq!(log.last(), 10);
+    assert_eq!(log.append(&[small(11)]).unwrap(), 11);
+    drop((log, compaction));
+    let log = open();
+    assert_eq!(log.last(), 11);
+    holds(&*log, &[&all[5..], &[(11, small(11))]].concat());
+}
+
+pub fn a_log_of_which_only_a_base_is_left_goes_on(open: &dyn Fn() -> Box<dyn Log>) {
+    let mut log = open();
+    ten(&mut *log);
+    let mut compaction = log.compaction().unwrap();
+    compact(&mut *compaction, &[small(71)], 10);
+    clear_all(&mut *compaction);
+    drop((log, compaction));
+    let mut log = open();
+    assert_eq!(log.last(), 10);
+    assert_eq!(log.append(&[small(11)]).unwrap(), 11);
+    let reader = log.reader().unwrap();
+    assert_eq!(reader.read(10, 10).unwrap(), [(11, small(11))]);
+    assert_eq!(told(&*reader, 9), 10);
+    assert!(reader.read(11, 10).unwrap().is_empty());
+}
+
+pub fn a_base_that_was_not_finished_is_none(open: &dyn Fn() -> Box<dyn Log>) {
+    let mut log = open();
+    let all = ten(&mut *log);
+    let mut compaction = log.compaction().unwrap();
+    compaction.begin().unwrap();
+    compaction.write(&[small(71), small(72)]).unwrap();
+    // As a crash leaves it.
+    drop((log, compaction));
+    let log = open();
+    let reader = log.reader().unwrap();
+    assert_eq!(reader.base().unwrap(), None);
+    assert_eq!(everything(&*reader, 4), all);
+    let mut compaction = log.compaction().unwrap();
+    clear_all(&mut *compaction);
+    assert_eq!(everything(&*reader, 4), all);
+    compact(&mut *compaction, &[small(73)], 10);
+    assert_eq!(whole_base(&*reader, 9), [small(73)]);
+}
+
+pub fn clearing_leaves_a_base_alone_that_is_being_written(open: &dyn Fn() -> Box<dyn Log>) {
+    let mut log = open();
+    let all = ten(&mut *log);
+    let mut compaction = log.compaction().unwrap();
+    compact(&mut *compaction, &[small(71)], 3);
+    compaction.begin().unwrap();
+    compaction.write(&[small(72)]).unwrap();
+    clear_all(&mut *compaction);
+    compaction.write(&[small(73)]).unwrap();
+    assert_eq!(whole_base(&*log.reader().unwrap(), 9), [small(71)]);
+    compaction.finish(9).unwrap();
+    clear_all(&mut *compaction);
+    let reader = log.reader().unwrap();
+    assert_eq!(whole_base(&*reader, 9), [small(72), small(73)]);
+    assert_eq!(reader.read(9, 9).unwrap(), all[9..]);
+}
+
+pub fn a_base_that_was_replaced_is_not_read_on(open: &dyn Fn() -> Box<dyn Log>) {
+    let mut log = open();
+    ten(&mut *log);
+    let mut compaction = log.compaction().unwrap();
+    let first = compact(&mut *compaction, &[small(71), small(72)], 3);
+    let reader = log.reader().unwrap();
+    assert_eq!(reader.read_base(&first, 0, 1).unwrap(), [(1, small(71))]);
+    let second = compact(&mut *compaction, &[small(73)], 8);
+    let error = reader.read_base(&first, 1, 1).unwrap_err();
+    assert!(matches!(error, LogError::Compacted { through: 8 }), "{error}");
+    let said = "events up to 8 are no longer kept one by one";
+    assert!(error.to_string().starts_with(said), "{error}");
+    assert_eq!(reader.read_base(&second, 0, 9).unwrap(), [(1, small(73))]);
+}
+
+pub fn a_large_base_comes_back_whole(open: &dyn Fn() -> Box<dyn Log>) {
+    let mut log = open();
+    ten(&mut *log);
+    let mut compaction = log.compaction().unwrap();
+    let bulk = jobs(limits::JOBS_PER_COMMAND, 1_000);
+    let mut parts: Vec<Record> = (1..=10_000).map(small).collect();
+    parts.extend([bulk.clone(), bulk, small(4)]);
+    compaction.begin().unwrap();
+    parts.chunks(6_000).for_each(|piece| compaction.write(piece).unwrap());
+    compaction.finish(10).unwrap();
+    assert_eq!(whole_base(&*log.reader().unwrap(), 777), parts);
+    // A second one leaves nothing of the first.
+    compact(&mut *compaction, &[small(5)], 10);
+    clear_all(&mut *compaction);
+    assert_eq!(whole_base(&*log.reader().unwrap(), 777), [small(5)]);
+}
+
+pub fn appends_go_on_while_a_base_is_written(open: &dyn Fn() -> Box<dyn Log>) {
+    let mut log = open();
+    let all = ten(&mut *log);
+    let mut compaction = log.compaction().unwrap();
+    std::thread::scope(|scope| {
+        let compacting = scope.spawn(move || {
+            for through in 1..=10 {
+                let parts: Vec<Record> = (1..=20).map(|n| small(through * 100 + n)).collect();
+                compact(&mut *compaction, &parts, through);
+                clear_all(&mut *compaction);
+            }
+        });
+        (11..=60).for_each(|n| assert_eq!(log.append(&[small(n)]).unwrap(), n));
+        compacting.join().unwrap();
+    });
+    let reader = log.reader().unwrap();
+    assert_eq!(whole_base(&*reader, 9).len(), 20);
+    assert_eq!(reader.read(10, 100).unwrap(), (11..=60).map(|n| (n, small(n))).collect::<Vec<_>>());
+    assert_eq!(all.len(), 10);
+}
+
 macro_rules! log_conformance {
     ($site:expr) => {
         $crate::log::conformance::log_conformance! { $site,
+            a_base_stands_in_the_place_of_what_was_before_it
+            a_log_of_which_only_a_base_is_left_goes_on
+            a_base_that_was_not_finished_is_none
+            clearing_leaves_a_base_alone_that_is_being_written
+            a_base_that_was_replaced_is_not_read_on
+            a_large_base_comes_back_whole
+            appends_go_on_while_a_base_is_written
             order_is_kept_and_numbers_have_no_gaps
             nothing_and_pulse_leave_no_trace
             what_is_acknowledged_survives_a_restart

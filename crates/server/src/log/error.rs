@@ -57,6 +57,28 @@ pub enum LogError {
         /// What is wrong.
         why: String,
     },
+    /// The base is not what was written.
+    #[error(
+        "{path} is damaged in its base after record {after} ({why}): restore the data folder from \
+         a backup"
+    )]
+    DamagedBase {
+        /// The log.
+        path: PathBuf,
+        /// The last of its records known to be good.
+        after: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// A base stands in the place of what was asked for.
+    #[error(
+        "events up to {through} are no longer kept one by one: begin with the base, or after event \
+         {through}"
+    )]
+    Compacted {
+        /// The last event that the base stands for.
+        through: u64,
+    },
     /// An event does not fit into a row.
     #[error("an event of {bytes} bytes is too large for the log")]
     TooLarge {

@@ -1,8 +1,11 @@
 //! The log in SQLite: WAL, one row per group commit, synced before `append` returns.
 //!
-//! Torn writes, a full disk and half-written pages are SQLite's business. Nothing is ever updated
-//! or deleted. `application_id` says that the file is ours and `user_version` carries the format
-//! of its events: any tool that people have can look, and an older gristmill refuses a newer log.
+//! Torn writes, a full disk and half-written pages are SQLite's business. Nothing is ever updated,
+//! and nothing deleted but what a [`base`] stands for. `application_id` says that the file is ours
+//! and `user_version` carries the format of its events: any tool that people have can look, and an
+//! older gristmill refuses a newer log.
+
+mod base;
 
 mod wal;
 
@@ -15,7 +18,8 @@ use gristmill_model::event::{FORMAT, Record};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::row::{self, Gathering, Row};
-use super::{Log, LogError, LogId, LogReader};
+use super::{Base, Compaction, Log, LogError, LogId, LogReader};
+use base::SqliteCompaction;
 
 /// "gmll": what `file` and other tools know our logs by.
 const APPLICATION_ID: u32 = 0x676d_6c6c;
@@ -75,6 +79,7 @@ impl SqliteLog {
             wal::lay_out(path, CHECKPOINT_PAGES);
         }
         identify(path, &mut connection)?;
+        connection.execute_batch(base::TABLES).map_err(told)?;
         let last = last(&connection).map_err(told)?;
         // The names of the database and its WAL must be as durable as what will be in them.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -114,6 +119,10 @@ impl Log for SqliteLog {
 
     fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(SqliteReader::open(&self.path)?))
+    }
+
+    fn compaction(&self) -> Result<Box<dyn Compaction>, LogError> {
+        Ok(Box::new(SqliteCompaction::open(&self.path)?))
     }
 }
 
@@ -173,8 +182,14 @@ pub(crate) fn renew_identity(path: &Path) -> Result<(Option<LogId>, LogId), LogE
 impl LogReader for SqliteReader {
     fn read(&self, after: u64, max_records: usize) -> Result<Vec<(u64, Record)>, LogError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut gathering = Gathering::new(after, max_records);
         let told = |error| LogError::from_sqlite(&self.path, after, error);
+        // Base and rows as of one moment: a base that comes in between would look like a gap.
+        let _moment = connection.unchecked_transaction().map_err(told)?;
+        let through = base::found(&connection).map_err(told)?.map_or(0, |base| base.through);
+        if after < through {
+            return Err(LogError::Compacted { through });
+        }
+        let mut gathering = Gathering::new(after, max_records);
         let mut select = connection
             .prepare_cached(
                 "SELECT first_seq, count, checksum, bytes FROM commits WHERE first_seq >= coalesce(
@@ -193,6 +208,28 @@ impl LogReader for SqliteReader {
             })?;
         }
         Ok(gathering.finish())
+    }
+
+    fn base(&self) -> Result<Option<Base>, LogError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        base::found(&connection).map_err(|error| LogError::from_sqlite(&self.path, 0, error))
+    }
+
+    fn read_base(
+        &self,
+        base: &Base,
+        after: u64,
+        max_records: usize,
+    ) -> Result<Vec<(u64, Record)>, LogError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |error| LogError::from_sqlite(&self.path, 0, error);
+        let _moment = connection.unchecked_transaction().map_err(told)?;
+        match base::found(&connection).map_err(told)? {
+            Some(found) if found == *base => {
+                base::read(&self.path, &connection, base, after, max_records)
+            }
+            found => Err(LogError::Compacted { through: found.map_or(0, |found| found.through) }),
+        }
     }
 
     fn identity(&self) -> Result<LogId, LogError> {
@@ -312,10 +349,12 @@ fn identity(connection: &Connection) -> rusqlite::Result<LogId> {
     })
 }
 
+/// The last number that was given, also where a base stands in the place of all records.
 fn last(connection: &Connection) -> rusqlite::Result<u64> {
     let newest = "SELECT coalesce(max(first_seq + count - 1), 0) FROM commits
                   WHERE first_seq = (SELECT max(first_seq) FROM commits)";
-    connection.query_row(newest, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    let newest = connection.query_row(newest, [], |row| row.get::<_, i64>(0))?.cast_unsigned();
+    Ok(base::found(connection)?.map_or(newest, |base| newest.max(base.through)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Events to rows: what each event means for the read tables, one function for each that means
 //! much. Nothing is judged here; the engine has.
 
+mod restored;
+
 use gristmill_model::attempt::{Failure, Success, Usage};
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::job::{JobSpec, JobState};
@@ -20,17 +22,41 @@ pub(crate) fn chunk<'r>(
     tables: &Connection,
     records: impl IntoIterator<Item = (u64, &'r Record)>,
 ) -> Result<Option<u64>> {
-    let mut chunk = Chunk { tables, rows: Rows::default() };
     let mut last = None;
-    for (seq, record) in records {
-        chunk.apply(record)?;
-        last = Some(seq);
-    }
-    chunk.rows.store(tables)?;
+    all(
+        tables,
+        records.into_iter().map(|(seq, record)| {
+            last = Some(seq);
+            record
+        }),
+    )?;
     if let Some(last) = last {
         tables.prepare_cached("UPDATE position SET seq = ?1")?.execute([last.cast_signed()])?;
     }
     Ok(last)
+}
+
+/// Applies a piece of a base. The position stays where it is: a base counts as a whole.
+///
+/// # Errors
+/// As [`chunk`].
+pub(crate) fn base(tables: &Connection, records: &[(u64, Record)]) -> Result<()> {
+    all(tables, records.iter().map(|(_, record)| record))
+}
+
+/// Notes that a base was applied to its end, and through which event it stands.
+///
+/// # Errors
+/// The tables cannot be written.
+pub(crate) fn base_ends(tables: &Connection, through: u64) -> Result<usize> {
+    let update = "UPDATE position SET seq = ?1, complete_after = ?1";
+    tables.execute(update, [through.cast_signed()])
+}
+
+fn all<'r>(tables: &Connection, records: impl IntoIterator<Item = &'r Record>) -> Result<()> {
+    let mut chunk = Chunk { tables, rows: Rows::default() };
+    records.into_iter().try_for_each(|record| chunk.apply(record))?;
+    chunk.rows.store(tables)
 }
 
 struct Chunk<'c> {
@@ -77,8 +103,7 @@ impl Chunk<'_> {
             | Event::LimitSet { .. }
             | Event::FlowSet { .. }
             | Event::WorkerDeclared { .. } => Ok(()),
-            // The tables were told of all that led to it.
-            Event::Restored(_) => Ok(()),
+            Event::Restored(part) => self.restore(part, at),
             // Of the server itself the tables tell nothing, and pulse is not in the log.
             Event::ServerStarted { .. }
             | Event::WorkerConnected { .. }

@@ -1,4 +1,5 @@
-//! What can go wrong with the read tables. None of it loses anything: they can be built again.
+//! What can go wrong with the read tables. None of it loses work: they can be built again, as far
+//! as the log goes back.
 
 use gristmill_model::limits;
 
@@ -35,7 +36,9 @@ pub enum ReadError {
         after: u64,
     },
     /// The tables' file cannot be used.
-    #[error("read.db cannot be used: {0}; stop the server, delete it, and it is built again")]
+    #[error(
+        "read.db cannot be used: {0}; stop the server and move it away: it is built again, without jobs that the log has let go of"
+    )]
     Unusable(Box<dyn std::error::Error + Send + Sync>),
 }
 

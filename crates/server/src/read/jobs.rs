@@ -65,7 +65,17 @@ impl Tables<'_> {
     /// # Errors
     /// The tables cannot be read.
     pub fn job_at(&self, batch: BatchId, index: u64) -> Result<Option<api::Job>, ReadError> {
-        Ok(self.results(batch, index, 1)?.items.pop())
+        Ok(self.results(batch, index, 1)?.items.pop().filter(|job| job.index == index))
+    }
+
+    /// The event after which all that happened is known; of what was before only what the base of
+    /// the log told when these tables were made from it. 0 where everything is known.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn complete_after(&self) -> Result<u64, ReadError> {
+        let mut select = self.connection.prepare_cached("SELECT complete_after FROM position")?;
+        Ok(select.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
     }
 
     /// A job by its idempotency key.

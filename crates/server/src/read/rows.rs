@@ -107,8 +107,40 @@ impl Rows {
     }
 
     /// A job that is new.
-    pub fn add_job(&mut self, id: JobId, batch: BatchId, place: u64) {
-        self.jobs.insert(id, JobRow::new(batch, place));
+    pub fn add_job(&mut self, id: JobId, batch: BatchId, place: u64) -> &mut JobRow {
+        self.jobs.entry(id).insert_entry(JobRow::new(batch, place)).into_mut()
+    }
+
+    /// Where in its batch a job is, whose batch is known with its runs.
+    pub fn place_of(&mut self, tables: &Connection, batch: BatchId, id: JobId) -> Result<u64> {
+        match self.batch(tables, batch)?.place_of(id) {
+            Some(place) => Ok(place),
+            None => batch::stored_place(tables, batch, id),
+        }
+    }
+
+    /// Jobs that have no rows and are counted all the same.
+    pub fn count(&mut self, batch: BatchId, state: JobState, jobs: u64) {
+        *self.counts.entry((batch, state)).or_default() += jobs.cast_signed();
+    }
+
+    /// When a job of the batch last became final.
+    pub fn settled(&mut self, batch: BatchId, at: Time) {
+        self.settled.insert(batch, at);
+    }
+
+    /// What is left of a range.
+    pub fn restore_range(
+        &mut self,
+        tables: &Connection,
+        first: JobId,
+        told: (BatchId, u64, i32),
+        (source, at): (&Source, Time),
+        folds: &[(JobRun, JobState, Time)],
+    ) -> Result<()> {
+        self.folds.restore(tables, first, told, (source, at), folds)?;
+        folds.iter().for_each(|(run, state, _)| self.count(told.0, *state, run.count));
+        Ok(())
     }
 
     /// A range that is new.

@@ -1,25 +1,31 @@
-//! The read tables, and when they are made anew: there are no migrations, only the log.
+//! The read tables, and when they are made anew: there are no migrations, only the log. Where that
+//! was compacted the tables are the only place that remembers jobs of old: then they are never
+//! removed, but moved aside.
 //!
 //! Values that people search are columns; everything else is JSON, so that any SQLite tool can look
 //! inside. Times are microseconds, states are the words of the API. What is said once (a job's
 //! input) lies apart from what moves (its state), for SQLite writes whole rows.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use gristmill_model::limits;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
 use super::ReadError;
 use crate::log::LogId;
 
 /// Raise it with every change to [`TABLES`] or to what is written there.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 const TABLES: &str = "
--- how far the tables have come, in which log
-CREATE TABLE position (seq INTEGER NOT NULL, log TEXT NOT NULL) STRICT;
+-- how far the tables have come, in which log; and after which event they know all that happened:
+-- of what was before only what the base of the log tells, and 0 where they know everything
+CREATE TABLE position (
+    seq INTEGER NOT NULL, log TEXT NOT NULL, complete_after INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE pipelines (
     id INTEGER PRIMARY KEY, project INTEGER NOT NULL, name TEXT NOT NULL,
@@ -112,35 +118,142 @@ const CACHE_PAGES: u32 = 4_096;
 const STATEMENTS: usize = 64;
 
 /// Opens the tables for writing, and makes them anew where they are missing, of another version,
-/// filled from another log, or ahead of this one, which ends at `last`. Returns how far they have
-/// come.
+/// filled from another log, ahead of this one, which ends at `last`, or behind the event after
+/// which it begins. Returns how far they have come.
+///
+/// Of a log that begins with a base the old tables may know what nobody else does: they are moved
+/// aside and not removed.
 ///
 /// # Errors
 /// The file cannot be used.
-pub(crate) fn open(path: &Path, log: LogId, last: u64) -> Result<(Connection, u64), ReadError> {
-    match open_current(path) {
-        Ok((connection, seq, of)) if of == log.to_string() && seq <= last => {
-            return Ok((connection, seq));
-        }
-        Ok((_, seq, of)) => {
-            tracing::info!(
-                seq,
-                last,
-                same_log = (of == log.to_string()),
-                "read.db does not belong to log.db as it is; it is built again"
-            );
-        }
-        Err(_) => {}
+pub(crate) fn open(
+    path: &Path,
+    log: LogId,
+    last: u64,
+    begins: u64,
+) -> Result<(Connection, u64), ReadError> {
+    match judge(path, log, last, begins) {
+        Ok(fit) => return Ok(fit),
+        Err(unfit) if begins == 0 || unfit == Unfit::Begun => remove(path)?,
+        Err(unfit) => give_way(path, &unfit, begins)?,
     }
-    remove(path)?;
     let mut connection = Connection::open(path)?;
     set_up(&connection)?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
-    transaction.execute("INSERT INTO position VALUES (0, ?1)", [log.to_string()])?;
+    transaction.execute("INSERT INTO position VALUES (0, ?1, 0)", [log.to_string()])?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok((connection, 0))
+}
+
+/// Why tables cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+enum Unfit {
+    /// There are none.
+    Missing,
+    /// They were begun and nothing was brought to an end.
+    Begun,
+    /// They are of another version of this program.
+    Version(u32),
+    /// They were filled from another log.
+    OtherLog,
+    /// They show events that the log does not have.
+    Ahead,
+    /// They lack events that the log has no more.
+    Behind,
+    /// They cannot be read.
+    Unreadable(String),
+}
+
+fn judge(path: &Path, log: LogId, last: u64, begins: u64) -> Result<(Connection, u64), Unfit> {
+    if !path.exists() {
+        return Err(Unfit::Missing);
+    }
+    let (connection, seq, of) = match open_current(path) {
+        Ok(found) => found,
+        Err(error) => {
+            let other = version(path).ok().filter(|found| *found != VERSION);
+            return Err(other.map_or_else(|| Unfit::Unreadable(error.to_string()), Unfit::Version));
+        }
+    };
+    match () {
+        () if begins > 0 && seq == 0 => Err(Unfit::Begun),
+        () if of != log.to_string() => Err(Unfit::OtherLog),
+        () if seq > last => Err(Unfit::Ahead),
+        () if seq < begins => Err(Unfit::Behind),
+        () => Ok((connection, seq)),
+    }
+}
+
+/// Moves tables aside under a name that says why, and says what the new ones will lack.
+fn give_way(path: &Path, unfit: &Unfit, begins: u64) -> io::Result<()> {
+    let why = match unfit {
+        Unfit::Missing | Unfit::Begun => {
+            tracing::warn!(
+                through = begins,
+                "read.db is missing, and the log no longer has what happened through this event: \
+                 jobs that had ended before are not in the new read.db; where there is a backup \
+                 of this folder, restore it whole"
+            );
+            return Ok(());
+        }
+        Unfit::Version(version) => format!("schema{version}"),
+        Unfit::OtherLog => "other-log".to_owned(),
+        Unfit::Ahead => "ahead".to_owned(),
+        Unfit::Behind => "behind".to_owned(),
+        Unfit::Unreadable(_) => "unreadable".to_owned(),
+    };
+    let aside = free_name(path, &why)?;
+    for suffix in ["", "-journal", "-wal"] {
+        absent_is_fine(fs::rename(with(path, suffix), with(&aside, suffix)))?;
+    }
+    absent_is_fine(fs::remove_file(with(path, "-shm")))?;
+    tracing::warn!(
+        kept = %aside.display(), through = begins, why = ?unfit,
+        "read.db cannot be used as it is, and the log no longer has what happened through this \
+         event: jobs that had ended before are in the file that was kept, not in the new read.db"
+    );
+    Ok(())
+}
+
+/// A name beside the tables that nothing has.
+fn free_name(path: &Path, why: &str) -> io::Result<PathBuf> {
+    let names = (1..=limits::TABLES_ASIDE).map(|n| match n {
+        1 => with(path, &format!(".{why}")),
+        n => with(path, &format!(".{why}.{n}")),
+    });
+    names.into_iter().find(|name| !name.exists()).ok_or_else(|| {
+        io::Error::other(format!("too many files named read.db.{why} lie here: move them away"))
+    })
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Syncs all that was committed. The WAL alone would do, for whatever is no longer in it was
+/// synced on its way out; the rest are the names.
+///
+/// # Errors
+/// The disk does not take it.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    let wal = with(path, "-wal");
+    for file in [wal.as_path(), path] {
+        absent_is_fine(File::open(file).and_then(|file| file.sync_all()))?;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// How far tables of this version have come.
+///
+/// # Errors
+/// They are none.
+pub(crate) fn position(path: &Path) -> Result<u64, ReadError> {
+    open_current(path).map(|(_, seq, _)| seq)
 }
 
 /// Makes tables that were filled from one log those of another which holds the same events, as a
@@ -163,9 +276,7 @@ pub(crate) fn adopt(path: &Path, from: LogId, log: LogId, last: u64) -> Result<b
 /// A file cannot be removed.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     for suffix in ["", "-journal", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        absent_is_fine(fs::remove_file(name))?;
+        absent_is_fine(fs::remove_file(with(path, suffix)))?;
     }
     Ok(())
 }
@@ -197,7 +308,7 @@ fn open_current(path: &Path) -> Result<(Connection, u64, String), ReadError> {
     // Looked at first: opening would make the file.
     fs::metadata(path)?;
     let connection = Connection::open(path)?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = version_of(&connection)?;
     if version != VERSION {
         return Err(io::Error::other(format!("version {version}")).into());
     }
@@ -208,9 +319,18 @@ fn open_current(path: &Path) -> Result<(Connection, u64, String), ReadError> {
     Ok((connection, seq.cast_unsigned(), log))
 }
 
+fn version(path: &Path) -> rusqlite::Result<u32> {
+    version_of(&Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    // A power cut may take the newest transactions, and the position with them: the log has all.
+    // A power cut may take the newest transactions, and the position with them: the log has them
+    // still, for it lets go only of what was synced here.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", CACHE_PAGES)?;

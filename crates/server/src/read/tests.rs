@@ -39,7 +39,7 @@ impl Fed {
     fn new() -> Fed {
         let folder = TempDir::new().unwrap();
         let log = "1".parse().unwrap();
-        let (connection, seq) = schema::open(&folder.path().join("read.db"), log, 0).unwrap();
+        let (connection, seq) = schema::open(&folder.path().join("read.db"), log, 0, 0).unwrap();
         let (tail, runs, fresh) = (Tail::new(0), Runs::default(), Fresh::new().unwrap());
         Fed { _folder: folder, connection, seq, tail, runs, fresh }
     }

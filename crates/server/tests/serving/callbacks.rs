@@ -20,9 +20,9 @@ use tokio::time::timeout;
 use crate::world::{PATIENCE, World};
 
 /// A call that was heard.
-struct Call {
+pub struct Call {
     head: String,
-    body: Value,
+    pub body: Value,
 }
 
 impl Call {
@@ -33,13 +33,13 @@ impl Call {
 }
 
 /// A server that answers with these words in turn; with nothing it leaves the caller waiting.
-struct Hook {
-    url: String,
+pub struct Hook {
+    pub url: String,
     calls: mpsc::Receiver<Call>,
 }
 
 impl Hook {
-    async fn start(answers: &[&'static str]) -> Hook {
+    pub async fn start(answers: &[&'static str]) -> Hook {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let mut answers: VecDeque<_> = answers.iter().copied().collect();
@@ -61,7 +61,7 @@ impl Hook {
         Hook { url, calls }
     }
 
-    async fn call(&mut self) -> Call {
+    pub async fn call(&mut self) -> Call {
         timeout(PATIENCE, self.calls.recv()).await.expect("a call in time").unwrap()
     }
 }

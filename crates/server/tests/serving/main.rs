@@ -7,6 +7,7 @@ mod auth;
 mod blobs;
 mod bulk;
 mod callbacks;
+mod compaction;
 mod events;
 mod link;
 mod lists;

@@ -18,6 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct World {
     folder: TempDir,
     timing: Timing,
+    keep_events: Option<u64>,
     server: Option<Server>,
     listener: Option<Listener>,
     pub http: reqwest::Client,
@@ -66,11 +67,21 @@ impl World {
         World::with(Timing::default(), false).await
     }
 
+    /// With a log that keeps so many events one by one.
+    pub async fn keeping(events: u64) -> World {
+        World::made(Timing::default(), false, Some(events)).await
+    }
+
     pub async fn with(timing: Timing, guarded: bool) -> World {
+        World::made(timing, guarded, None).await
+    }
+
+    async fn made(timing: Timing, guarded: bool, keep_events: Option<u64>) -> World {
         let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
         let mut world = World {
             folder: TempDir::new().unwrap(),
             timing,
+            keep_events,
             server: None,
             listener: None,
             http,
@@ -85,6 +96,7 @@ impl World {
             data: self.folder.path().to_owned(),
             durability: Durability::Normal,
             timing: self.timing,
+            keep_events: self.keep_events,
         }
     }
 
@@ -102,6 +114,16 @@ impl World {
     /// Stops the server, and starts it again on the same folder and another port.
     pub async fn restart(&mut self) {
         self.stop().await;
+        self.open(false);
+    }
+
+    /// The data folder.
+    pub fn path(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Starts again after a stop.
+    pub fn open_again(&mut self) {
         self.open(false);
     }
 

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::log::conformance::{everything, numbered, small};
+use crate::log::conformance::{compact, everything, numbered, small};
 
 struct Site(TempDir);
 
@@ -115,6 +115,76 @@ fn damage_is_reported_with_the_last_good_event() {
         let error = reader.read(0, 10).unwrap_err();
         assert!(matches!(error, LogError::Damaged { after: 1, .. }), "{statement}: {error}");
     }
+}
+
+#[test]
+fn damage_in_the_base_is_reported_as_such() {
+    let statements = [
+        "UPDATE base_rows SET bytes = x'00' WHERE first = 3",
+        "UPDATE base_rows SET checksum = 0 WHERE first = 3",
+        "UPDATE base_rows SET count = 0 WHERE first = 3",
+        "DELETE FROM base_rows WHERE first = 3",
+        "DELETE FROM base_rows WHERE first >= 3",
+    ];
+    for statement in statements {
+        let site = Site::new();
+        let mut log = site.open();
+        log.append(&[small(1)]).unwrap();
+        let parts: Vec<Record> = (1..=6).map(small).collect();
+        compact(&mut *log.compaction().unwrap(), &parts, 1);
+        site.sql(statement);
+        let reader = log.reader().unwrap();
+        let base = reader.base().unwrap().unwrap();
+        assert_eq!(reader.read_base(&base, 0, 2).unwrap(), numbered(parts[..2].to_vec()));
+        let error = reader.read_base(&base, 0, 10).unwrap_err();
+        assert!(matches!(error, LogError::DamagedBase { after: 2, .. }), "{statement}: {error}");
+        assert!(error.to_string().contains("log.db is damaged in its base"), "{error}");
+    }
+}
+
+#[test]
+fn a_gap_after_the_base_is_damage() {
+    let site = Site::new();
+    let mut log = site.open();
+    (1..=4).for_each(|n| assert_eq!(log.append(&[small(n)]).unwrap(), n));
+    compact(&mut *log.compaction().unwrap(), &[small(71)], 2);
+    site.sql("DELETE FROM commits WHERE first_seq = 3");
+    let error = log.reader().unwrap().read(2, 10).unwrap_err();
+    assert!(matches!(error, LogError::Damaged { after: 2, .. }), "{error}");
+}
+
+#[test]
+fn a_log_from_before_there_were_bases_has_none_and_gets_one() {
+    let site = Site::new();
+    site.open().append(&[small(1)]).unwrap();
+    site.sql("DROP TABLE base; DROP TABLE base_rows");
+    let (reader, last) = look(&site.path()).unwrap();
+    assert_eq!((reader.base().unwrap(), last), (None, 1));
+    assert_eq!(everything(&*reader, 9), numbered(vec![small(1)]));
+    let log = site.open();
+    compact(&mut *log.compaction().unwrap(), &[small(71)], 1);
+    assert!(look(&site.path()).unwrap().0.base().unwrap().is_some());
+}
+
+/// What a base stood for makes room for what comes.
+#[test]
+fn a_log_that_is_compacted_stays_bounded() {
+    let site = Site::new();
+    let mut log = site.open();
+    let mut compaction = log.compaction().unwrap();
+    let records: Vec<Record> = (0..20_000).map(small).collect();
+    let mut sizes = Vec::new();
+    for _ in 0..12 {
+        let last = log.append(&records).unwrap();
+        compact(&mut *compaction, &records[..100], last);
+        while compaction.clear().unwrap() {}
+        let pages: u32 = Connection::open(site.path())
+            .unwrap()
+            .pragma_query_value(None, "page_count", |row| row.get::<_, u32>(0))
+            .unwrap();
+        sizes.push(pages);
+    }
+    assert!(sizes[11] <= sizes[2], "{sizes:?}");
 }
 
 #[test]

@@ -130,6 +130,13 @@ impl BatchRow {
         }
     }
 
+    /// Where in the batch a job is, if its run is here.
+    pub(crate) fn place_of(&self, job: JobId) -> Option<u64> {
+        let run =
+            self.runs.iter().find(|run| (run.first.0..run.first.0 + run.jobs).contains(&job.0));
+        run.map(|run| run.place + (job.0 - run.first.0))
+    }
+
     /// What changes of it, to be changed.
     pub(crate) fn moving(&mut self) -> &mut Moving {
         self.moved = true;
@@ -222,6 +229,16 @@ impl BatchRow {
         }
         Ok(())
     }
+}
+
+/// Where in its batch a job is, as the table has it.
+pub(super) fn stored_place(tables: &Connection, batch: BatchId, job: JobId) -> Result<u64> {
+    let mut select = tables.prepare_cached(
+        "SELECT place + (?2 - first) FROM runs WHERE batch = ?1 AND first <= ?2
+         ORDER BY place DESC LIMIT 1",
+    )?;
+    let place = select.query_row([batch.0, job.0].map(u64::cast_signed), |row| row.get(0));
+    place.map(i64::cast_unsigned)
 }
 
 fn moving_of(row: &Row<'_>) -> Result<Moving> {

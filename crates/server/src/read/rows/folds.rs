@@ -52,9 +52,22 @@ impl Folds {
         source: &Source,
         at: Time,
     ) -> Result<()> {
+        let whole = (run, JobState::Queued, at);
+        self.restore(tables, run.first, (batch, place, priority), (source, at), &[whole])
+    }
+
+    /// Writes down a range of which only these are folded.
+    pub fn restore(
+        &mut self,
+        tables: &Connection,
+        range: JobId,
+        (batch, place, priority): (BatchId, u64, i32),
+        (source, at): (&Source, Time),
+        folds: &[(JobRun, JobState, Time)],
+    ) -> Result<()> {
         tables.prepare_cached("INSERT INTO ranges VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
             params![
-                run.first.0.cast_signed(),
+                range.0.cast_signed(),
                 batch.0.cast_signed(),
                 place.cast_signed(),
                 priority,
@@ -62,8 +75,10 @@ impl Folds {
                 at.0.cast_signed()
             ],
         )?;
-        let (range, state, since) = (run.first, JobState::Queued, at);
-        self.runs.insert(run.first, Fold { jobs: run.count, batch, range, state, since });
+        for (run, state, since) in folds {
+            let (jobs, state, since) = (run.count, *state, *since);
+            self.runs.insert(run.first, Fold { jobs, batch, range, state, since });
+        }
         Ok(())
     }
 

@@ -299,8 +299,89 @@ fn agree_on_batches(driven: &Driven, tables: &Tables<'_>, listed: &[gristmill_mo
     }
 }
 
+/// Tables that are made from a base and the events after it say of every job that had not ended
+/// well by then, and of every batch, what the engine says; of the others nothing.
+fn agree_after_base(driven: &Driven, fed: &Fed, before: &Engine, accepted: u64) {
+    let (state, tables) = (driven.engine.state(), fed.tables());
+    for (id, (batch, index, input)) in (1..).map(JobId).zip(&driven.jobs) {
+        let lost = match before.state().job_state(id) {
+            None => id.0 <= accepted,
+            Some(then) => then == JobState::Succeeded,
+        };
+        let found = tables.job(id).unwrap();
+        assert_eq!(tables.job_at(*batch, *index).unwrap(), found, "{id}");
+        assert_eq!(found.is_none(), lost, "{id}");
+        let Some(job) = found else { continue };
+        assert_eq!((job.batch, job.index), (*batch, *index), "{id}");
+        // Beyond the first stage the engine knows a job by what the stage before left.
+        if before.state().job(id).is_none_or(|job| job.stage == 0) {
+            assert_eq!(&job.input, input, "{id}");
+        }
+        if let Some(expected) = state.job_state(id) {
+            assert_eq!(job.state, expected, "{id}");
+        }
+    }
+    for (id, size) in &driven.sizes {
+        let Some(shown) = tables.batch(*id).unwrap() else {
+            assert_eq!(before.state().batch(*id), None, "only what was forgotten is lost: {id}");
+            continue;
+        };
+        assert_eq!(shown.jobs, *size, "{id}");
+        let Some(batch) = state.batch(*id) else { continue };
+        let stands = tables.standing(*id).unwrap().unwrap();
+        assert_eq!(shown.counts, batch.counts().collect(), "{id}");
+        assert_eq!((shown.open, shown.finished), (batch.open, batch.is_finished()), "{id}");
+        assert_eq!(shown.finished_at, batch.finished_at, "{id}");
+        assert_eq!(stands.held, batch.is_held(), "{id}");
+        let left = shown.terms.unwrap_or_default();
+        assert_eq!(left.callback.as_deref(), batch.callback(), "{id}");
+        assert_eq!(left.start_at, batch.start_at(), "{id}");
+        assert_eq!(left.after, batch.waits_for().collect::<Vec<_>>(), "{id}");
+    }
+    assert_eq!(tables.complete_after().unwrap() > 0, fed.seq > 0);
+}
+
+/// Tables that are made from a base through the first `cut` records, and from what comes after.
+fn from_base(durable: &[Record], cut: usize, chunk: usize) -> (Fed, Engine, u64) {
+    let mut before = Engine::new(Timing::default());
+    durable[..cut].iter().for_each(|record| before.apply(record));
+    let mut fed = Fed::new();
+    let parts: Vec<(u64, Record)> = (1..).zip(before.snapshot()).collect();
+    for piece in parts.chunks(chunk) {
+        apply::base(&fed.connection, piece).unwrap();
+    }
+    apply::base_ends(&fed.connection, cut as u64).unwrap();
+    parts.iter().for_each(|(_, record)| fed.runs.learn(&record.event));
+    fed.seq = cut as u64;
+    durable[cut..].chunks(chunk).for_each(|piece| fed.feed_all(piece.to_vec()));
+    let accepted = durable[..cut].iter().map(|record| match &record.event {
+        Event::JobsAdded { jobs, .. } => jobs.len() as u64,
+        Event::RangeAdded { count, .. } => *count,
+        _ => 0,
+    });
+    (fed, before, accepted.sum())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn tables_made_from_a_base_agree_with_the_engine(
+        choices in vec((0..24_u16, 0..100_000_u64), 0..160),
+        at in 0.0..1.0,
+        chunk in 1_usize..50,
+    ) {
+        let mut driven = Driven::new();
+        for (choice, detail) in choices {
+            driven.happen(choice, detail);
+        }
+        let durable: Vec<Record> =
+            driven.records.iter().filter(|record| record.event.is_durable()).cloned().collect();
+        let cut = 1 + (durable.len() as f64 * at) as usize;
+        let cut = cut.min(durable.len());
+        let (fed, before, accepted) = from_base(&durable, cut, chunk);
+        agree_after_base(&driven, &fed, &before, accepted);
+    }
 
     #[test]
     fn the_tables_agree_with_the_engine(

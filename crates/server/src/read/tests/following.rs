@@ -131,3 +131,120 @@ async fn a_story_that_is_not_whole_is_asked_of_the_tables() {
     assert_eq!(mill.read.ask_about(Some(story), question).await.unwrap(), 1);
     mill.stop();
 }
+
+/// A log of three jobs of which the first is done, with a base in the place of all but the last
+/// events.
+fn compacted() -> MemoryLog {
+    let mut log = MemoryLog::default();
+    let mut engine = gristmill_engine::Engine::new(Default::default());
+    let events = vec![
+        defined(1, 1),
+        joined(1),
+        opened(1),
+        added(1, 1, plain(3)),
+        leased(1, 1, 0, 1, 1),
+        succeeded(1, 1, 1, "grist", Then::Succeed),
+    ];
+    let records: Vec<_> = events.into_iter().map(|event| Record { at: at(1), event }).collect();
+    log.append(&records).unwrap();
+    records.iter().for_each(|record| engine.apply(record));
+    let mut compaction = log.compaction().unwrap();
+    compaction.begin().unwrap();
+    compaction.write(&engine.snapshot().collect::<Vec<_>>()).unwrap();
+    compaction.finish(6).unwrap();
+    while compaction.clear().unwrap() {}
+    log.append(&[Record { at: at(2), event: leased(2, 2, 0, 1, 1) }]).unwrap();
+    log
+}
+
+/// Names of the files in a folder that were kept aside.
+fn aside(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.retain(|name| name.starts_with("read.db.") && !name.ends_with("-wal"));
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn tables_are_made_from_a_base_and_say_that_they_were() {
+    let folder = TempDir::new().unwrap();
+    let mill = Mill::start(folder.path(), compacted());
+    let (jobs, batch, after) = mill
+        .read
+        .ask(|tables| {
+            let jobs = [1, 2, 3].map(|id| tables.job(JobId(id)).unwrap().map(|job| job.state));
+            Ok((jobs, tables.batch(BatchId(1))?.unwrap(), tables.complete_after()?))
+        })
+        .await
+        .unwrap();
+    use gristmill_model::job::JobState::{Queued, Running, Succeeded};
+    assert_eq!(jobs, [None, Some(Running), Some(Queued)]);
+    assert_eq!(batch.counts, BTreeMap::from([(Succeeded, 1), (Running, 1), (Queued, 1)]));
+    assert_eq!(after, 6);
+    assert_eq!(mill.read.position(), 7);
+    let live = rows(folder.path());
+    // A restart goes on with them.
+    let log = mill.stop();
+    let mill = Mill::start(folder.path(), log);
+    assert_eq!(mill.read.position(), 7);
+    mill.stop();
+    assert_eq!(rows(folder.path()), live);
+    assert!(aside(folder.path()).is_empty());
+}
+
+#[tokio::test]
+async fn tables_that_know_more_than_a_compacted_log_are_kept_aside() {
+    type Spoil = fn(&Path);
+    let spoilt: [(&str, Spoil); 5] = [
+        ("read.db.unreadable", |path| {
+            // What the WAL holds would do instead of the file.
+            let _ = std::fs::remove_file(path.with_extension("db-wal"));
+            std::fs::write(path, "not tables at all".repeat(999)).unwrap();
+        }),
+        ("read.db.schema3", |path| sql(path, "PRAGMA user_version = 3")),
+        ("read.db.ahead", |path| sql(path, "UPDATE position SET seq = 1000")),
+        ("read.db.behind", |path| sql(path, "UPDATE position SET seq = 5")),
+        ("read.db.other-log", |path| sql(path, "UPDATE position SET log = 'another'")),
+    ];
+    for (name, spoil) in spoilt {
+        let folder = TempDir::new().unwrap();
+        let log = compacted();
+        for n in ["", ".2"] {
+            let mill = Mill::start(folder.path(), log.clone());
+            assert_eq!(mill.jobs().await, 3);
+            mill.stop();
+            let path = folder.path().join("read.db");
+            spoil(&path);
+            let before = std::fs::read(&path).unwrap();
+            let mill = Mill::start(folder.path(), log.clone());
+            assert_eq!(mill.jobs().await, 3, "{name}");
+            mill.stop();
+            let kept = folder.path().join(format!("{name}{n}"));
+            assert_eq!(
+                std::fs::read(&kept).ok(),
+                Some(before),
+                "{name}{n}: {:?}",
+                aside(folder.path())
+            );
+        }
+        assert_eq!(aside(folder.path()), [name.to_owned(), format!("{name}.2")]);
+    }
+}
+
+#[tokio::test]
+async fn tables_that_were_only_begun_are_begun_again() {
+    let folder = TempDir::new().unwrap();
+    let log = compacted();
+    let mill = Mill::start(folder.path(), log.clone());
+    assert_eq!(mill.jobs().await, 3);
+    mill.stop();
+    let live = rows(folder.path());
+    // As a crash leaves them half-way through the base.
+    sql(&folder.path().join("read.db"), "UPDATE position SET seq = 0; DELETE FROM jobs");
+    let mill = Mill::start(folder.path(), log);
+    assert_eq!(mill.jobs().await, 3);
+    mill.stop();
+    assert_eq!(rows(folder.path()), live);
+    assert!(aside(folder.path()).is_empty());
+}

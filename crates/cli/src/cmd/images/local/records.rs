@@ -24,7 +24,9 @@ pub fn open(folder: &Path, fresh: bool) -> Result<Server> {
     }
     // The lock is ours, so whatever worked here before is dead: nobody is waited for.
     let timing = Timing { restart_grace: Span::ZERO, ..Timing::default() };
-    let config = Config { data: folder.to_owned(), durability: Durability::Normal, timing };
+    let (data, durability) = (folder.to_owned(), Durability::Normal);
+    // Records of one folder of pictures stay small, and are read while they are there.
+    let config = Config { data, durability, timing, keep_events: None };
     Server::open(config).map_err(|error| refused(folder, &error))
 }
 
