@@ -111,8 +111,9 @@ fn the_documented_bounds_are_current() {
     let mut text = String::from(
         "# Bounds\n\n\
          Everything that can grow has a bound, and all bounds stand in one file,\n\
-         `crates/model/src/limits.rs`, from which this page is made. What goes beyond one is refused\n\
-         with a [problem](problems.md) that names it, or waits; nothing is dropped in silence.\n\n\
+         `crates/model/src/limits.rs`, from which this page is made. What goes beyond one is\n\
+         refused with a [problem](problems.md) that names it, or waits; nothing is dropped in\n\
+         silence.\n\n\
          ## Times that a server can be given\n\n\
          | what | by default | flag of `serve` |\n|---|---|---|\n",
     );

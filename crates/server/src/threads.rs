@@ -1,5 +1,6 @@
-//! What threads meet on here: the standard library's own and, in unit tests, the same in a form that
-//! a model can steer (`gristmill_threads`). Whoever waits for another thread takes it from here.
+//! What threads meet on here: the standard library's own and, in unit tests, the same in a form
+//! that a model can steer (`gristmill_threads`). Whoever waits for another thread takes it from
+//! here.
 
 use tokio::task::{JoinError, spawn_blocking};
 

@@ -108,7 +108,10 @@ impl Orphans {
                     }
                 }
                 // A process that has ended has no environment left.
-                _ => claims.reap(pid, |pid| _ = reap(pid)),
+                _ => claims.reap(pid, |pid| {
+                    // Whether it was there to be reaped is nobody's concern.
+                    let _ = reap(pid);
+                }),
             }
         }
         Some(strays)

@@ -1,5 +1,5 @@
-//! What threads meet on here: the standard library's own and, in unit tests, the same in a form that
-//! a model can steer (`gristmill_threads`).
+//! What threads meet on here: the standard library's own and, in unit tests, the same in a form
+//! that a model can steer (`gristmill_threads`).
 
 #[cfg(test)]
 pub(crate) use gristmill_threads::{Condvar, Mutex, MutexGuard};

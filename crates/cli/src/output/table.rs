@@ -89,12 +89,13 @@ mod tests {
             let (second, third) = (heading.find("STATE").unwrap(), heading.find("WHY").unwrap());
             let part = |line: &[char], from: usize, to: usize| -> String {
                 let to = to.min(line.len());
-                line.get(from..to).unwrap_or_default().iter().collect::<String>()
+                let part: String = line.get(from..to).unwrap_or_default().iter().collect();
+                part.trim_end().to_owned()
             };
             for (line, (one, two, _, three)) in lines[1..].iter().zip(&cells) {
-                let found = [(0, second), (second, third), (third, usize::MAX)]
-                    .map(|(from, to)| part(line, from, to).trim_end().to_owned());
-                prop_assert_eq!(&found, &[one.clone(), two.clone(), three.clone()]);
+                prop_assert_eq!(&part(line, 0, second), one);
+                prop_assert_eq!(&part(line, second, third), two);
+                prop_assert_eq!(&part(line, third, usize::MAX), three);
             }
         }
     }

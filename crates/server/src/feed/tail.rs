@@ -222,8 +222,8 @@ impl Tail {
         }
     }
 
-    /// What comes after an event, as much as one read of the log would give; nothing where that is no
-    /// longer here.
+    /// What comes after an event, as much as one read of the log would give; nothing where that is
+    /// no longer here.
     pub(super) fn after(&self, seq: u64) -> Option<Vec<Piece>> {
         match self.lock().take(seq) {
             Next::Pieces(pieces) => Some(pieces),
