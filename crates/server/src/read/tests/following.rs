@@ -157,6 +157,9 @@ fn compacted() -> MemoryLog {
     log
 }
 
+/// Makes tables unusable.
+type Spoil = fn(&Path);
+
 /// Names of the files in a folder that were kept aside.
 fn aside(folder: &Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
@@ -195,7 +198,6 @@ async fn tables_are_made_from_a_base_and_say_that_they_were() {
 
 #[tokio::test]
 async fn tables_that_know_more_than_a_compacted_log_are_kept_aside() {
-    type Spoil = fn(&Path);
     let spoilt: [(&str, Spoil); 5] = [
         ("read.db.unreadable", |path| {
             // What the WAL holds would do instead of the file.
