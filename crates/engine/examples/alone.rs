@@ -2,7 +2,7 @@
 //! with nothing written anywhere.
 //!
 //! ```text
-//! cargo run --release -p gristmill-engine --example throughput -- 1000000
+//! cargo run --release -p gristmill-engine --example alone -- 1000000
 //! ```
 
 use std::collections::BTreeMap;
