@@ -468,6 +468,12 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
         leased_at: Time(1_795_250_000_000_000),
         ended_at: None,
     };
+    let submitted = api::SubmittedJob {
+        job: JobId(17),
+        batch: BatchId(3),
+        known: true,
+        warnings: vec!["no worker could run it".into()],
+    };
     let problem = api::Problem::from(&Rejection::new(Code::NoSuchJob, "no job j9"));
     vec![
         ("accepted", value(&accepted)),
@@ -475,6 +481,7 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
         ("job", value(&job)),
         ("attempt", value(&attempt)),
         ("problem", value(&problem)),
+        ("submitted_job", value(&submitted)),
     ]
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each chunk of events is one transaction, which also stores how far it came; a follower that
 //! stops goes on where it was and never takes an event twice. It is not on the path of an
-//! acknowledgement, so it takes what has piled up in one go: from the [`Tail`], which says when, or
+//! acknowledgement, so it takes what has piled up in one go: from the tail, which says when, or
 //! from the log where it has fallen behind. A failure is told to whoever waits and tried again: the
 //! disk may have room later.
 
