@@ -4,9 +4,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
 
-# The end-to-end tests run the binary as a user has it, so it is built before anything looks for it.
-cargo build --workspace --bins
-
 # Tests must pass under both runners: nextest gives each a process of its own and reports better,
 # cargo test is what everybody has.
 if cargo nextest --version >/dev/null 2>&1; then

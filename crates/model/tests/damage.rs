@@ -145,6 +145,7 @@ proptest! {
         json_survives::<api::Job>(&text)?;
         json_survives::<api::Attempt>(&text)?;
         json_survives::<api::Problem>(&text)?;
+        json_survives::<api::SubmittedJob>(&text)?;
         json_survives::<BatchRequest>(&text)?;
         json_survives::<SingleRequest>(&text)?;
         json_survives::<AppendRequest>(&text)?;
@@ -171,6 +172,7 @@ fn what_is_damaged_here_is_good_before() {
             serde_json::from_str::<api::Job>(text).is_ok(),
             serde_json::from_str::<api::Attempt>(text).is_ok(),
             serde_json::from_str::<api::Problem>(text).is_ok(),
+            serde_json::from_str::<api::SubmittedJob>(text).is_ok(),
             serde_json::from_str::<BatchRequest>(text).is_ok(),
             serde_json::from_str::<SingleRequest>(text).is_ok(),
             serde_json::from_str::<AppendRequest>(text).is_ok(),
