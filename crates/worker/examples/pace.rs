@@ -125,6 +125,7 @@ async fn through_worker(home: &Path, work: Vec<Assignment>) -> Result<Duration> 
         shared_roots: vec!["/".into()],
         scratch: home.join("scratch"),
         prefetch: limits::PREFETCH,
+        parts: None,
         stop_grace: limits::STOP_GRACE.to_std(),
     };
     let shutdown = Shutdown::new();

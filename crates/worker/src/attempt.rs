@@ -104,8 +104,9 @@ impl Bench {
         let Some(wanted) = &self.assignment.output else { return self.upload(path, name).await };
         let destination = self.shop.roots.writable(wanted)?;
         let (from, attempt) = (path.to_owned(), self.assignment.attempt);
+        let parts = self.shop.parts.clone();
         let moved = tokio::task::spawn_blocking(move || {
-            let aside = Aside::new(&destination, attempt);
+            let aside = Aside::new(parts.as_deref(), &destination, attempt);
             let size = std::fs::metadata(&from).and_then(|file| {
                 aside.take(&from)?;
                 aside.place()?;

@@ -70,6 +70,10 @@ pub struct WorkerConfig {
     pub shared_roots: Vec<PathBuf>,
     /// Where attempts have their working folders. For this worker alone.
     pub scratch: PathBuf,
+    /// Where files are written before they are put in their place: a folder of this worker alone,
+    /// on the same disk as all places. Without it they are written beside their place, and what a
+    /// killed worker was at is left there.
+    pub parts: Option<PathBuf>,
     /// The most attempts to hold beyond those that run; at most [`limits::PREFETCH`].
     pub prefetch: u32,
     /// How long a program has to end after TERM, before KILL; see [`limits::STOP_GRACE`].
@@ -120,6 +124,7 @@ pub async fn run(
         blobs,
         roots,
         folders: Arc::new(Folders::new(&config.scratch)),
+        parts: config.parts.clone(),
         images: Pool::new(threads).map_err(WorkerError::Threads)?,
         orphans: if runs("command") { Orphans::adopt(&mark) } else { Orphans::none() },
         environment: Environment::of_this_process(mark),

@@ -1,5 +1,6 @@
 //! What all attempts of a worker share: its voice, its disks, its stores and its tools.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) struct Workshop {
     pub(crate) roots: SharedRoots,
     /// Where attempts have their working folders.
     pub(crate) folders: Arc<Folders>,
+    /// Where files are written before they are put in their place; without it, beside that.
+    pub(crate) parts: Option<PathBuf>,
     /// Threads that make images.
     pub(crate) images: Pool,
     /// What programs find in their environment.

@@ -71,6 +71,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         shared_roots: shared(context, args, &client),
         scratch: scratch.path().to_owned(),
         prefetch: limits::PREFETCH,
+        parts: None,
         stop_grace: stop_grace(),
     };
     say(format!(

@@ -22,6 +22,7 @@ struct Order {
     source: PathBuf,
     recipe: Recipe,
     target: PathBuf,
+    parts: Option<PathBuf>,
     attempt: AttemptId,
 }
 
@@ -43,7 +44,8 @@ pub(crate) async fn run(
         Some(path) => bench.shop.roots.writable(path)?,
         None => bench.folder.path()?.join("output"),
     };
-    let order = Order { source, recipe, target: target.clone(), attempt: bench.assignment.attempt };
+    let (parts, attempt) = (bench.shop.parts.clone(), bench.assignment.attempt);
+    let order = Order { source, recipe, target: target.clone(), parts, attempt };
     let stop = bench.stop.clone();
     let work = move |desk: &mut Desk| make(desk, &order);
     let (done, cpu) = bench.shop.images.run(stop, work).await.unwrap_or_else(|| Err(panicked()))?;
@@ -102,7 +104,7 @@ fn read(source: &Path, limits: &Limits, buffer: &mut Vec<u8>) -> Result<(), Fail
 }
 
 fn write(order: &Order, processed: &Processed) -> io::Result<()> {
-    let aside = Aside::new(&order.target, order.attempt);
+    let aside = Aside::new(order.parts.as_deref(), &order.target, order.attempt);
     aside.write(&processed.bytes)?;
     aside.place()
 }

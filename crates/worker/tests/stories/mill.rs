@@ -180,6 +180,7 @@ pub fn config(home: &Path) -> WorkerConfig {
         shared_roots: vec![home.join("shared")],
         scratch: home.join("scratch"),
         prefetch: 64,
+        parts: None,
         stop_grace: Duration::from_millis(300),
     }
 }

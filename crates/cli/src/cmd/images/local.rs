@@ -53,7 +53,8 @@ impl Local {
         records::clear(&handle).await?;
         let feed = handle.feed().subscribe(Topic::default(), None);
         let shutdown = Shutdown::new();
-        let worker = work(&handle, folder, workers, shutdown.clone());
+        let parts = records::parts(folder)?;
+        let worker = work(&handle, folder, &parts, workers, shutdown.clone());
         let resources = Resources { cpus: READY, ..stage.resources };
         let stage = StageSpec { resources, ..stage };
         Ok(Local { server, handle, feed, worker, shutdown, stage, batch: None })
@@ -154,6 +155,7 @@ impl Local {
 fn work(
     handle: &Handle,
     folder: &Path,
+    parts: &Path,
     workers: u32,
     shutdown: Shutdown,
 ) -> JoinHandle<std::result::Result<(), WorkerError>> {
@@ -169,6 +171,7 @@ fn work(
         // Only this process submits, and only what the user named.
         shared_roots: vec!["/".into()],
         scratch: folder.join("scratch"),
+        parts: Some(parts.to_owned()),
         prefetch: limits::PREFETCH,
         stop_grace: crate::cmd::work::stop_grace(),
     };

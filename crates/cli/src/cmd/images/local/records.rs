@@ -1,6 +1,6 @@
 //! The records of a folder of results: a data folder like any server's, opened for one run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gristmill_model::access::Actor;
 use gristmill_model::api::Batch;
@@ -28,6 +28,18 @@ pub fn open(folder: &Path, fresh: bool) -> Result<Server> {
     // Records of one folder of pictures stay small, and are read while they are there.
     let config = Config { data, durability, timing, keep_events: None };
     Server::open(config).map_err(|error| refused(folder, &error))
+}
+
+/// The folder where results are written before they are put in their place, without what a killed
+/// run was at. The records must be open: then nobody else is at work there.
+pub fn parts(folder: &Path) -> Result<PathBuf> {
+    let parts = folder.join("parts");
+    match std::fs::remove_dir_all(&parts) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("remove", &parts, &error))
+        }
+        _ => Ok(parts),
+    }
 }
 
 /// Throws the records away, unless another process is at work on them.
