@@ -1,6 +1,7 @@
 //! The log's write-ahead file, laid out before it is used: an append that writes over blocks which
 //! the file has already waits for one write of the disk. One that makes the file longer waits for
-//! the file system's own journal too, which took three times as long on ext4.
+//! the file system's own journal too: 0.26 ms instead of 0.17 for a page and its sync (medians of 5
+//! times 400, ext4, 2026-11-21).
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
