@@ -158,6 +158,8 @@ pub const FRAMES_PER_TURN: usize = 64;
 pub const RUN_FRAME_BYTES: usize = 1024 * 1024;
 /// Reports of attempts that share one frame.
 pub const REPORTS_PER_FRAME: usize = 128;
+/// A report may wait this long for others while more work waits at its worker.
+pub const REPORT_GATHER: Span = Span::millis(5);
 /// Attempts at one worker: running, waiting, or ended and not settled. Far above what prefetch
 /// leads to; a worker gives back what a server leases beyond it.
 pub const HELD_PER_WORKER: usize = 16 * 1_024;

@@ -178,6 +178,7 @@ impl Core {
             Input::Tick => {}
         }
         self.end_overdue(now, out);
+        self.say_reports(now, out);
         self.beat(now, out);
         self.leave_when_done(out);
     }
@@ -189,11 +190,11 @@ impl Core {
             return None;
         }
         let timeout = self.holding.next_timeout();
-        let heartbeat = match self.talk {
-            Talk::Up { heartbeat } => Some(self.spoke + heartbeat),
-            Talk::Down | Talk::Greeting => None,
+        let (heartbeat, reports) = match self.talk {
+            Talk::Up { heartbeat } => (Some(self.spoke + heartbeat), self.reports.due()),
+            Talk::Down | Talk::Greeting => (None, None),
         };
-        [timeout, heartbeat].into_iter().flatten().min()
+        [timeout, heartbeat, reports].into_iter().flatten().min()
     }
 
     /// Attempts that run now, in order of their ids.
@@ -256,7 +257,7 @@ impl Core {
         }
         if let Err(failure) = self.judge(&assignment) {
             let refused = held::never_ran(attempt, Outcome::Failed(failure));
-            return self.report(now, refused, out);
+            return self.report(now, refused);
         }
         let starts = self.booking.admit(attempt, &assignment.resources);
         self.holding.take_in(assignment);
@@ -293,13 +294,13 @@ impl Core {
 
     fn stop(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
         if self.holding.drop_waiting(attempt) {
-            self.report(now, held::never_ran(attempt, held::cancelled()), out);
+            self.report(now, held::never_ran(attempt, held::cancelled()));
             self.release(now, attempt, out);
         } else if self.holding.contains(attempt) {
             self.stop_running(attempt, StopReason::Cancelled, out);
         } else if !self.reports.contains(attempt) {
             // Its `Run` was lost with an earlier connection: the answer lets the server go on.
-            self.report(now, held::never_ran(attempt, held::cancelled()), out);
+            self.report(now, held::never_ran(attempt, held::cancelled()));
         }
     }
 
@@ -318,18 +319,28 @@ impl Core {
             self.pace.learn(now.since(run.since), at_once);
         }
         if run.stop != Some(StopReason::Stale) {
-            self.report(now, Ended { outcome: run.verdict(ended.outcome), ..ended }, out);
+            self.report(now, Ended { outcome: run.verdict(ended.outcome), ..ended });
         }
         self.release(now, attempt, out);
         self.adjust_prefetch(out);
     }
 
-    fn report(&mut self, now: Time, ended: Ended, out: &mut Vec<Action>) {
+    fn report(&mut self, now: Time, ended: Ended) {
         if self.is_up() {
-            reports::push(ended.clone(), out);
+            self.reports.gather(now, ended);
+        } else {
+            self.reports.keep(ended);
+        }
+    }
+
+    /// Says what was gathered, unless it can wait for more.
+    fn say_reports(&mut self, now: Time, out: &mut Vec<Action>) {
+        let Some(due) = self.reports.due().filter(|_| self.is_up()) else { return };
+        let runs_dry = self.booking.backlog_len() == 0;
+        if runs_dry || self.reports.is_full() || now >= due {
+            self.reports.say(out);
             self.spoke = now;
         }
-        self.reports.keep(ended);
     }
 
     fn pass_progress(

@@ -7,7 +7,7 @@ use gristmill_model::problem::Code;
 use gristmill_model::wire::{FromWorker, Hello, PROTOCOL, Welcome};
 
 use super::held::StopReason;
-use super::{Action, Core, Refusal, Talk, reports};
+use super::{Action, Core, Refusal, Talk};
 
 impl Core {
     pub(super) fn greet(&mut self, now: Time, out: &mut Vec<Action>) {
@@ -41,9 +41,7 @@ impl Core {
             self.forget(now, attempt, out);
         }
         out.extend(self.withheld.take().map(Action::Send));
-        for ended in self.reports.iter() {
-            reports::push(ended.clone(), out);
-        }
+        self.reports.repeat(out);
         self.spoke = now;
         if self.draining {
             out.push(Action::Send(FromWorker::Draining));
@@ -78,6 +76,9 @@ impl Core {
         let running: Vec<AttemptId> = self.running().collect();
         for attempt in running {
             self.stop_running(attempt, StopReason::Stale, out);
+        }
+        if self.is_up() {
+            self.reports.say(out);
         }
         self.say_goodbye(out);
     }

@@ -10,7 +10,53 @@ fn attempts_start_as_room_comes_free_in_order() {
     assert_eq!(started(stage.run(&[1, 2, 3, 4])), [1, 2]);
     assert_eq!(started(stage.succeed(2)), [3]);
     assert_eq!(started(stage.fail(1)), [4]);
-    assert_eq!(reported(&stage.out), [(1, "exit_status")]);
+    assert_eq!(reported(&stage.out), [(2, "ok"), (1, "exit_status")]);
+}
+
+#[test]
+fn a_report_waits_a_moment_for_others_while_more_work_waits_here() {
+    let mut stage = Stage::welcomed(1);
+    stage.run(&[1, 2, 3]);
+    assert_eq!(reported(stage.succeed(1)), []);
+    assert_eq!(stage.core.next_deadline(), Some(stage.now + limits::REPORT_GATHER));
+    assert_eq!(reported(stage.pass(limits::REPORT_GATHER)), [(1, "ok")]);
+    assert_eq!(reported(stage.succeed(2)), [(2, "ok")], "nothing waits behind the last");
+    assert_eq!(reported(stage.succeed(3)), [(3, "ok")]);
+}
+
+#[test]
+fn reports_that_fill_a_frame_are_said_at_once() {
+    let mut stage = Stage::welcomed(1);
+    let most = limits::REPORTS_PER_FRAME as u64;
+    stage.run(&(1..=most + 2).collect::<Vec<u64>>());
+    for n in 1..most {
+        assert_eq!(reported(stage.succeed(n)), [], "{n}");
+    }
+    assert_eq!(reported(stage.succeed(most)).len() as u64, most);
+}
+
+#[test]
+fn gathered_reports_are_said_before_the_goodbye_and_once_after_a_reconnect() {
+    let mut stage = Stage::welcomed(1);
+    stage.run(&[1, 2, 3]);
+    stage.succeed(1);
+    assert_eq!(reported(stage.reconnect(&[])), [(1, "ok")]);
+    assert_eq!(reported(stage.pass(limits::REPORT_GATHER)), []);
+    stage.settle(1);
+    stage.run(&[4]);
+    stage.succeed(2);
+    let actions = stage.input(Input::Quit);
+    assert_eq!(reported(actions), [(2, "ok")]);
+    assert!(matches!(actions.last(), Some(Action::Leave)), "{actions:?}");
+}
+
+#[test]
+fn a_gathered_report_of_what_others_took_over_is_not_said() {
+    let mut stage = Stage::welcomed(1);
+    stage.run(&[1, 2, 3]);
+    stage.succeed(1);
+    assert_eq!(reported(stage.reconnect(&[1])), []);
+    assert_eq!(reported(stage.pass(limits::REPORT_GATHER)), []);
 }
 
 #[test]
