@@ -36,7 +36,7 @@ use crate::log::Log;
 use crate::threads::Instant;
 use crate::threads::thread::{self, Thread};
 use clock::Clock;
-pub(crate) use inbox::{Answer, Connection, Look, Message};
+pub(crate) use inbox::{Answer, Connection, Message};
 pub use inbox::{Goal, Snapshot, Standing};
 use links::Links;
 pub use recovery::RecoveryError;
@@ -226,13 +226,13 @@ impl Core {
                 let explained = self.engine.explain(now, job);
                 round.pending.push(Pending::Explained(answer, Box::new(explained)));
             }
-            Message::Wait { goal, answer } => round.pending.push(Pending::Wait(goal, answer)),
+            Message::Wait { goal, question } => round.pending.push(Pending::Wait(goal, question)),
             Message::Leased { attempt, answer } => {
                 // A worker speaks only of leases that it heard of, so of durable ones.
                 let leased = self.engine.state().attempt(attempt).map(|live| live.job);
                 drop(answer.send(Ok(leased)));
             }
-            Message::Look(look) => round.pending.push(Pending::Look(look)),
+            Message::Look(question) => round.pending.push(Pending::Look(question)),
             Message::Snapshot(answer) => round.pending.push(Pending::Snapshot(answer)),
             Message::Stop => return true,
         }
@@ -312,7 +312,7 @@ impl Core {
         tracing::error!(error = rejection.detail, "the store failed: nothing more is acknowledged");
         self.links.close_all();
         self.failed.send_replace(Some(rejection.clone()));
-        self.waiters.take_all().for_each(|answer| drop(answer.send(Err(rejection.clone()))));
+        self.waiters.take_all().for_each(|question| question.refuse(rejection.clone()));
         let mut arrived = std::mem::take(&mut self.arrived);
         while let Some(message) = arrived.pop_front().or_else(|| self.inbox.blocking_recv()) {
             if matches!(message, Message::Stop) {

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::blobs::Blobs;
 use crate::callback;
-use crate::core::{Goal, Look, Message, Snapshot};
+use crate::core::{Goal, Message, Snapshot};
 use crate::feed::Feed;
 use crate::lists::{Fill, Lists};
 use crate::logs::Logs;
@@ -108,9 +108,7 @@ impl Handle {
         question: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, Rejection> {
         let (answer, answered) = oneshot::channel();
-        // That nobody waits for the answer any more is no error.
-        let look = Look(Box::new(|state| drop(answer.send(Ok(question(state))))));
-        self.ask(Message::Look(look), answered).await
+        self.ask(Message::look(question, answer), answered).await
     }
 
     /// Waits until a job or a batch is final, at most `limits::WAIT`; says whether it is. What does
@@ -119,12 +117,24 @@ impl Handle {
     /// # Errors
     /// The server cannot answer.
     pub async fn wait(&self, goal: Goal, span: Span) -> Result<bool, Rejection> {
+        self.wait_and_look(goal, span, |_| ()).await.map(|reached| reached.is_some())
+    }
+
+    /// As [`Handle::wait`], and looks at the engine's state in the moment that it is final: what is
+    /// asked then needs no second way to the core loop. Nothing where that does not come in time.
+    ///
+    /// # Errors
+    /// The server cannot answer.
+    pub async fn wait_and_look<T: Send + 'static>(
+        &self,
+        goal: Goal,
+        span: Span,
+        question: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<Option<T>, Rejection> {
         let (answer, answered) = oneshot::channel();
         let patience = span.min(limits::WAIT).to_std();
-        match timeout(patience, self.ask(Message::Wait { goal, answer }, answered)).await {
-            Ok(reached) => reached.map(|()| true),
-            Err(_) => Ok(false),
-        }
+        let reached = self.ask(Message::wait(goal, question, answer), answered);
+        timeout(patience, reached).await.map_or(Ok(None), |looked| looked.map(Some))
     }
 
     /// Connects a worker of this process. Needs a tokio runtime to run in.

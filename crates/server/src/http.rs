@@ -25,6 +25,7 @@ mod listener;
 mod logs;
 mod many;
 mod openapi;
+mod overlay;
 mod pace;
 mod page;
 mod parts;

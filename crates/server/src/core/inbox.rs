@@ -51,12 +51,12 @@ pub(crate) enum Message {
         /// Hears why.
         answer: Answer<Explanation>,
     },
-    /// Tell when something is final.
+    /// Answer when something is final.
     Wait {
         /// What.
         goal: Goal,
-        /// Hears it.
-        answer: Answer<()>,
+        /// What to answer then.
+        question: Box<dyn Question>,
     },
     /// Whose attempt is this?
     Leased {
@@ -66,20 +66,68 @@ pub(crate) enum Message {
         answer: Answer<Option<JobId>>,
     },
     /// Look at what is so.
-    Look(Look),
+    Look(Box<dyn Question>),
     /// How do things stand?
     Snapshot(Answer<Snapshot>),
     /// Stop: nothing that comes later is heard.
     Stop,
 }
 
-/// A look at the engine's state, for what only the engine knows. Keep it short: the core loop
-/// waits. One that is dropped was refused.
-pub(crate) struct Look(pub Box<dyn FnOnce(&State) + Send>);
+/// A question about what is so, for what only the engine knows. Keep it short: the core loop waits.
+pub(crate) trait Question: Send {
+    /// Answers it.
+    fn put(self: Box<Self>, to: &State);
 
-impl fmt::Debug for Look {
+    /// Says why there is no answer.
+    fn refuse(self: Box<Self>, why: Rejection);
+
+    /// Whether nobody waits for the answer any more.
+    fn is_forgotten(&self) -> bool;
+}
+
+/// A question and where its answer goes.
+struct Asked<T, Q> {
+    question: Q,
+    answer: Answer<T>,
+}
+
+impl<T: Send, Q: FnOnce(&State) -> T + Send> Question for Asked<T, Q> {
+    fn put(self: Box<Self>, to: &State) {
+        // Whoever went away needs no answer.
+        let _ = self.answer.send(Ok((self.question)(to)));
+    }
+
+    fn refuse(self: Box<Self>, why: Rejection) {
+        let _ = self.answer.send(Err(why));
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
+impl fmt::Debug for dyn Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Look")
+        f.write_str("Question")
+    }
+}
+
+impl Message {
+    /// Looks at what is so.
+    pub(crate) fn look<T: Send + 'static>(
+        question: impl FnOnce(&State) -> T + Send + 'static,
+        answer: Answer<T>,
+    ) -> Message {
+        Message::Look(Box::new(Asked { question, answer }))
+    }
+
+    /// Looks at what is so when something is final.
+    pub(crate) fn wait<T: Send + 'static>(
+        goal: Goal,
+        question: impl FnOnce(&State) -> T + Send + 'static,
+        answer: Answer<T>,
+    ) -> Message {
+        Message::Wait { goal, question: Box::new(Asked { question, answer }) }
     }
 }
 

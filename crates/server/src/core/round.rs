@@ -9,7 +9,7 @@ use gristmill_model::command::Reply;
 use gristmill_model::event::Record;
 use gristmill_model::problem::Rejection;
 
-use super::inbox::{Answer, Connection, Goal, Look, Message, Snapshot, Standing};
+use super::inbox::{Answer, Connection, Goal, Message, Question, Snapshot, Standing};
 use super::links::Outgoing;
 use super::waiters::Waiters;
 
@@ -35,11 +35,11 @@ pub(super) enum Pending {
     /// To "why?".
     Explained(Answer<Explanation>, Box<Result<Explanation, Rejection>>),
     /// To a look at what is so.
-    Look(Look),
+    Look(Box<dyn Question>),
     /// To "how do things stand?".
     Snapshot(Answer<Snapshot>),
     /// To "tell me when".
-    Wait(Goal, Answer<()>),
+    Wait(Goal, Box<dyn Question>),
 }
 
 impl Round {
@@ -61,11 +61,11 @@ impl Pending {
             // Whoever went away needs no answer.
             Pending::Reply(answer, reply) => drop(answer.send(reply)),
             Pending::Explained(answer, explained) => drop(answer.send(*explained)),
-            Pending::Look(look) => (look.0)(state),
+            Pending::Look(question) => question.put(state),
             Pending::Snapshot(answer) => drop(answer.send(Ok(snapshot(state)))),
             Pending::Greeted(answer, greeted) => return answer.send(greeted).err()?.ok(),
-            Pending::Wait(goal, answer) => {
-                waiters.add(goal, answer);
+            Pending::Wait(goal, question) => {
+                waiters.add(goal, question);
                 waiters.settle(state, goal);
             }
         }
@@ -77,11 +77,9 @@ impl Pending {
         match self {
             Pending::Reply(answer, _) => drop(answer.send(Err(rejection))),
             Pending::Explained(answer, _) => drop(answer.send(Err(rejection))),
-            // Whoever looks is told why by the handle.
-            Pending::Look(look) => drop(look),
+            Pending::Look(question) | Pending::Wait(_, question) => question.refuse(rejection),
             Pending::Snapshot(answer) => drop(answer.send(Err(rejection))),
             Pending::Greeted(answer, _) => drop(answer.send(Err(rejection))),
-            Pending::Wait(_, answer) => drop(answer.send(Err(rejection))),
         }
     }
 }
@@ -94,9 +92,8 @@ impl Message {
             Message::Request { answer, .. } => drop(answer.send(Err(rejection))),
             Message::Greet { answer, .. } => drop(answer.send(Err(rejection))),
             Message::Explain { answer, .. } => drop(answer.send(Err(rejection))),
-            Message::Wait { answer, .. } => drop(answer.send(Err(rejection))),
+            Message::Look(question) | Message::Wait { question, .. } => question.refuse(rejection),
             Message::Leased { answer, .. } => drop(answer.send(Err(rejection))),
-            Message::Look(look) => drop(look),
             Message::Snapshot(answer) => drop(answer.send(Err(rejection))),
             Message::Heard { .. } | Message::Disconnect(_) | Message::Stop => {}
         }

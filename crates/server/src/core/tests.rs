@@ -125,7 +125,7 @@ fn after_a_failed_append_nothing_is_acknowledged_or_written() {
     let (kept, committed) = (running.log.last(), running.feed.committed());
     let (answer, waits) = oneshot::channel();
     let goal = Goal::Job(JobId(1));
-    running.inbox.blocking_send(Message::Wait { goal, answer }).unwrap();
+    running.inbox.blocking_send(Message::wait(goal, |_| (), answer)).unwrap();
 
     for _ in 0..3 {
         let refused = running.submit().unwrap_err();
@@ -163,11 +163,11 @@ fn whoever_waits_for_what_is_final_or_unknown_is_answered_at_once() {
     let running = Loop::start(usize::MAX);
     running.submit().unwrap();
     for goal in [Goal::Job(JobId(9)), Goal::Batch(BatchId(9))] {
-        running.ask(|answer| Message::Wait { goal, answer }).unwrap();
+        running.ask(|answer| Message::wait(goal, |_| (), answer)).unwrap();
     }
     let (answer, mut waits) = oneshot::channel();
     let goal = Goal::Batch(BatchId(1));
-    running.inbox.blocking_send(Message::Wait { goal, answer }).unwrap();
+    running.inbox.blocking_send(Message::wait(goal, |_| (), answer)).unwrap();
     running.ask(Message::Snapshot).unwrap();
     assert!(waits.try_recv().is_err(), "the batch is not done");
     let request = Request { actor: Actor::Local, command: Command::CancelBatch(BatchId(1)) };

@@ -8,14 +8,14 @@ use gristmill_model::event::{Event, Then};
 use gristmill_model::job::JobState;
 use gristmill_model::{BatchId, JobId, JobRun};
 
-use super::inbox::{Answer, Goal};
+use super::inbox::{Goal, Question};
 
 /// Those who went away are looked for when there are this many, and at every doubling.
 const SWEEP: usize = 1_024;
 
 /// Everybody who waits.
 pub(super) struct Waiters {
-    waiting: BTreeMap<Goal, Vec<Answer<()>>>,
+    waiting: BTreeMap<Goal, Vec<Box<dyn Question>>>,
     count: usize,
     sweep_at: usize,
 }
@@ -26,8 +26,8 @@ impl Waiters {
     }
 
     /// Lets somebody wait. Call it when the records of the round have been applied.
-    pub(super) fn add(&mut self, goal: Goal, answer: Answer<()>) {
-        self.waiting.entry(goal).or_default().push(answer);
+    pub(super) fn add(&mut self, goal: Goal, question: Box<dyn Question>) {
+        self.waiting.entry(goal).or_default().push(question);
         self.count += 1;
         if self.count >= self.sweep_at {
             self.sweep();
@@ -75,23 +75,22 @@ impl Waiters {
         if !self.waiting.contains_key(&goal) || !is_reached(state, goal) {
             return;
         }
-        for answer in self.waiting.remove(&goal).into_iter().flatten() {
+        for question in self.waiting.remove(&goal).into_iter().flatten() {
             self.count -= 1;
-            // Whoever went away needs no answer.
-            let _ = answer.send(Ok(()));
+            question.put(state);
         }
     }
 
     /// Everybody, to be told something else.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Answer<()>> + use<> {
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Box<dyn Question>> + use<> {
         self.count = 0;
         std::mem::take(&mut self.waiting).into_values().flatten()
     }
 
     fn sweep(&mut self) {
-        self.waiting.retain(|_, answers| {
-            answers.retain(|answer| !answer.is_closed());
-            !answers.is_empty()
+        self.waiting.retain(|_, questions| {
+            questions.retain(|question| !question.is_forgotten());
+            !questions.is_empty()
         });
         self.count = self.waiting.values().map(Vec::len).sum();
         self.sweep_at = SWEEP.max(self.count * 2);

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{self, FromRequest, Request};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use gristmill_engine::State;
 use gristmill_model::access::Actor;
 use gristmill_model::api::{
     Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, KnownJob, Links, Page,
@@ -25,16 +26,17 @@ use super::bulk::{self, Source};
 use super::intake;
 use super::jobs::lines_of_jobs;
 use super::lines::Lines;
+use super::overlay::Overlay;
 use super::parts::{self, PageQuery, Path, Query, Wait};
 use super::problem::{Answer, Refusal};
-use super::{many, range, terms};
+use super::{many, range};
 use crate::core::Goal;
 
 /// Lists batches, the newest first.
 #[utoipa::path(get, path = "/v1/batches", tag = "batches", params(PageQuery),
     responses((status = 200, body = Page<Batch>), (status = "4XX", body = Problem)))]
 pub(super) async fn list(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Query(page): Query<PageQuery>,
 ) -> Answer<Json<Page<Batch>>> {
     let (limit, after) = (page.limit()?, page.after()?);
@@ -58,7 +60,7 @@ pub(super) async fn list(
         description = "With `wait`: the batch. Without: as 202, the key was known"),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub(super) async fn submit(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Caller(actor): Caller,
     Query(wait): Query<Wait>,
     request: Request,
@@ -69,10 +71,7 @@ pub(super) async fn submit(
         submit_whole(&api, actor, request).await?
     };
     match wait.wait {
-        Some(span) => {
-            wait_for(&api, Goal::Batch(submitted.batch), span).await?;
-            Ok(Json(find(&api, submitted.batch).await?).into_response())
-        }
+        Some(span) => Ok(Json(find_final(&api, submitted.batch, span).await?).into_response()),
         None => Ok(accepted(submitted)),
     }
 }
@@ -136,7 +135,7 @@ pub(super) struct Close {
                          (JobRequest = "application/x-ndjson"))),
     responses((status = 202, body = Accepted), (status = "4XX", body = Problem)))]
 pub(super) async fn append(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Caller(actor): Caller,
     Path(batch): Path<BatchId>,
     Query(close): Query<Close>,
@@ -162,7 +161,7 @@ pub(super) async fn append(
     params(("id" = String, Path, example = "b3")),
     responses((status = 200, body = Batch), (status = "4XX", body = Problem)))]
 pub(super) async fn close(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Caller(actor): Caller,
     Path(batch): Path<BatchId>,
 ) -> Answer<Json<Batch>> {
@@ -176,14 +175,14 @@ pub(super) async fn close(
     params(("id" = String, Path, example = "b3"), Wait),
     responses((status = 200, body = Batch), (status = "4XX", body = Problem)))]
 pub(super) async fn show(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Path(batch): Path<BatchId>,
     Query(wait): Query<Wait>,
 ) -> Answer<Json<Batch>> {
-    if let Some(span) = wait.wait {
-        wait_for(&api, Goal::Batch(batch), span).await?;
+    match wait.wait {
+        Some(span) => Ok(Json(find_final(&api, batch, span).await?)),
+        None => Ok(Json(find(&api, batch).await?)),
     }
-    Ok(Json(find(&api, batch).await?))
 }
 
 /// The jobs of a batch in the order of submission, one a line.
@@ -192,7 +191,7 @@ pub(super) async fn show(
     responses((status = 200, content_type = "application/x-ndjson", body = Job),
         (status = "4XX", body = Problem)))]
 pub(super) async fn results(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Path(batch): Path<BatchId>,
 ) -> Answer<Response> {
     find(&api, batch).await?;
@@ -210,7 +209,7 @@ pub(super) async fn results(
     params(("id" = String, Path, example = "b3")),
     responses((status = 200, body = Affected), (status = "4XX", body = Problem)))]
 pub(super) async fn cancel(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Caller(actor): Caller,
     Path(batch): Path<BatchId>,
 ) -> Answer<Json<Affected>> {
@@ -225,7 +224,7 @@ pub(super) async fn cancel(
     params(("id" = String, Path, example = "b3")),
     responses((status = 200, body = Affected), (status = "4XX", body = Problem)))]
 pub(super) async fn retry(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Caller(actor): Caller,
     Path(batch): Path<BatchId>,
 ) -> Answer<Json<Affected>> {
@@ -244,19 +243,40 @@ pub(super) async fn wait_for(api: &Api, goal: Goal, span: Span) -> Answer<()> {
 }
 
 pub(super) async fn find(api: &Api, id: BatchId) -> Answer<Batch> {
-    let found = api.ask_about(Some(id), move |tables| tables.batch(id)).await?;
-    let missing = || Refusal::new(Code::NoSuchBatch, format!("no batch {id}"));
-    let found = overlaid(api, vec![found.ok_or_else(missing)?]).await?;
-    found.into_iter().next().ok_or_else(missing)
+    let shown = show_row(api, id).await?;
+    let mut found = overlaid(api, vec![shown]).await?;
+    found.pop().ok_or_else(|| missing(id))
 }
 
-/// What only the engine knows is laid over what the tables show: project and terms.
+/// Finds a batch once it is final, or as it is after a while.
+async fn find_final(api: &Api, id: BatchId, span: Span) -> Answer<Batch> {
+    let overlay = move |state: &State| Overlay::of(state, id);
+    let overlay = tokio::select! {
+        looked = api.handle.wait_and_look(Goal::Batch(id), span, overlay) => looked?,
+        () = api.stopping.cancelled() => None,
+    };
+    // What was seen in the moment of its end needs not be asked for again.
+    let Some(overlay) = overlay else { return find(api, id).await };
+    let mut shown = show_row(api, id).await?;
+    overlay.lay_over(&mut shown);
+    Ok(shown)
+}
+
+/// What the tables show of a batch.
+async fn show_row(api: &Api, id: BatchId) -> Answer<Batch> {
+    let found = api.ask_about(Some(id), move |tables| tables.batch(id)).await?;
+    found.ok_or_else(|| missing(id))
+}
+
+fn missing(id: BatchId) -> Refusal {
+    Refusal::new(Code::NoSuchBatch, format!("no batch {id}"))
+}
+
+/// The rows, with what only the engine knows laid over them.
 async fn overlaid(api: &Api, mut batches: Vec<Batch>) -> Answer<Vec<Batch>> {
-    let overlay = move |state: &gristmill_engine::State| {
+    let overlay = move |state: &State| {
         for shown in &mut batches {
-            let Some(batch) = state.batch(shown.id) else { continue };
-            shown.project = state.project(batch.project).map(|project| project.name.to_string());
-            shown.terms = terms::shown(batch);
+            Overlay::of(state, shown.id).lay_over(shown);
         }
         batches
     };

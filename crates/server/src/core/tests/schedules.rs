@@ -96,7 +96,7 @@ fn a_batch_expires() {
         let expires_at = Some(Time(1) + Span::seconds(10));
         let terms = Terms { expires_at, ..Terms::default() };
         request(inbox, Command::Submit(Submission { terms, ..submission }));
-        ask(inbox, |answer| Message::Wait { goal: Goal::Batch(BatchId(1)), answer });
+        ask(inbox, |answer| Message::wait(Goal::Batch(BatchId(1)), |_| (), answer));
     });
     let other = running.client(|inbox| {
         ask(inbox, Message::Snapshot);

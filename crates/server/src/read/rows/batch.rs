@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use gristmill_model::job::JobState;
 use gristmill_model::terms::{Target, Terms};
 use gristmill_model::{BatchId, JobId, PipelineId, ProjectId, Time};
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params_from_iter};
 
 use crate::read::column::{self, to_json};
 
@@ -47,6 +48,28 @@ pub(crate) struct Moving {
     pub called: Option<(bool, String, Time)>,
     /// Whether the engine has forgotten it: its jobs cannot be retried.
     pub pruned: bool,
+}
+
+impl Moving {
+    /// As the columns hold it, from `closed_at` to `pruned`.
+    fn values(&self) -> Result<[Value; 10]> {
+        let Moving { closed_at, gate, announced_at, called, pruned } = self;
+        let time = |at: Option<Time>| Value::from(at.map(|at| at.0.cast_signed()));
+        let pending = (!gate.pending.is_empty()).then(|| to_json(&gate.pending)).transpose()?;
+        let called = called.as_ref();
+        Ok([
+            time(*closed_at),
+            gate.shows().as_str().to_owned().into(),
+            gate.held.into(),
+            time(gate.start_at),
+            pending.into(),
+            time(*announced_at),
+            called.map(|(delivered, ..)| *delivered).into(),
+            called.map(|(_, detail, _)| detail.clone()).into(),
+            time(called.map(|(_, _, at)| *at)),
+            (*pruned).into(),
+        ])
+    }
 }
 
 /// What keeps a batch's waiting jobs from beginning.
@@ -152,43 +175,51 @@ impl BatchRow {
     ) -> Result<()> {
         let key = id.0.cast_signed();
         if let Some(opened) = &self.opened {
-            self.insert(tables, key, opened)?;
-        }
-        if self.opened.is_some() || self.moved {
-            self.update(tables, key)?;
-        }
-        if let Some(at) = settled {
-            super::settle_batch(tables, id, at)?;
+            self.insert(tables, key, opened, settled)?;
+        } else {
+            if self.moved {
+                self.update(tables, key)?;
+            }
+            if let Some(at) = settled {
+                super::settle_batch(tables, id, at)?;
+            }
         }
         self.store_runs(tables, key)
     }
 
-    fn insert(&self, tables: &Connection, key: i64, opened: &Opened) -> Result<usize> {
+    fn insert(
+        &self,
+        tables: &Connection,
+        key: i64,
+        opened: &Opened,
+        settled: Option<Time>,
+    ) -> Result<usize> {
         let terms = &opened.terms;
         let told = (*terms != Terms::default()).then(|| to_json(terms)).transpose()?;
+        let said = [
+            key.into(),
+            self.project.0.cast_signed().into(),
+            opened.pipeline.0.cast_signed().into(),
+            opened.actor.clone().into(),
+            opened.name.clone().into(),
+            self.priority.into(),
+            opened.labels.clone().into(),
+            told.into(),
+            opened.at.0.cast_signed().into(),
+            settled.map(|at| at.0.cast_signed()).into(),
+        ];
         tables
             .prepare_cached(
                 "INSERT INTO batches (id, project, pipeline, actor, name, priority, labels, terms,
-                     created_at, waits, held, pruned)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', 0, 0)",
+                     created_at, settled_at, closed_at, waits, held, start_at, pending,
+                     announced_at, delivered, call_detail, called_at, pruned)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                     ?17, ?18, ?19, ?20)",
             )?
-            .execute(params![
-                key,
-                self.project.0.cast_signed(),
-                opened.pipeline.0.cast_signed(),
-                opened.actor,
-                opened.name,
-                self.priority,
-                opened.labels,
-                told,
-                opened.at.0.cast_signed()
-            ])
+            .execute(params_from_iter(said.into_iter().chain(self.moving.values()?)))
     }
 
     fn update(&self, tables: &Connection, key: i64) -> Result<usize> {
-        let Moving { closed_at, gate, announced_at, called, pruned } = &self.moving;
-        let number = |at: &Option<Time>| at.map(|at| at.0.cast_signed());
-        let pending = (!gate.pending.is_empty()).then(|| to_json(&gate.pending)).transpose()?;
         tables
             .prepare_cached(
                 "UPDATE batches SET closed_at = ?2, waits = ?3, held = ?4, start_at = ?5,
@@ -196,19 +227,7 @@ impl BatchRow {
                      called_at = ?10, pruned = ?11
                  WHERE id = ?1",
             )?
-            .execute(params![
-                key,
-                number(closed_at),
-                gate.shows().as_str(),
-                gate.held,
-                number(&gate.start_at),
-                pending,
-                number(announced_at),
-                called.as_ref().map(|(delivered, ..)| delivered),
-                called.as_ref().map(|(_, detail, _)| detail),
-                called.as_ref().map(|(_, _, at)| at.0.cast_signed()),
-                pruned
-            ])
+            .execute(params_from_iter([key.into()].into_iter().chain(self.moving.values()?)))
     }
 
     fn store_runs(&self, tables: &Connection, key: i64) -> Result<()> {
