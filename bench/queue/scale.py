@@ -31,6 +31,8 @@ import servers
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 NO_OP = [{"name": "bench", "handler": {"images": {"recipe": "{}"}}, "retry": {"attempts": 1}}]
 PATIENCE_S, GLANCE_S = 180, 0.02
+# Jobs of one submission, fewer than the server takes at most.
+PER_REQUEST = 500_000
 # Jobs that are drained while the clock runs, where so many wait.
 MEASURED = 400_000
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -71,11 +73,12 @@ class Server:
             name = f"p{project}" if projects > 1 else "default"
             if projects > 1:
                 self.ask(f"/v1/projects/{name}", b'{"weight": 1}', method="PUT")
-            head = json.dumps({"project": name, "stages": NO_OP})
+            head = json.dumps({"project": name, "stages": NO_OP}) + "\n"
             part = jobs // projects
-            lines = (f'{{"input":"{project} {n}"}}\n' for n in range(part))
-            body = (head + "\n" + "".join(lines)).encode()
-            self.ask("/v1/batches", body, "application/x-ndjson")
+            for first in range(0, part, PER_REQUEST):
+                numbers = range(first, min(first + PER_REQUEST, part))
+                lines = (f'{{"input":"{project} {n}"}}\n' for n in numbers)
+                self.ask("/v1/batches", (head + "".join(lines)).encode(), "application/x-ndjson")
         # A question to the read tables waits until they show all that was acknowledged.
         until = time.monotonic() + PATIENCE_S
         while True:

@@ -150,6 +150,8 @@ pub const CATCH_UP: Span = Span::seconds(10);
 pub const QUESTION: Span = Span::seconds(10);
 /// Bytes of one frame on the worker link.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes that one end of a link makes ready to read into, and clears before each read.
+pub const LINK_READ_BYTES: usize = 16 * 1024;
 /// Frames that wait to be written to one worker.
 pub const FRAMES_PER_WORKER: usize = 1_024;
 /// Frames that a session takes in, or writes, in one go.

@@ -26,7 +26,10 @@ pub(super) async fn connect(
         let detail = format!("the worker link is a WebSocket: {}", why.body_text());
         Refusal::new(Code::InvalidRequest, detail)
     })?;
-    let upgrade = upgrade.max_message_size(limits::FRAME_BYTES).max_frame_size(limits::FRAME_BYTES);
+    let upgrade = upgrade
+        .read_buffer_size(limits::LINK_READ_BYTES)
+        .max_message_size(limits::FRAME_BYTES)
+        .max_frame_size(limits::FRAME_BYTES);
     Ok(upgrade.on_upgrade(|socket| serve(api, socket)))
 }
 

@@ -30,7 +30,10 @@ pub(super) async fn connect(
         let detail = format!("the submission link is a WebSocket: {}", why.body_text());
         Refusal::new(Code::InvalidRequest, detail)
     })?;
-    let upgrade = upgrade.max_message_size(limits::LINE_BYTES).max_frame_size(limits::LINE_BYTES);
+    let upgrade = upgrade
+        .read_buffer_size(limits::LINK_READ_BYTES)
+        .max_message_size(limits::LINE_BYTES)
+        .max_frame_size(limits::LINE_BYTES);
     Ok(upgrade.on_upgrade(|socket| serve(api, actor, socket)))
 }
 

@@ -154,6 +154,7 @@ async fn connect(address: &Address) -> Result<WebSocketStream<TcpStream>, LinkEr
 
 fn bounds() -> WebSocketConfig {
     WebSocketConfig::default()
+        .read_buffer_size(limits::LINK_READ_BYTES)
         .max_message_size(Some(limits::FRAME_BYTES))
         .max_frame_size(Some(limits::FRAME_BYTES))
 }

@@ -13,6 +13,7 @@ use gristmill_model::problem::exit;
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Hello, PROTOCOL, ToWorker};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::error::{Error, Result};
 
@@ -41,7 +42,8 @@ async fn link(args: &Args, number: u32) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| {
         Error::new(exit::UNREACHABLE, format!("the link to {} broke: {error}", args.server))
     };
-    let (link, _) = tokio_tungstenite::connect_async_with_config(url.as_str(), None, true)
+    let bounds = WebSocketConfig::default().read_buffer_size(limits::LINK_READ_BYTES);
+    let (link, _) = tokio_tungstenite::connect_async_with_config(url.as_str(), Some(bounds), true)
         .await
         .map_err(|e| failed(&e))?;
     let (mut says, mut hears) = link.split();
