@@ -1,5 +1,6 @@
 //! `gristmill submit`: any program, or a pipeline, for one input or very many.
 
+mod here;
 pub(super) mod inputs;
 mod jobs;
 pub(super) mod lines;
@@ -35,7 +36,11 @@ Examples:
 
 The command's words may use {input}, {output}, {job} and {attempt}. An input that names a file is
 handed over as that file: by its path where the workers see this disk (a server on this machine, or
---shared-disk), or else as its bytes; --text takes it for what it is, a text.")]
+--shared-disk), or else as its bytes; --text takes it for what it is, a text.
+
+Each attempt runs in an empty folder of its own. So a program like ./process that exists here is
+submitted by its absolute path, and where the first item of a --brace pattern names a file here that
+the workers see, all items are. What does not exist here stays as it is written.")]
 pub struct Args {
     #[command(flatten)]
     connection: Connection,
@@ -83,6 +88,7 @@ pub struct Args {
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
     let (argv, given) = split(&args.command);
+    let argv = &here::words(&here::folder()?, argv, args.stage.shell())[..];
     let mut head = head(args, argv)?;
     let kind = args.source.kind(given)?;
     check_inputs(args, argv, given, &kind)?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::mill::{Mill, finish};
+use crate::mill::{Mill, file, finish, run};
 
 #[test]
 fn results_come_in_the_order_of_the_inputs() {
@@ -41,6 +41,35 @@ fn files_travel_as_bytes_when_asked_and_come_home() {
     let text =
         mill.run(&["submit", "--wait", "--text", "--", "echo", "{input}", ":::", "deep/a.txt"]);
     assert_eq!(text.with_code(0).out, "deep/a.txt\n");
+}
+
+#[test]
+fn what_is_here_is_found_from_the_folder_of_an_attempt() {
+    use std::os::unix::fs::PermissionsExt;
+    let mill = Mill::new();
+    // A folder that braces and templates would read something into.
+    let user = mill.path().join("it's {input} {1..2},x");
+    let script = file(&user, "process", b"#!/bin/sh\ncat \"$1\"\n");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    file(&user, "data/1.tar", b"one");
+    file(&user, "data/2.tar", b"two");
+    let submit = |words: &[&str]| {
+        let words = [&["submit", "--wait"], words].concat();
+        run(mill.command(&words).current_dir(&user))
+    };
+    let brace = ["--brace", "data/{1..2}.tar"];
+    let run_it = ["--", "./process", "{input}"];
+    assert_eq!(submit(&[&brace[..], &run_it].concat()).with_code(0).out, "one\ntwo\n");
+    let shell = submit(&[&brace[..], &["--shell"], &run_it].concat());
+    assert_eq!(shell.with_code(0).out, "one\ntwo\n");
+    let given = submit(&[&run_it[..], &[":::", "data/2.tar"]].concat());
+    assert_eq!(given.with_code(0).out, "two\n");
+
+    let told = ["--brace", "data/{1..2}.tar", "--text", "--", "echo", "{input}"];
+    assert_eq!(submit(&told).with_code(0).out, "data/1.tar\ndata/2.tar\n");
+    let gone = ["--brace", "data/{8..9}.tar", "--", "echo", "{input}"];
+    assert_eq!(submit(&gone).with_code(0).out, "data/8.tar\ndata/9.tar\n");
+    submit(&["--", "./gone"]).with_code(1).says(&["./gone", "own folder", "absolute path"]);
 }
 
 #[test]

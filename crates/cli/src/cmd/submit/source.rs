@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use gristmill_model::api::RangeRequest;
 use tempfile::NamedTempFile;
 
+use super::here;
 use super::inputs::{Input, Inputs, Kind, Place};
 use super::jobs::{Pattern, Plan};
 use crate::client::Client;
@@ -94,6 +95,11 @@ impl Source {
             Kind::Range(_) if plan.output.is_some() => {
                 Err(Error::usage("--output names a place for each job, and a range is one record")
                     .hint("give the inputs with --lines, or let the command make the path"))
+            }
+            // By their paths, for a range carries texts: bytes could not be sent with it.
+            Kind::Range(RangeRequest::Brace(pattern)) if plan.place == Place::Shared => {
+                let pattern = here::pattern(&here::folder()?, pattern);
+                Ok(Load::Range(RangeRequest::Brace(pattern)))
             }
             Kind::Range(range) => Ok(Load::Range(range.clone())),
             Kind::Lines(path) if plan.output.is_none() => list(path, plan).await,
