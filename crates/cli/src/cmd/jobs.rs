@@ -13,9 +13,9 @@ use crate::output::{Table, ago, one_line, payload, say};
 /// List jobs, oldest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Filters: id state batch pipeline stage worker key code label.NAME, compared with = != < >;
-several values with commas, several terms with spaces, as in
-  gristmill jobs --filter 'state=failed,cancelled label.user=ada'")]
+Filters: id state batch project pipeline stage worker key code label.NAME, compared with = and !=,
+and id also with < and >; several values with commas, several terms with spaces, as in
+  gristmill jobs --filter 'state=failed,cancelled project=lab label.user=ada'")]
 pub struct Args {
     #[command(flatten)]
     connection: Connection,

@@ -184,5 +184,24 @@ fn many_jobs_are_steered_by_a_filter() {
     assert_eq!(json, json!({ "jobs": 3 }));
     mill.run(&["cancel"]).with_code(2);
     mill.run(&["cancel", "j1", "--filter", "id>j0"]).with_code(2);
+#[test]
+fn a_filter_names_a_project() {
+    let mill = Mill::server();
+    mill.submit(&["--project", "lab", "--array", "3", "--", "echo", "{input}"]);
+    mill.submit(&["--project", "lab", "--", "true"]);
+    mill.submit(&["--", "true"]);
+    let count = |filter: &str| {
+        mill.run(&["jobs", "--filter", filter, "--json"]).with_code(0).out.lines().count()
+    };
+    assert_eq!(
+        [count("project=lab"), count("project!=lab"), count("project=lab,default")],
+        [4, 1, 5]
+    );
+    let done = mill.run(&["cancel", "--filter", "project=lab state=queued", "--yes"]).with_code(0);
+    done.says(&["Cancelled 4 jobs"]);
+    assert_eq!([count("state=cancelled"), count("state=queued project=default")], [4, 1]);
+    mill.run(&["jobs", "--filter", "project=nobody"]).with_code(4).says(&["nobody", "hint: "]);
+}
+
     mill.run(&["cancel", "--filter", "", "--yes"]).with_code(3).says(&["id>j0"]);
 }
