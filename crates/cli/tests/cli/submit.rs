@@ -134,6 +134,47 @@ fn the_command_line_is_judged_before_anything_is_sent() {
 }
 
 #[test]
+fn a_pipeline_is_defined_shown_and_run() {
+    let mill = Mill::new();
+    mill.run(&["pipelines"]).with_code(0).says(&["gristmill pipelines define FILE"]);
+    let stage = |name: &str, word: &str| {
+        let argv = serde_json::json!(["echo", word, "{input}"]);
+        serde_json::json!({ "name": name, "handler": { "command": { "argv": argv } } })
+    };
+    let spec = serde_json::json!({ "name": "twice", "stages": [stage("a", "1"), stage("b", "2")] });
+    mill.file("twice.json", spec.to_string().as_bytes());
+    let defined = mill.run(&["pipelines", "define", "twice.json"]).with_code(0);
+    defined.says(&["twice is version 1: 2 stages"]);
+    let same = mill.run(&["pipelines", "define", "twice.json", "--json"]).with_code(0).json();
+    assert_eq!((&same["version"], &same["spec"]["name"]), (&1.into(), &"twice".into()));
+    assert!(mill.run(&["pipelines"]).with_code(0).out.contains("a, b"));
+    assert!(mill.run(&["pipelines", "show", "twice"]).with_code(0).out.contains("echo 2 {input}"));
+    assert_eq!(mill.run(&["pipelines", "--json"]).with_code(0).json()["spec"]["name"], "twice");
+    mill.run(&["pipelines", "show", "gone"]).with_code(4).says(&["gone", "pipelines define"]);
+    mill.file("bad.json", br#"{ "stages": [] }"#);
+    mill.run(&["pipelines", "define", "bad.json"]).with_code(3).says(&["bad.json", "`name`"]);
+
+    let twice = ["submit", "--wait", "--pipeline", "twice"];
+    let submit = |words: &[&str]| mill.run(&[&twice[..], words].concat());
+    for words in [&[":::", "x", "y"][..], &["--", ":::", "x", "y"], &[":::", "x", "y", "--text"]] {
+        let done = submit(words).with_code(0);
+        assert_eq!(done.out.split_whitespace().collect::<Vec<_>>(), ["2", "1", "x", "2", "1", "y"]);
+    }
+    let lab = ["--project", "lab"];
+    submit(&[&lab[..], &[":::", "x"]].concat()).with_code(4).says(&["no pipeline `twice`"]);
+    mill.run(&[&["pipelines", "define", "twice.json"], &lab[..]].concat()).with_code(0);
+    submit(&[&lab[..], &[":::", "x"]].concat()).with_code(0);
+    let shown = mill.run(&[&["pipelines", "--json"], &lab[..]].concat()).with_code(0);
+    assert_eq!(shown.json()["spec"]["name"], "twice");
+
+    submit(&["--", "echo"]).with_code(2).says(&["--pipeline", "leave one of them out"]);
+    submit(&[":::", "x", "--", ":::", "y"]).with_code(2).says(&["given twice"]);
+    mill.run(&["submit", "echo", "x"]).with_code(2).says(&["unexpected argument `echo`", "`--`"]);
+    let before = ["submit", "--wait", ":::", "x", "--", "echo", "{input}"];
+    assert_eq!(mill.run(&before).with_code(0).out, "x\n");
+}
+
+#[test]
 fn one_key_makes_one_batch() {
     let mill = Mill::server();
     let args = ["submit", "--key", "once", "--label", "user=ada", "--", "true"];
