@@ -96,6 +96,10 @@ fn terms_are_kept_and_shown() {
     mill.run(&["submit", "--delay", "soon", "--", "true"]).with_code(2).says(&["500ms"]);
 }
 
+    // Held while nothing can come of it any more.
+    mill.run(&["hold", &first]);
+    let shown = mill.run(&["batch", &first]).with_code(0).out;
+    assert!(shown.contains("state     finished") && !shown.contains("until somebody"), "{shown}");
 #[test]
 fn an_open_batch_takes_more_until_it_is_closed() {
     let mill = Mill::new();
@@ -160,8 +164,10 @@ fn workers_give_labels_and_named_resources() {
     mill.run(&shape).with_code(0);
     mill.run(&greedy).with_code(3).says(&["licence", "declare a worker"]);
     assert!(mill.run(&["workers", "declared"]).with_code(0).out.contains("licence=4"));
-    mill.run(&["workers", "forget", "big-1"]).with_code(0);
-    mill.run(&["workers", "forget", "big-1"]).with_code(4).says(&["big-1"]);
+    let forgotten = mill.run(&["workers", "forget", "big-1", "--json"]).with_code(0);
+    assert_eq!(forgotten.json(), json!({ "forgotten": "big-1" }));
+    let unknown = mill.run(&["workers", "forget", "big-1"]).with_code(4);
+    unknown.says(&["big-1", "workers declared"]);
     mill.run(&["submit", "--or", "cpus", "--", "true"]).with_code(2).says(&["cpus=8,memory=4GiB"]);
 }
 
@@ -204,4 +210,23 @@ fn a_filter_names_a_project() {
 }
 
     mill.run(&["cancel", "--filter", "", "--yes"]).with_code(3).says(&["id>j0"]);
+}
+
+#[test]
+fn what_came_of_a_call_is_shown() {
+    let mill = Mill::new();
+    let listens = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/done", listens.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::Read;
+        let (mut caller, _) = listens.accept().unwrap();
+        let _ = caller.read(&mut [0; 4096]);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        caller.write_all(answer.as_bytes()).unwrap();
+    });
+    let batch = mill.submit(&["--callback", &url, "--", "true"]);
+    until("the call", || !mill.batch(&batch)["called"].is_null());
+    let shown = mill.run(&["batch", &batch]).with_code(0).out;
+    assert!(shown.contains(&format!("callback  {url}")), "{shown}");
+    assert!(shown.contains("called    delivered: "), "{shown}");
 }
