@@ -205,9 +205,12 @@ impl Code {
             Code::BatchClosed => {
                 (409, CONFLICT, "the batch takes no more jobs", "submit a new batch")
             }
-            Code::WrongState => {
-                (409, CONFLICT, "its state does not allow it", "see `gristmill job ID`")
-            }
+            Code::WrongState => (
+                409,
+                CONFLICT,
+                "its state does not allow it",
+                "see `gristmill job ID` or `gristmill batch ID`",
+            ),
             Code::KeyReused => {
                 (422, CONFLICT, "the idempotency key was used for something else", "use a new key")
             }

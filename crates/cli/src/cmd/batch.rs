@@ -5,6 +5,7 @@ use gristmill_model::job::JobState;
 use gristmill_model::problem::exit;
 use gristmill_model::{BatchId, Time};
 
+use super::submit::quantities::rows;
 use crate::args::{Connection, Context};
 use crate::error::Result;
 use crate::output::{Table, ago, ahead_of_us, duration, one_line, say};
@@ -17,7 +18,7 @@ pub struct Args {
     #[command(flatten)]
     connection: Connection,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = rows)]
     limit: usize,
 }
 
@@ -78,12 +79,12 @@ fn called(batch: &Batch) -> Option<(&'static str, String)> {
 /// them is about to begin or to end.
 fn terms(terms: &Terms, finished: bool) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
-    if terms.held {
     if finished {
         facts.extend(terms.limit_key.clone().map(|key| ("limit key", key)));
         facts.extend(terms.callback.clone().map(|url| ("callback", url)));
         return facts;
     }
+    if terms.held {
         facts.push(("held", "until somebody releases it".into()));
     }
     let time = |at: Time| format!("{at} ({})", ahead_of_us(at));

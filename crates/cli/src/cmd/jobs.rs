@@ -6,6 +6,7 @@ use gristmill_model::filter::{Field, Filter};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::exit;
 
+use super::submit::quantities::rows;
 use crate::args::{Connection, Context};
 use crate::error::Result;
 use crate::output::{Table, ago, one_line, payload, say};
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "FILTER", default_value = "")]
     filter: Filter,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = rows)]
     limit: usize,
 }
 

@@ -4,6 +4,7 @@ use gristmill_model::api::Limited;
 use gristmill_model::problem::exit;
 use gristmill_model::scope::{Limit, Rate, Scope};
 
+use super::submit::quantities::project;
 use crate::args::{Connection, Context};
 use crate::error::Result;
 
@@ -22,7 +23,7 @@ pub struct Args {
     /// What is bounded
     scope: Scope,
     /// At most so many attempts at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = concurrency)]
     concurrency: Option<u32>,
     /// So many begin in a span of time on average, and at most so many at once, as 100/1m
     #[arg(long, value_name = "COUNT/SPAN")]
@@ -31,7 +32,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["concurrency", "rate"])]
     none: bool,
     /// The project whose scope it is [default: default]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = project)]
     project: Option<String>,
     #[command(flatten)]
     connection: Connection,
@@ -60,6 +61,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         ))?;
     }
     Ok(exit::OK)
+}
+
+fn concurrency(text: &str) -> std::result::Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Err("0 lets nothing through: pause the scope instead".into()),
+        Ok(most) => Ok(most),
+        Err(_) => Err("expected a number like 8".into()),
+    }
 }
 
 /// A limit in words.

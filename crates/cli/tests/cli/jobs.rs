@@ -103,6 +103,7 @@ fn a_job_that_waits_says_why() {
 #[test]
 fn lists_are_filtered_and_cut() {
     let mill = Mill::server();
+    mill.run(&["jobs", "--limit", "0"]).with_code(2).says(&["1 or more"]);
     for _ in 0..3 {
         mill.job("true");
     }

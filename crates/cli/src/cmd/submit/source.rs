@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use gristmill_model::api::RangeRequest;
+use gristmill_model::source::Source as Ranged;
 use tempfile::NamedTempFile;
 
 use super::here;
@@ -91,6 +92,9 @@ impl Source {
     pub async fn load(&self, client: &Client, kind: &Kind) -> Result<Load> {
         let output = self.output.as_deref().map(Pattern::parse).transpose()?;
         let plan = Plan { client: client.clone(), place: self.place(client), output };
+        if let Kind::Range(range) = kind {
+            judge(range)?;
+        }
         match kind {
             Kind::Range(_) if plan.output.is_some() => {
                 Err(Error::usage("--output names a place for each job, and a range is one record")
@@ -150,6 +154,22 @@ fn copy(path: &Path, may_be_files: bool) -> Result<(NamedTempFile, bool)> {
     out.flush().map_err(|error| failed(&error))?;
     drop(out);
     Ok((file, files))
+}
+
+/// Judges a range by the rules of the server, and says how one is written here.
+fn judge(range: &RangeRequest) -> Result<()> {
+    let (source, way) = match range {
+        RangeRequest::Lines { .. } => return Ok(()),
+        RangeRequest::Brace(pattern) => {
+            (Ranged::Brace(pattern.clone()), "write it like --brace 'data/{000..999}.tar'")
+        }
+        RangeRequest::Numbers { first, last, step } => {
+            let step = step.unwrap_or(if first <= last { 1 } else { -1 });
+            let numbers = Ranged::Numbers { first: *first, last: *last, step };
+            (numbers, "write it like --range 0..999, or --range 100..0..-5 to count down")
+        }
+    };
+    source.parse().map(drop).map_err(|why| Error::from(why).hint(way))
 }
 
 /// Reads `FIRST..LAST[..STEP]`.
