@@ -67,6 +67,8 @@ fn what_is_here_is_found_from_the_folder_of_an_attempt() {
 
     let told = ["--brace", "data/{1..2}.tar", "--text", "--", "echo", "{input}"];
     assert_eq!(submit(&told).with_code(0).out, "data/1.tar\ndata/2.tar\n");
+    let upload = submit(&["--upload", told[0], told[1], "--", "echo", "{input}"]);
+    upload.with_code(0).says(&["warning: --brace", "--shared-disk"]);
     let gone = ["--brace", "data/{8..9}.tar", "--", "echo", "{input}"];
     assert_eq!(submit(&gone).with_code(0).out, "data/8.tar\ndata/9.tar\n");
     submit(&["--", "./gone"]).with_code(1).says(&["./gone", "own folder", "absolute path"]);

@@ -13,6 +13,7 @@ use super::inputs::{Input, Inputs, Kind, Place};
 use super::jobs::{Pattern, Plan};
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::output::say;
 
 /// Where inputs come from, and how files among them travel.
 #[derive(Debug, clap::Args)]
@@ -100,10 +101,8 @@ impl Source {
                 Err(Error::usage("--output names a place for each job, and a range is one record")
                     .hint("give the inputs with --lines, or let the command make the path"))
             }
-            // By their paths, for a range carries texts: bytes could not be sent with it.
-            Kind::Range(RangeRequest::Brace(pattern)) if plan.place == Place::Shared => {
-                let pattern = here::pattern(&here::folder()?, pattern);
-                Ok(Load::Range(RangeRequest::Brace(pattern)))
+            Kind::Range(RangeRequest::Brace(pattern)) if plan.place != Place::Text => {
+                Ok(Load::Range(RangeRequest::Brace(placed(pattern, plan.place)?)))
             }
             Kind::Range(range) => Ok(Load::Range(range.clone())),
             Kind::Lines(path) if plan.output.is_none() => list(path, plan).await,
@@ -119,6 +118,19 @@ impl Source {
             () => Place::Upload,
         }
     }
+}
+
+/// A pattern of files by their paths, for a range carries texts: bytes cannot be sent with it.
+fn placed(pattern: &str, place: Place) -> Result<String> {
+    let absolute = here::pattern(&here::folder()?, pattern);
+    if place == Place::Shared || absolute == pattern {
+        return Ok(absolute);
+    }
+    say(
+        "warning: --brace names files here, and hands over their names alone; add --shared-disk if \
+         the workers see this disk, --text if names are meant, or send the files with `:::`",
+    );
+    Ok(pattern.to_owned())
 }
 
 /// Lines that are texts are stored as one list. Where one names a file they become jobs, for each
