@@ -94,6 +94,7 @@ pub enum Verb {
     Limit(cmd::limit::Args),
     Limits(cmd::limits::Args),
     Projects(cmd::projects::Args),
+    Pipelines(cmd::pipelines::Args),
     Backup(cmd::backup::Args),
     Doctor(cmd::doctor::Args),
     #[command(subcommand)]

@@ -6,6 +6,7 @@ mod batches;
 mod blobs;
 mod events;
 mod jobs;
+mod pipelines;
 mod steer;
 
 use std::time::Duration;

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod logs;
 mod many;
 pub mod pause;
+pub mod pipelines;
 pub mod projects;
 pub mod release;
 pub mod resume;

@@ -77,7 +77,8 @@ pub fn cause(error: &std::io::Error) -> String {
 
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Error {
-        Error::new(rejection.code.exit(), rejection.detail).hint(rejection.code.advice())
+        let hint = advice(Some(rejection.code), rejection.code.advice());
+        Error::new(rejection.code.exit(), rejection.detail).hint(hint)
     }
 }
 
@@ -87,7 +88,15 @@ impl From<Problem> for Error {
         let code = Code::ALL.into_iter().find(|code| code.as_str() == problem.code);
         let exit = code.map_or_else(|| exit_of_status(problem.status), Code::exit);
         let error = Error::new(exit, problem.detail);
-        if problem.advice.is_empty() { error } else { error.hint(problem.advice) }
+        if problem.advice.is_empty() { error } else { error.hint(advice(code, &problem.advice)) }
+    }
+}
+
+/// What a client of the API is advised, said to somebody at a command line.
+fn advice(code: Option<Code>, advice: &str) -> String {
+    match code {
+        Some(Code::InvalidRequest) => "add --help to see how it is written".into(),
+        _ => advice.into(),
     }
 }
 

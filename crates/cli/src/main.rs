@@ -71,6 +71,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Limit(args) => one_thread(cmd::limit::run(&context, &args)),
         Verb::Limits(args) => one_thread(cmd::limits::run(&context, &args)),
         Verb::Projects(args) => one_thread(cmd::projects::run(&context, &args)),
+        Verb::Pipelines(args) => one_thread(cmd::pipelines::run(&context, &args)),
         Verb::Backup(args) => one_thread(cmd::backup::run(&context, &args)),
         Verb::Doctor(args) => one_thread(cmd::doctor::run(&context, &args)),
         Verb::Config(verb) => cmd::config::run(&context, &verb),

@@ -21,6 +21,7 @@ use crate::payload::{Artifact, Payload};
 use crate::pipeline::PipelineSpec;
 use crate::resources::Capacity;
 use crate::time::{Span, Time};
+use crate::wire::Stream;
 
 pub use place::JobAt;
 pub use steer::{
@@ -346,6 +347,20 @@ pub struct FeedEvent {
     /// All that the event says.
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
+}
+
+/// A line of what a job printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// The attempt that printed it.
+    #[schema(value_type = String, example = "a21")]
+    pub attempt: AttemptId,
+    /// Where: `stdout`, `stderr`, or `worker` for the worker's own words; nothing where the server
+    /// says that something was not kept.
+    #[schema(value_type = Option<String>, example = "stdout")]
+    pub stream: Option<Stream>,
+    /// The line without its end. What is no UTF-8 is replaced.
+    pub text: String,
 }
 
 /// A blob that was stored.

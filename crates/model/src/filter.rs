@@ -4,7 +4,7 @@
 //! operator and one or more values separated by commas, any of which may match:
 //!
 //! ```text
-//! state=failed,cancelled batch=b3 label.user=ada key!=x worker=w2 handler=images id>j100
+//! state=failed,cancelled batch=b3 project=lab label.user=ada key!=x worker=w2 id>j100
 //! ```
 
 use std::fmt;
@@ -41,6 +41,8 @@ pub enum Field {
     State,
     /// The job's batch.
     Batch,
+    /// The name of the project whose work it is.
+    Project,
     /// The pipeline's name.
     Pipeline,
     /// The name of the stage where the job stands.
@@ -68,7 +70,7 @@ pub enum Op {
     Before,
 }
 
-const FIELDS: &str = "id, state, batch, pipeline, stage, worker, key, code or label.NAME";
+const FIELDS: &str = "id, state, batch, project, pipeline, stage, worker, key, code or label.NAME";
 
 impl Filter {
     /// A filter with one more term.
@@ -120,6 +122,7 @@ impl FromStr for Field {
             "id" => Field::Id,
             "state" => Field::State,
             "batch" => Field::Batch,
+            "project" => Field::Project,
             "pipeline" => Field::Pipeline,
             "stage" => Field::Stage,
             "worker" => Field::Worker,
@@ -140,6 +143,9 @@ impl Field {
             Field::Batch => value.parse::<crate::BatchId>().map(drop).map_err(|e| e.to_string()),
             Field::Worker => value.parse::<crate::WorkerId>().map(drop).map_err(|e| e.to_string()),
             Field::State => value.parse::<JobState>().map(drop),
+            Field::Project => {
+                crate::name::check("project", value, Code::InvalidFilter).map_err(|why| why.detail)
+            }
             _ => Ok(()),
         };
         checked.map_err(bad)
@@ -171,6 +177,7 @@ impl fmt::Display for Field {
             Field::Id => f.write_str("id"),
             Field::State => f.write_str("state"),
             Field::Batch => f.write_str("batch"),
+            Field::Project => f.write_str("project"),
             Field::Pipeline => f.write_str("pipeline"),
             Field::Stage => f.write_str("stage"),
             Field::Worker => f.write_str("worker"),
@@ -191,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_filter_survives_its_text() {
-        let text = "state=failed,cancelled batch!=b3 label.user=ada id>j100";
+        let text = "state=failed,cancelled batch!=b3 project=lab label.user=ada id>j100";
         assert_eq!(text.parse::<Filter>().unwrap().to_string(), text);
         assert_eq!("".parse::<Filter>().unwrap(), Filter::default());
     }
@@ -203,6 +210,8 @@ mod tests {
         assert!(detail("state=done").contains("expected one of scheduled"));
         assert!(detail("batch=j3").contains("is not a batch id"));
         assert!(detail("failed").contains("no operator"));
+        assert!(detail("project=a/b").contains("not a project name"));
+        assert!(detail("project>a").contains("only id"));
         assert!(detail("state>failed").contains("only id"));
         assert!(detail("id>j1,j2").contains("one value"));
     }

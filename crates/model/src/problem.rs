@@ -172,12 +172,18 @@ impl Code {
                 (404, NOT_FOUND, "no such batch", "list them with `gristmill batch`")
             }
             Code::NoSuchAttempt => (404, NOT_FOUND, "no such attempt", "see `gristmill job ID`"),
-            Code::NoSuchPipeline => {
-                (404, NOT_FOUND, "no such pipeline", "define it with PUT /v1/pipelines/NAME")
-            }
-            Code::NoSuchWorker => {
-                (404, NOT_FOUND, "no such worker", "list them with `gristmill workers`")
-            }
+            Code::NoSuchPipeline => (
+                404,
+                NOT_FOUND,
+                "no such pipeline",
+                "define it with `gristmill pipelines define FILE`",
+            ),
+            Code::NoSuchWorker => (
+                404,
+                NOT_FOUND,
+                "no such worker",
+                "see `gristmill workers` and `gristmill workers declared`",
+            ),
             Code::NoSuchBlob => {
                 (404, NOT_FOUND, "no such blob", "upload it first with PUT /v1/blobs/DIGEST")
             }
@@ -199,9 +205,12 @@ impl Code {
             Code::BatchClosed => {
                 (409, CONFLICT, "the batch takes no more jobs", "submit a new batch")
             }
-            Code::WrongState => {
-                (409, CONFLICT, "its state does not allow it", "see `gristmill job ID`")
-            }
+            Code::WrongState => (
+                409,
+                CONFLICT,
+                "its state does not allow it",
+                "see `gristmill job ID` or `gristmill batch ID`",
+            ),
             Code::KeyReused => {
                 (422, CONFLICT, "the idempotency key was used for something else", "use a new key")
             }

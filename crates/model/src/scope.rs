@@ -36,13 +36,14 @@ pub struct Limit {
     /// Attempts leased at a time.
     #[serde(default)]
     pub concurrency: Option<u32>,
-    /// Attempts begun in a span of time.
+    /// How often attempts begin: on average so many in a span, and up to that many at once.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "100/1m")]
     pub rate: Option<Rate>,
 }
 
-/// So many in a span of time; up to that many at once after a pause.
+/// So many in a span of time on average; up to that many at once after a pause. So in any window
+/// at most `count`, and one more for each interval that the window is long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// How many; at least 1.

@@ -100,6 +100,17 @@ impl Source {
     }
 }
 
+/// A text as a brace pattern reads it literally.
+///
+/// ```
+/// use gristmill_model::source;
+/// assert_eq!(source::quoted(r"/a{1,2}\b"), r"/a\{1\,2\}\\b");
+/// ```
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    brace::quoted(text)
+}
+
 fn numbers(first: i64, last: i64, step: i64) -> Result<Items, Rejection> {
     if step == 0 {
         return Err(invalid(format!(
@@ -130,6 +141,12 @@ impl Items {
             Kind::Brace(word) => word.count(),
             Kind::Lines(lines) => lines.count,
         }
+    }
+
+    /// Whether some item is an absolute path; lines are not read for it.
+    #[must_use]
+    pub fn has_absolute(&self) -> bool {
+        matches!(&self.0, Kind::Brace(word) if word.has_absolute())
     }
 
     /// The item with an index, from 0 on; none beyond the last.

@@ -67,6 +67,29 @@ pub fn fill(word: &str, value: impl Fn(&str) -> String) -> Result<String, Unknow
     Ok(out)
 }
 
+/// A text as a word of a template that is filled with nothing: placeholders in it stand for
+/// themselves.
+///
+/// ```
+/// use gristmill_model::template::quoted;
+/// assert_eq!(quoted("/srv/{input}/{X}"), "/srv/{{input}}/{X}");
+/// ```
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut word = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        word.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let length = name_between(rest, "{", "}").map_or(1, |name| name.len() + 2);
+        let (piece, after) = rest.split_at(length);
+        word.push_str(&if length > 1 { format!("{{{piece}}}") } else { piece.to_owned() });
+        rest = after;
+    }
+    word.push_str(rest);
+    word
+}
+
 fn pieces(word: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = word;
@@ -111,6 +134,14 @@ mod tests {
             } else {
                 assert_eq!(filled.as_deref(), Ok(word));
             }
+        }
+    }
+
+    #[test]
+    fn a_quoted_text_is_filled_with_nothing() {
+        for text in ["/plain", "{input}", "{{input}}", "a{b{input}}c{", "{{{x}}}", "{}", "{INPUT}"]
+        {
+            assert_eq!(fill(&quoted(text), |_| "!".into()).as_deref(), Ok(text));
         }
     }
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use gristmill_model::limits;
 use gristmill_model::payload::Payload;
 use gristmill_model::problem::Code;
-use gristmill_model::source::Source;
+use gristmill_model::source::{self, Source};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -228,5 +228,25 @@ proptest! {
         for ((pattern, ours), theirs) in asked.iter().zip(expected).zip(bash(&asked)) {
             prop_assert_eq!(ours, theirs, "{}", pattern);
         }
+    }
+}
+
+#[test]
+fn a_folder_in_front_is_read_literally() {
+    for folder in ["/srv/data", r"/a{1..3}/b,c", r"/back\slash", "/open{", "/}{}"] {
+        assert_eq!(ours(&source::quoted(folder)), [folder]);
+        let pattern = format!("{}/{{x,y}}.tar", source::quoted(folder));
+        assert_eq!(ours(&pattern), ["x", "y"].map(|name| format!("{folder}/{name}.tar")));
+    }
+}
+
+#[test]
+fn an_absolute_item_is_noticed_wherever_it_comes_from() {
+    let absolute = |pattern: &str| Source::Brace(pattern.into()).parse().unwrap().has_absolute();
+    for pattern in ["/a", "{a,/b}", "{a,}/b", "{,a}{x,{y,/z}}", r"\/a", "{{,/}b,c}"] {
+        assert!(absolute(pattern), "{pattern}");
+    }
+    for pattern in ["a/b", "{a,b}/c", "{1..3}/x", "./{,/}a", "{a,b/}"] {
+        assert!(!absolute(pattern), "{pattern}");
     }
 }

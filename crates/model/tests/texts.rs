@@ -129,6 +129,7 @@ proptest! {
                 "id[<>]j[0-9]{1,5}",
                 "id!?=j[0-9]{1,5}(,j[0-9]{1,5}){0,3}",
                 "state!?=(queued|failed)(,running)?",
+                "project!?=[a-z]{1,9}(,lab)?",
                 "(pipeline|stage|key|code|label\\.[a-z.]{1,5})!?=[^ ,\\s]{0,9}(,x)?",
             ],
             0..=limits::FILTER_TERMS,

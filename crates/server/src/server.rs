@@ -52,6 +52,14 @@ pub struct Server {
     follower: Option<Follower>,
     compactor: Option<Compactor>,
     folder: Folder,
+    /// What was recovered, until it is told.
+    recovered: Option<Recovered>,
+}
+
+struct Recovered {
+    events: u64,
+    kept_after: u64,
+    jobs: usize,
 }
 
 impl Server {
@@ -76,7 +84,7 @@ impl Server {
         let runs = core::recover(&mut engine, &*reader)?;
         let through = reader.base()?.map_or(0, |base| base.through);
         let (events, jobs) = (log.last(), engine.state().live_jobs());
-        tracing::info!(events, kept_after = through, jobs, "recovered");
+        let recovered = Some(Recovered { events, kept_after: through, jobs });
         let wall = wall_clock();
         let mut records = Vec::new();
         engine.start(wall, env!("CARGO_PKG_VERSION"), &mut records);
@@ -128,7 +136,7 @@ impl Server {
             runtime.spawn(callback::serve(handle.clone(), ended));
         }
         let (core, follower) = (Some(core), Some(follower));
-        Ok(Server { handle, inbox, core, follower, compactor, folder })
+        Ok(Server { handle, inbox, core, follower, compactor, folder, recovered })
     }
 
     /// A handle, by which the server is spoken to.
@@ -144,6 +152,10 @@ impl Server {
     pub fn listen(&mut self, listen: Listen) -> Result<Listener, StartError> {
         let socket = std::net::TcpListener::bind(listen.bind)
             .map_err(|source| StartError::of_address(listen.bind, source))?;
+        // Told only now: of a server that finds its address taken nothing came back to life.
+        if let Some(Recovered { events, kept_after, jobs }) = self.recovered.take() {
+            tracing::info!(events, kept_after, jobs, "recovered");
+        }
         let (guard, shown) = if listen.is_guarded() {
             let (hash, shown) = token::open(&self.folder.token())?;
             (Some(hash), shown)

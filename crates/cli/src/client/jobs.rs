@@ -3,6 +3,7 @@
 use futures::{Stream, TryStreamExt};
 use gristmill_model::api::{Attempt, Explanation, Job, JobAt, Page};
 use reqwest::Method;
+use reqwest::header::ACCEPT;
 
 use super::Client;
 use crate::error::Result;
@@ -36,14 +37,18 @@ impl Client {
         self.post(&format!("v1/jobs/{job}/retry"), &serde_json::json!({})).await
     }
 
-    /// What a job printed; with `follow` until it ends.
+    /// What a job printed, as bytes or as lines of JSON; with `follow` until it ends.
     pub async fn logs(
         &self,
         job: JobAt,
         query: &[(&str, String)],
+        as_json: bool,
     ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
         let path = super::with_query(&format!("v1/jobs/{job}/logs"), query);
-        let request = self.request_over(&self.patient, Method::GET, &path);
+        let mut request = self.request_over(&self.patient, Method::GET, &path);
+        if as_json {
+            request = request.header(ACCEPT, "application/x-ndjson");
+        }
         let answer = self.send(request).await?;
         let client = self.clone();
         let bytes = answer.bytes_stream().map_ok(|bytes| bytes.to_vec());

@@ -99,7 +99,11 @@ impl Client {
         self.delete(&named("v1/declared-workers", name)).await
     }
 
-    async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+    pub(super) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
         self.read(self.request(Method::PUT, path).json(body)).await
     }
 
@@ -109,7 +113,7 @@ impl Client {
 }
 
 /// A path that ends in a name, whatever letters the name has.
-fn named(path: &str, name: &str) -> String {
+pub(super) fn named(path: &str, name: &str) -> String {
     let mut url = Url::parse("http://x").expect("a constant that is a URL");
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.extend(path.split('/')).push(name);
@@ -117,7 +121,7 @@ fn named(path: &str, name: &str) -> String {
     url.path().trim_start_matches('/').to_owned()
 }
 
-fn of(path: String, project: Option<&str>) -> String {
+pub(super) fn of(path: String, project: Option<&str>) -> String {
     match project {
         Some(project) => super::with_query(&path, &[("project", project.to_owned())]),
         None => path,

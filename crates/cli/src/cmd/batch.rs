@@ -1,13 +1,14 @@
 //! `gristmill batch [ID]`: one batch, or all of them.
 
-use gristmill_model::api::{Batch, Terms};
+use gristmill_model::api::{Batch, Called, Terms};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::exit;
 use gristmill_model::{BatchId, Time};
 
+use super::submit::quantities::rows;
 use crate::args::{Connection, Context};
 use crate::error::Result;
-use crate::output::{Table, ago, ahead_of_us, duration, say};
+use crate::output::{Table, ago, ahead_of_us, duration, one_line, say};
 
 /// Show one batch, or list them all
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,7 @@ pub struct Args {
     #[command(flatten)]
     connection: Connection,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = rows)]
     limit: usize,
 }
 
@@ -63,12 +64,26 @@ fn print(context: &Context, batch: &Batch) -> Result<()> {
     if let Some(end) = batch.finished_at {
         fact("took", &duration(end.since(batch.created_at).to_std()))?;
     }
-    batch.terms.iter().flat_map(terms).try_for_each(|(name, value)| fact(name, &value))
+    let terms = batch.terms.iter().flat_map(|of| terms(of, batch.finished));
+    terms.chain(called(batch)).try_for_each(|(name, value)| fact(name, &value))
 }
 
-/// Under what terms its jobs run, as far as they are not fulfilled.
-fn terms(terms: &Terms) -> Vec<(&'static str, String)> {
+/// What came of calling whoever is to be told of its end.
+fn called(batch: &Batch) -> Option<(&'static str, String)> {
+    let Called { delivered, detail, at } = batch.called.as_ref()?;
+    let end = if *delivered { "delivered" } else { "given up" };
+    Some(("called", format!("{end}: {} ({at}, {})", one_line(detail, 200), ago(*at))))
+}
+
+/// Under what terms its jobs run, as far as they are not fulfilled. Once it is finished none of
+/// them is about to begin or to end.
+fn terms(terms: &Terms, finished: bool) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
+    if finished {
+        facts.extend(terms.limit_key.clone().map(|key| ("limit key", key)));
+        facts.extend(terms.callback.clone().map(|url| ("callback", url)));
+        return facts;
+    }
     if terms.held {
         facts.push(("held", "until somebody releases it".into()));
     }

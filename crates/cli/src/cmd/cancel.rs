@@ -18,7 +18,7 @@ Examples:
 A filter is written as for `gristmill jobs`; how many jobs it finds is told first.")]
 pub struct Args {
     /// Jobs or batches, like j17, b3/17 or b3
-    #[arg(required_unless_present = "filter", conflicts_with = "filter")]
+    #[arg(conflicts_with = "filter")]
     id: Vec<Target>,
     /// All jobs that match
     #[arg(long, value_name = "FILTER")]
@@ -36,6 +36,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         let verb = Verb { name: "cancel", done: "Cancelled" };
         return many::run(context, &client, &verb, filter, args.yes).await;
     }
+    many::named("cancel", &args.id)?;
     for target in &args.id {
         match *target {
             Target::Job(at) => {

@@ -3,6 +3,7 @@
 use gristmill_model::problem::exit;
 use gristmill_model::scope::Flow;
 
+use super::submit::quantities::project;
 use super::target::Tap;
 use crate::args::Context;
 use crate::client::Client;
@@ -16,7 +17,7 @@ pub struct Which {
     #[arg(required = true, value_name = "SCOPE|WORKER")]
     taps: Vec<Tap>,
     /// The project whose scope it is [default: default]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = project)]
     project: Option<String>,
 }
 

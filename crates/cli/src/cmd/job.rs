@@ -2,10 +2,11 @@
 
 use gristmill_model::api::{Attempt, Job, JobAt};
 use gristmill_model::problem::exit;
+use serde::Serialize;
 
 use crate::args::{Connection, Context};
 use crate::error::Result;
-use crate::output::{Table, ago, duration, one_line, payload};
+use crate::output::{Table, ago, bytes, duration, one_line, payload};
 
 /// Show one job and its attempts
 #[derive(Debug, clap::Args)]
@@ -16,14 +17,22 @@ pub struct Args {
     connection: Connection,
 }
 
+/// A job with its attempts; `attempts` of the job is their number.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    job: &'a Job,
+    attempt_list: &'a [Attempt],
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
     let job = client.job(args.id).await?;
+    let attempts = client.attempts(args.id).await?;
     if context.output.json {
-        context.output.json(&job)?;
+        context.output.json(&Whole { job: &job, attempt_list: &attempts })?;
         return Ok(exit::OK);
     }
-    let attempts = client.attempts(args.id).await?;
     print(context, &job)?;
     print_attempts(context, &attempts)?;
     Ok(exit::OK)
@@ -67,10 +76,15 @@ fn print_attempts(context: &Context, attempts: &[Attempt]) -> Result<()> {
         return Ok(());
     }
     context.output.line("")?;
-    let mut table = Table::new(["attempt", "stage", "worker", "state", "took", "why"]);
+    let headings = ["attempt", "stage", "worker", "state", "took", "cpu", "memory", "why"];
+    let mut table = Table::new(headings);
     for attempt in attempts {
         let state = serde_json::to_value(attempt.state).unwrap_or_default();
         let took = attempt.ended_at.map(|end| duration(end.since(attempt.leased_at).to_std()));
+        let usage = attempt.usage;
+        let cpu = usage.map(|usage| duration(usage.cpu.to_std()));
+        // 0 stands for what was not measured.
+        let memory = usage.map(|usage| usage.peak_memory).filter(|bytes| *bytes > 0);
         let why = attempt.failure.as_ref().map(|failure| one_line(&failure.message, 80));
         table.row([
             attempt.id.to_string(),
@@ -78,6 +92,8 @@ fn print_attempts(context: &Context, attempts: &[Attempt]) -> Result<()> {
             attempt.worker.to_string(),
             state.as_str().unwrap_or_default().replace('_', " "),
             took.unwrap_or_default(),
+            cpu.unwrap_or_else(|| "-".into()),
+            memory.map_or_else(|| "-".into(), bytes),
             why.unwrap_or_default(),
         ]);
     }

@@ -6,6 +6,7 @@ use gristmill_model::filter::{Field, Filter};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::exit;
 
+use super::submit::quantities::rows;
 use crate::args::{Connection, Context};
 use crate::error::Result;
 use crate::output::{Table, ago, one_line, payload, say};
@@ -13,9 +14,9 @@ use crate::output::{Table, ago, one_line, payload, say};
 /// List jobs, oldest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Filters: id state batch pipeline stage worker key code label.NAME, compared with = != < >;
-several values with commas, several terms with spaces, as in
-  gristmill jobs --filter 'state=failed,cancelled label.user=ada'")]
+Filters: id state batch project pipeline stage worker key code label.NAME, compared with = and !=,
+and id also with < and >; several values with commas, several terms with spaces, as in
+  gristmill jobs --filter 'state=failed,cancelled project=lab label.user=ada'")]
 pub struct Args {
     #[command(flatten)]
     connection: Connection,
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "FILTER", default_value = "")]
     filter: Filter,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = rows)]
     limit: usize,
 }
 

@@ -4,6 +4,7 @@ use gristmill_model::api::Limited;
 use gristmill_model::problem::exit;
 use gristmill_model::scope::{Limit, Rate, Scope};
 
+use super::submit::quantities::project;
 use crate::args::{Connection, Context};
 use crate::error::Result;
 
@@ -13,21 +14,25 @@ use crate::error::Result;
 A scope is project, pipeline:NAME, stage:PIPELINE/STAGE or key:TEXT (`submit --limit-key`), as in
   gristmill limit stage:thumbs/fetch --concurrency 8
   gristmill limit key:api.example.org --rate 100/1m
-What is given replaces the whole limit that was there before.")]
+What is given replaces the whole limit that was there before.
+
+A rate is a bucket: of 100/1m one begins every 600 ms, and up to 100 that a pause has saved up begin
+at once. So a window of any length has at most 100, and one more for every 600 ms: 200 in the worst
+minute. For a quota of 100 in any minute take --rate 50/1m, or --rate 1/610ms without bursts.")]
 pub struct Args {
     /// What is bounded
     scope: Scope,
     /// At most so many attempts at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = concurrency)]
     concurrency: Option<u32>,
-    /// At most so many begin in a span of time, as 100/1m
+    /// So many begin in a span of time on average, and at most so many at once, as 100/1m
     #[arg(long, value_name = "COUNT/SPAN")]
     rate: Option<Rate>,
     /// Take the limit away
     #[arg(long, conflicts_with_all = ["concurrency", "rate"])]
     none: bool,
     /// The project whose scope it is [default: default]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = project)]
     project: Option<String>,
     #[command(flatten)]
     connection: Connection,
@@ -56,6 +61,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         ))?;
     }
     Ok(exit::OK)
+}
+
+fn concurrency(text: &str) -> std::result::Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Err("0 lets nothing through: pause the scope instead".into()),
+        Ok(most) => Ok(most),
+        Err(_) => Err("expected a number like 8".into()),
+    }
 }
 
 /// A limit in words.

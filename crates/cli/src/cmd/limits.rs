@@ -1,4 +1,4 @@
-//! `gristmill limits`: what of a project's work is bounded, paused or draining.
+//! `gristmill limits`: what of a project's work, or of everybody's, is bounded, paused or draining.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use gristmill_model::api::Limited;
 use gristmill_model::problem::exit;
 use gristmill_model::scope::{Flow, Scope};
 
+use super::submit::quantities::project;
 use crate::args::{Connection, Context};
 use crate::error::Result;
 use crate::output::{Table, say};
@@ -13,8 +14,8 @@ use crate::output::{Table, say};
 /// List what of the work is limited, paused or draining
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The project [default: default]
-    #[arg(long, value_name = "NAME")]
+    /// Only this project
+    #[arg(long, value_name = "NAME", value_parser = project)]
     project: Option<String>,
     #[command(flatten)]
     connection: Connection,
@@ -22,22 +23,28 @@ pub struct Args {
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
-    let limits = client.limits(args.project.as_deref()).await?;
-    let flows = client.flows(args.project.as_deref()).await?;
-    let mut scopes: BTreeMap<Scope, (Option<Limited>, Flow)> = BTreeMap::new();
-    for limited in limits {
-        scopes.insert(limited.scope.clone(), (Some(limited), Flow::Open));
-    }
-    for flowing in flows {
-        scopes.entry(flowing.scope).or_insert((None, Flow::Open)).1 = flowing.flow;
+    let projects = match &args.project {
+        Some(project) => vec![project.clone()],
+        None => client.projects(usize::MAX).await?.into_iter().map(|of| of.name).collect(),
+    };
+    let mut scopes: BTreeMap<(String, Scope), (Option<Limited>, Flow)> = BTreeMap::new();
+    for project in projects {
+        for limited in client.limits(Some(&project)).await? {
+            let place = (project.clone(), limited.scope.clone());
+            scopes.insert(place, (Some(limited), Flow::Open));
+        }
+        for flowing in client.flows(Some(&project)).await? {
+            let place = (project.clone(), flowing.scope);
+            scopes.entry(place).or_insert((None, Flow::Open)).1 = flowing.flow;
+        }
     }
     if context.output.json {
-        for (scope, (limited, flow)) in scopes {
+        for ((project, scope), (limited, flow)) in scopes {
             let (concurrency, rate, in_use) =
                 limited.map_or((None, None, None), |of| (of.concurrency, of.rate, of.in_use));
             context.output.json(&serde_json::json!({
-                "scope": scope, "flow": flow, "concurrency": concurrency, "rate": rate,
-                "in_use": in_use,
+                "project": project, "scope": scope, "flow": flow, "concurrency": concurrency,
+                "rate": rate, "in_use": in_use,
             }))?;
         }
         return Ok(exit::OK);
@@ -46,11 +53,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         say("Nothing is limited, paused or draining.");
         return Ok(exit::OK);
     }
-    let mut table = Table::new(["scope", "flow", "running", "at most", "rate"]);
-    for (scope, (limited, flow)) in scopes {
+    let mut table = Table::new(["project", "scope", "flow", "running", "at most", "rate"]);
+    for ((project, scope), (limited, flow)) in scopes {
         let text = |value: Option<String>| value.unwrap_or_else(|| "-".into());
         let of = |part: fn(&Limited) -> Option<String>| text(limited.as_ref().and_then(part));
         table.row([
+            project,
             scope.to_string(),
             flow.to_string(),
             of(|limited| limited.in_use.map(|count| count.to_string())),

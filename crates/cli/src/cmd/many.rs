@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use gristmill_model::filter::Filter;
 use gristmill_model::problem::exit;
 
+use super::target::Target;
 use crate::args::Context;
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -16,6 +17,16 @@ pub struct Verb {
     pub name: &'static str,
     /// What is said afterwards, before their number.
     pub done: &'static str,
+}
+
+/// Refuses to steer nothing, and says what can be named.
+pub fn named(verb: &str, ids: &[Target]) -> Result<()> {
+    if !ids.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{verb} what? expected jobs or batches, or --filter")).hint(format!(
+        "write it like `gristmill {verb} j17 b3`, or `gristmill {verb} --filter 'label.user=ada'`"
+    )))
 }
 
 pub async fn run(

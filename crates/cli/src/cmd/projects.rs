@@ -3,6 +3,7 @@
 use gristmill_model::api::Project;
 use gristmill_model::problem::exit;
 
+use super::submit::quantities::{project, rows};
 use crate::args::{Connection, Context};
 use crate::error::Result;
 use crate::output::Table;
@@ -15,12 +16,13 @@ A project is made by the first `submit --project NAME`, with weight 1, or as in
   gristmill projects lab --weight 3")]
 pub struct Args {
     /// The project; without it all are listed
+    #[arg(value_parser = project)]
     name: Option<String>,
     /// Its share beside the other projects'; at least 1
     #[arg(long, value_name = "N", requires = "name")]
     weight: Option<u32>,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = rows)]
     limit: usize,
     #[command(flatten)]
     connection: Connection,

@@ -1,5 +1,6 @@
 //! `gristmill submit`: any program, or a pipeline, for one input or very many.
 
+mod here;
 pub(super) mod inputs;
 mod jobs;
 pub(super) mod lines;
@@ -31,11 +32,16 @@ Examples:
   find . -name '*.wav' | gristmill submit --lines - -- ffmpeg -i '{input}' '{output}'
   gristmill submit --retries 3 --timeout 10m --label user=ada -- ./train.sh
   gristmill submit --brace 'data/file_{000000..999999}.tar' -- ./process '{input}'
+  gristmill submit --pipeline sums --wait ::: a.bin b.bin
   gristmill submit --after b3 --delay 10m -- ./report.sh
 
 The command's words may use {input}, {output}, {job} and {attempt}. An input that names a file is
 handed over as that file: by its path where the workers see this disk (a server on this machine, or
---shared-disk), or else as its bytes; --text takes it for what it is, a text.")]
+--shared-disk), or else as its bytes; --text takes it for what it is, a text.
+
+Each attempt runs in an empty folder of its own. So a program like ./process that exists here is
+submitted by its absolute path, and where the first item of a --brace pattern names a file here that
+the workers see, all items are. What does not exist here stays as it is written.")]
 pub struct Args {
     #[command(flatten)]
     connection: Connection,
@@ -45,8 +51,8 @@ pub struct Args {
     stage: stage::Wishes,
     #[command(flatten)]
     terms: terms::Terms,
-    /// Run a pipeline that the server knows, instead of a command
-    #[arg(long, value_name = "NAME", conflicts_with = "command")]
+    /// Run a pipeline that the server knows (`gristmill pipelines`), instead of a command
+    #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
     /// Idempotency key: submitting twice with one key makes one batch
     #[arg(long, value_name = "KEY")]
@@ -61,7 +67,7 @@ pub struct Args {
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = quantities::pair)]
     labels: Vec<(String, String)>,
     /// The project whose work it is [default: default]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = quantities::project)]
     project: Option<String>,
     /// Leave the batch open for `gristmill append`; without inputs it begins empty
     #[arg(long, conflicts_with = "wait")]
@@ -75,6 +81,9 @@ pub struct Args {
     /// No progress on standard error
     #[arg(long)]
     no_progress: bool,
+    /// `:::` and inputs, where no command comes before them
+    #[arg(value_name = "::: INPUT")]
+    given: Vec<String>,
     /// The program and its arguments, then `:::` and inputs
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -82,7 +91,8 @@ pub struct Args {
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
-    let (argv, given) = split(&args.command);
+    let (argv, given) = split(args)?;
+    let argv = &here::words(&here::folder()?, argv, args.stage.shell())[..];
     let mut head = head(args, argv)?;
     let kind = args.source.kind(given)?;
     check_inputs(args, argv, given, &kind)?;
@@ -104,11 +114,28 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         .await
 }
 
-/// The command before `:::` and the inputs after it.
-fn split(command: &[String]) -> (&[String], Option<&[String]>) {
-    match command.iter().position(|word| word == ":::") {
-        Some(at) => (&command[..at], Some(&command[at + 1..])),
-        None => (command, None),
+/// The command before `:::` and the inputs after it. Inputs may also stand before the `--`, as they
+/// do where there is a pipeline and no command.
+fn split(args: &Args) -> Result<(&[String], Option<&[String]>)> {
+    let (argv, after) = match args.command.iter().position(|word| word == ":::") {
+        Some(at) => (&args.command[..at], Some(&args.command[at + 1..])),
+        None => (&args.command[..], None),
+    };
+    if args.pipeline.is_some() && !argv.is_empty() {
+        let message = "--pipeline names what runs, and a command is given too";
+        return Err(Error::usage(message)
+            .hint("leave one of them out; inputs are written `--pipeline NAME ::: INPUT…`"));
+    }
+    match (&args.given[..], after) {
+        ([], after) => Ok((argv, after)),
+        ([first, given @ ..], None) if first == ":::" => Ok((argv, Some(given))),
+        ([first, ..], Some(_)) if first == ":::" => {
+            Err(Error::usage("inputs are given twice, before and after the `--`"))
+        }
+        ([first, ..], _) => Err(Error::usage(format!("unexpected argument `{first}`")).hint(
+            "a command stands after `--`, inputs after `:::`: \
+             gristmill submit --wait -- sha256sum '{input}' ::: a.bin",
+        )),
     }
 }
 

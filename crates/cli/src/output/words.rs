@@ -35,7 +35,8 @@ pub fn duration(duration: Duration) -> String {
         s if s < 0.999_5 => format!("{:.0} ms", s * 1e3),
         s if s < 59.95 => format!("{s:.1} s"),
         s if s < 3_600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
-        s => format!("{} h {} min", s as u64 / 3_600, s as u64 / 60 % 60),
+        s if s < 86_400.0 => format!("{} h {} min", s as u64 / 3_600, s as u64 / 60 % 60),
+        s => format!("{} d {} h", s as u64 / 86_400, s as u64 / 3_600 % 24),
     }
 }
 
@@ -100,6 +101,7 @@ mod tests {
         assert_eq!(duration(Duration::from_micros(450)), "450 µs");
         assert_eq!(duration(Duration::from_millis(1_540)), "1.5 s");
         assert_eq!(duration(Duration::from_secs(3_725)), "1 h 2 min");
+        assert_eq!(duration(Duration::from_secs(650 * 3_600 + 2_700)), "27 d 2 h");
     }
 
     #[test]
@@ -140,17 +142,19 @@ mod tests {
                 ("ms", 1e-3, 1e3),
                 ("s", 1.0, 60.0),
                 ("min", 60.0, 60.0),
-                ("h", 3_600.0, f64::MAX),
+                ("h", 3_600.0, 24.0),
+                ("d", 86_400.0, f64::MAX),
             ];
             let seconds = micros as f64 / 1e6;
             let shown = read(&duration(Duration::from_micros(micros)), &times)?;
-            // Half of the last digit; minutes and hours are cut, not rounded.
+            // Half of the last digit; minutes, hours and days are cut, not rounded.
             let last = match seconds {
                 s if s < 0.001 => 0.5e-6,
                 s if s < 1.0 => 0.5e-3,
                 s if s < 60.0 => 0.05,
                 s if s < 3_600.0 => 1.0,
-                _ => 60.0,
+                s if s < 86_400.0 => 60.0,
+                _ => 3_600.0,
             };
             prop_assert!((shown - seconds).abs() <= last + 1e-9, "{shown} for {seconds}");
         }

@@ -43,6 +43,37 @@ fn output_is_followed_while_it_is_written() {
 }
 
 #[test]
+fn what_each_attempt_took_and_printed_is_shown() {
+    let mill = Mill::new();
+    let line = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo $GRISTMILL_ATTEMPT; \
+                echo why >&2; exit 3";
+    let policy = ["--retries", "1", "--backoff", "1ms", "--wait"];
+    mill.run(&[&["submit"], &policy[..], &["--", "sh", "-c", line]].concat()).with_code(1);
+    let whole = mill.run(&["job", "j1", "--json"]).with_code(0).json();
+    assert_eq!((&whole["attempts"], &whole["attempt_list"][1]["id"]), (&2.into(), &"a2".into()));
+    let shown = mill.run(&["job", "j1"]).with_code(0).out;
+    let heading = shown.lines().find(|line| line.starts_with("ATTEMPT")).unwrap();
+    assert!(heading.contains("CPU") && heading.contains("MEMORY"), "{shown}");
+    let took = whole["attempt_list"][0]["usage"]["cpu"].as_str().unwrap();
+    assert!(took != "0s" && shown.lines().any(|line| line.starts_with("a1 ")), "{shown}");
+
+    assert_eq!(mill.run(&["logs", "j1"]).with_code(0).out, "a2\nwhy\n");
+    assert_eq!(mill.run(&["logs", "j1", "--attempt", "a1"]).with_code(0).out, "a1\nwhy\n");
+    mill.run(&["logs", "j1", "--attempt", "a9"]).with_code(4).says(&["a9", "gristmill job"]);
+    let lines = |more: &[&str]| {
+        let done = mill.run(&[&["logs", "j1", "--json"], more].concat()).with_code(0);
+        let lines = done.out.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    let told = |attempt: &str, stream: &str, text: &str| serde_json::json!({ "attempt": attempt, "stream": stream, "text": text });
+    for more in [&["--attempt", "a1"][..], &["--attempt", "a1", "-f"]] {
+        let said = lines(more);
+        assert!(said.contains(&told("a1", "stdout", "a1")), "{said:?}");
+        assert!(said.contains(&told("a1", "stderr", "why")), "{said:?}");
+    }
+}
+
+#[test]
 fn what_runs_is_cancelled_and_queued_again() {
     let mill = Mill::new();
     let job = mill.job("echo $$ > pid; exec sleep 600");
@@ -72,6 +103,7 @@ fn a_job_that_waits_says_why() {
 #[test]
 fn lists_are_filtered_and_cut() {
     let mill = Mill::server();
+    mill.run(&["jobs", "--limit", "0"]).with_code(2).says(&["1 or more"]);
     for _ in 0..3 {
         mill.job("true");
     }

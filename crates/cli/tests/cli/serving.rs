@@ -30,6 +30,7 @@ fn a_port_or_a_folder_in_use_is_told() {
     let taken = mill.url.strip_prefix("http://").unwrap().to_owned();
     let done = mill.run(&["serve", "--bind", &taken, "--data", "other"]).with_code(9);
     done.says(&[&taken, "in use", "hint: "]);
+    assert!(!done.err.contains("recovered"), "{}", done.err);
     let done = mill.run(&["serve", "--bind", "127.0.0.1:0", "--data", "data"]).with_code(10);
     done.says(&["in use by another gristmill (pid ", "--data"]);
     mill.run(&["serve", "--bind", "nonsense"]).with_code(2).says(&["nonsense", "hint: "]);

@@ -42,7 +42,12 @@ fn a_million_jobs_are_submitted_as_one_record() {
     assert_eq!(jobs(&["--range", "3..-3"]), 7);
     assert_eq!(jobs(&["--array", "7"]), 7);
     let bad = mill.run(&[&["submit", "--brace", "{1..99999999999999999999}"], &words[..]].concat());
-    bad.with_code(3).says(&["column 1"]);
+    bad.with_code(3).says(&["column 1", "hint: write it like --brace"]);
+    let bad = mill.run(&[&["submit", "--range", "1..9..-1"], &words[..]].concat());
+    bad.with_code(3).says(&["leads away from 9", "hint: write it like --range"]);
+    let bad = |option: &str, value: &str| mill.run(&["submit", option, value, "--", "true"]);
+    bad("--callback", "mill.lan/done").with_code(2).says(&["http://127.0.0.1:8080/done"]);
+    bad("--project", "a b").with_code(2).says(&["--project", "letters, digits"]);
     mill.run(&["submit", "--range", "1-9", "--", "echo"]).with_code(2).says(&["FIRST..LAST"]);
     let both =
         mill.run(&["submit", "--array", "3", "--output", "o{index}", "--", "cp", "{output}"]);
@@ -91,6 +96,10 @@ fn terms_are_kept_and_shown() {
     mill.run(&["release", &first]).with_code(0).says(&["b1 is released"]);
     until("what waited for it", || mill.batch(&second)["finished"] == true);
     assert_eq!(mill.batch(&first)["counts"], json!({ "succeeded": 1 }));
+    // Held while nothing can come of it any more.
+    mill.run(&["hold", &first]);
+    let shown = mill.run(&["batch", &first]).with_code(0).out;
+    assert!(shown.contains("state     finished") && !shown.contains("until somebody"), "{shown}");
     mill.run(&["submit", "--after", "b99", "--", "true"]).with_code(4).says(&["b99"]);
     mill.run(&["submit", "--after", "b1:done", "--", "true"]).with_code(2).says(&["finished"]);
     mill.run(&["submit", "--delay", "soon", "--", "true"]).with_code(2).says(&["500ms"]);
@@ -126,6 +135,14 @@ fn work_is_paused_limited_and_shared_out() {
     let none = mill.run(&["limit", "key:api", "--none"]).with_code(0);
     assert!(none.out.contains("no limit"), "{}", none.out);
     mill.run(&["limits"]).with_code(0).says(&["Nothing is limited"]);
+    mill.run(&["projects", "mice", "--weight", "1"]).with_code(0);
+    mill.run(&["pause", "project", "--project", "mice"]).with_code(0);
+    let shown = mill.run(&["limits"]).with_code(0).out;
+    assert!(shown.contains("mice     project  paused"), "{shown}");
+    assert_eq!(mill.run(&["limits", "--json"]).with_code(0).json()["project"], "mice");
+    mill.run(&["limits", "--project", "default"]).with_code(0).says(&["Nothing is limited"]);
+    let none = ["limit", "project", "--concurrency", "0"];
+    mill.run(&none).with_code(2).says(&["pause the scope instead"]);
     mill.run(&["pause", "thumbs"]).with_code(2).says(&["pipeline:NAME"]);
     mill.run(&["limit", "project", "--rate", "0/1s"]).with_code(2).says(&["pause the scope"]);
 
@@ -160,9 +177,30 @@ fn workers_give_labels_and_named_resources() {
     mill.run(&shape).with_code(0);
     mill.run(&greedy).with_code(3).says(&["licence", "declare a worker"]);
     assert!(mill.run(&["workers", "declared"]).with_code(0).out.contains("licence=4"));
-    mill.run(&["workers", "forget", "big-1"]).with_code(0);
-    mill.run(&["workers", "forget", "big-1"]).with_code(4).says(&["big-1"]);
+    let forgotten = mill.run(&["workers", "forget", "big-1", "--json"]).with_code(0);
+    assert_eq!(forgotten.json(), json!({ "forgotten": "big-1" }));
+    let unknown = mill.run(&["workers", "forget", "big-1"]).with_code(4);
+    unknown.says(&["big-1", "workers declared"]);
     mill.run(&["submit", "--or", "cpus", "--", "true"]).with_code(2).says(&["cpus=8,memory=4GiB"]);
+}
+
+#[test]
+fn a_filter_names_a_project() {
+    let mill = Mill::server();
+    mill.submit(&["--project", "lab", "--array", "3", "--", "echo", "{input}"]);
+    mill.submit(&["--project", "lab", "--", "true"]);
+    mill.submit(&["--", "true"]);
+    let count = |filter: &str| {
+        mill.run(&["jobs", "--filter", filter, "--json"]).with_code(0).out.lines().count()
+    };
+    assert_eq!(
+        [count("project=lab"), count("project!=lab"), count("project=lab,default")],
+        [4, 1, 5]
+    );
+    let done = mill.run(&["cancel", "--filter", "project=lab state=queued", "--yes"]).with_code(0);
+    done.says(&["Cancelled 4 jobs"]);
+    assert_eq!([count("state=cancelled"), count("state=queued project=default")], [4, 1]);
+    mill.run(&["jobs", "--filter", "project=nobody"]).with_code(4).says(&["nobody", "hint: "]);
 }
 
 #[test]
@@ -182,7 +220,27 @@ fn many_jobs_are_steered_by_a_filter() {
     assert_eq!(mill.why("j4")["state"], "queued");
     let json = mill.run(&[&cancel[..], &["--yes", "--json"]].concat()).with_code(0).json();
     assert_eq!(json, json!({ "jobs": 3 }));
-    mill.run(&["cancel"]).with_code(2);
+    mill.run(&["cancel"]).with_code(2).says(&["--filter", "j17"]);
+    mill.run(&["retry"]).with_code(2).says(&["--filter", "j17"]);
     mill.run(&["cancel", "j1", "--filter", "id>j0"]).with_code(2);
     mill.run(&["cancel", "--filter", "", "--yes"]).with_code(3).says(&["id>j0"]);
+}
+
+#[test]
+fn what_came_of_a_call_is_shown() {
+    let mill = Mill::new();
+    let listens = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/done", listens.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::Read;
+        let (mut caller, _) = listens.accept().unwrap();
+        let _ = caller.read(&mut [0; 4096]);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        caller.write_all(answer.as_bytes()).unwrap();
+    });
+    let batch = mill.submit(&["--callback", &url, "--", "true"]);
+    until("the call", || !mill.batch(&batch)["called"].is_null());
+    let shown = mill.run(&["batch", &batch]).with_code(0).out;
+    assert!(shown.contains(&format!("callback  {url}")), "{shown}");
+    assert!(shown.contains("called    delivered: "), "{shown}");
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::mill::{Mill, finish};
+use crate::mill::{Mill, file, finish, run};
 
 #[test]
 fn results_come_in_the_order_of_the_inputs() {
@@ -41,6 +41,37 @@ fn files_travel_as_bytes_when_asked_and_come_home() {
     let text =
         mill.run(&["submit", "--wait", "--text", "--", "echo", "{input}", ":::", "deep/a.txt"]);
     assert_eq!(text.with_code(0).out, "deep/a.txt\n");
+}
+
+#[test]
+fn what_is_here_is_found_from_the_folder_of_an_attempt() {
+    use std::os::unix::fs::PermissionsExt;
+    let mill = Mill::new();
+    // A folder that braces and templates would read something into.
+    let user = mill.path().join("it's {input} {1..2},x");
+    let script = file(&user, "process", b"#!/bin/sh\ncat \"$1\"\n");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    file(&user, "data/1.tar", b"one");
+    file(&user, "data/2.tar", b"two");
+    let submit = |words: &[&str]| {
+        let words = [&["submit", "--wait"], words].concat();
+        run(mill.command(&words).current_dir(&user))
+    };
+    let brace = ["--brace", "data/{1..2}.tar"];
+    let run_it = ["--", "./process", "{input}"];
+    assert_eq!(submit(&[&brace[..], &run_it].concat()).with_code(0).out, "one\ntwo\n");
+    let shell = submit(&[&brace[..], &["--shell"], &run_it].concat());
+    assert_eq!(shell.with_code(0).out, "one\ntwo\n");
+    let given = submit(&[&run_it[..], &[":::", "data/2.tar"]].concat());
+    assert_eq!(given.with_code(0).out, "two\n");
+
+    let told = ["--brace", "data/{1..2}.tar", "--text", "--", "echo", "{input}"];
+    assert_eq!(submit(&told).with_code(0).out, "data/1.tar\ndata/2.tar\n");
+    let upload = submit(&["--upload", told[0], told[1], "--", "echo", "{input}"]);
+    upload.with_code(0).says(&["warning: --brace", "--shared-disk"]);
+    let gone = ["--brace", "data/{8..9}.tar", "--", "echo", "{input}"];
+    assert_eq!(submit(&gone).with_code(0).out, "data/8.tar\ndata/9.tar\n");
+    submit(&["--", "./gone"]).with_code(1).says(&["./gone", "own folder", "absolute path"]);
 }
 
 #[test]
@@ -102,6 +133,47 @@ fn the_command_line_is_judged_before_anything_is_sent() {
     done.with_code(3).says(&["line 2 of bad.ndjson is not JSON"]);
     let jobs = mill.run(&["jobs", "--state", "queued,running", "--json"]).with_code(0);
     assert_eq!(jobs.out, "", "nothing of it is left in the queue");
+}
+
+#[test]
+fn a_pipeline_is_defined_shown_and_run() {
+    let mill = Mill::new();
+    mill.run(&["pipelines"]).with_code(0).says(&["gristmill pipelines define FILE"]);
+    let stage = |name: &str, word: &str| {
+        let argv = serde_json::json!(["echo", word, "{input}"]);
+        serde_json::json!({ "name": name, "handler": { "command": { "argv": argv } } })
+    };
+    let spec = serde_json::json!({ "name": "twice", "stages": [stage("a", "1"), stage("b", "2")] });
+    mill.file("twice.json", spec.to_string().as_bytes());
+    let defined = mill.run(&["pipelines", "define", "twice.json"]).with_code(0);
+    defined.says(&["twice is version 1: 2 stages"]);
+    let same = mill.run(&["pipelines", "define", "twice.json", "--json"]).with_code(0).json();
+    assert_eq!((&same["version"], &same["spec"]["name"]), (&1.into(), &"twice".into()));
+    assert!(mill.run(&["pipelines"]).with_code(0).out.contains("a, b"));
+    assert!(mill.run(&["pipelines", "show", "twice"]).with_code(0).out.contains("echo 2 {input}"));
+    assert_eq!(mill.run(&["pipelines", "--json"]).with_code(0).json()["spec"]["name"], "twice");
+    mill.run(&["pipelines", "show", "gone"]).with_code(4).says(&["gone", "pipelines define"]);
+    mill.file("bad.json", br#"{ "stages": [] }"#);
+    mill.run(&["pipelines", "define", "bad.json"]).with_code(3).says(&["bad.json", "`name`"]);
+
+    let twice = ["submit", "--wait", "--pipeline", "twice"];
+    let submit = |words: &[&str]| mill.run(&[&twice[..], words].concat());
+    for words in [&[":::", "x", "y"][..], &["--", ":::", "x", "y"], &[":::", "x", "y", "--text"]] {
+        let done = submit(words).with_code(0);
+        assert_eq!(done.out.split_whitespace().collect::<Vec<_>>(), ["2", "1", "x", "2", "1", "y"]);
+    }
+    let lab = ["--project", "lab"];
+    submit(&[&lab[..], &[":::", "x"]].concat()).with_code(4).says(&["no pipeline `twice`"]);
+    mill.run(&[&["pipelines", "define", "twice.json"], &lab[..]].concat()).with_code(0);
+    submit(&[&lab[..], &[":::", "x"]].concat()).with_code(0);
+    let shown = mill.run(&[&["pipelines", "--json"], &lab[..]].concat()).with_code(0);
+    assert_eq!(shown.json()["spec"]["name"], "twice");
+
+    submit(&["--", "echo"]).with_code(2).says(&["--pipeline", "leave one of them out"]);
+    submit(&[":::", "x", "--", ":::", "y"]).with_code(2).says(&["given twice"]);
+    mill.run(&["submit", "echo", "x"]).with_code(2).says(&["unexpected argument `echo`", "`--`"]);
+    let before = ["submit", "--wait", ":::", "x", "--", "echo", "{input}"];
+    assert_eq!(mill.run(&before).with_code(0).out, "x\n");
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct Limited {
     pub scope: Scope,
     /// Attempts leased at a time.
     pub concurrency: Option<u32>,
-    /// Attempts begun in a span of time.
+    /// How often attempts begin: on average so many in a span, and up to that many at once.
     #[schema(value_type = Option<String>, example = "100/1m")]
     pub rate: Option<Rate>,
     /// Attempts that are leased under it now; not counted where there is no limit.

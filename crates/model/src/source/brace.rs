@@ -69,6 +69,23 @@ impl Word {
         text
     }
 
+    /// Whether some item begins with a slash, without making up the items.
+    pub(super) fn has_absolute(&self) -> bool {
+        for part in &self.parts {
+            if part.has_absolute() {
+                return true;
+            }
+            if !part.may_be_empty() {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn may_be_empty(&self) -> bool {
+        self.parts.iter().all(Part::may_be_empty)
+    }
+
     fn write(&self, mut index: u64, out: &mut String) {
         let mut rest = self.count;
         for part in &self.parts {
@@ -85,6 +102,22 @@ impl Part {
             Part::Text(_) => 1,
             Part::List { count, .. } => *count,
             Part::Sequence(sequence) => sequence.count,
+        }
+    }
+
+    fn has_absolute(&self) -> bool {
+        match self {
+            Part::Text(text) => text.starts_with('/'),
+            Part::List { words, .. } => words.iter().any(Word::has_absolute),
+            Part::Sequence(_) => false,
+        }
+    }
+
+    fn may_be_empty(&self) -> bool {
+        match self {
+            Part::Text(text) => text.is_empty(),
+            Part::List { words, .. } => words.iter().any(Word::may_be_empty),
+            Part::Sequence(_) => false,
         }
     }
 
@@ -289,6 +322,18 @@ impl Reader<'_> {
         };
         text.parse().map_err(beyond)
     }
+}
+
+/// A text as a pattern whose one item it is.
+pub(super) fn quoted(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '\\' | '{' | '}' | ',') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern
 }
 
 fn is_number(text: &str) -> bool {

@@ -25,6 +25,7 @@ use super::body::Whole;
 use super::intake;
 use super::parts::{self, Query, Wait};
 use super::problem::{Answer, Refusal};
+use super::projects;
 use crate::core::Goal;
 use crate::read::JobPage;
 
@@ -33,7 +34,7 @@ use crate::read::JobPage;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobsQuery {
-    /// Which jobs, as in `state=failed,queued label.user=ada`.
+    /// Which jobs, as in `state=failed,queued project=lab label.user=ada`.
     #[serde(default)]
     filter: String,
     /// How many rows; 1000 at most.
@@ -65,7 +66,7 @@ pub(super) async fn list(
     Query(query): Query<JobsQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let filter: Filter = query.filter.parse()?;
+    let filter = projects::by_id(&api, query.filter.parse()?).await?;
     let page = JobPage {
         filter,
         after: query.after.as_deref().map(parts::id).transpose()?,

@@ -1,10 +1,13 @@
-//! What a job printed, as text: the bytes of its attempts' streams in the order in which they came.
+//! What a job printed: its attempts' streams in the order in which they came. How that is written
+//! stands in `printer`.
+
+mod printer;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::response::{IntoResponse, Response};
-use gristmill_model::api::{Attempt, AttemptState, FeedEvent, Problem};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use gristmill_model::api::{Attempt, AttemptState, FeedEvent, LogLine, Problem};
 use gristmill_model::problem::Code;
 use gristmill_model::wire::Stream;
 use gristmill_model::{AttemptId, JobId};
@@ -18,7 +21,8 @@ use super::parts::{self, Query};
 use super::problem::{Answer, Refusal};
 use super::{Api, jobs};
 use crate::feed::{Subscription, Topic};
-use crate::logs::{Captured, Piece};
+use crate::logs::Captured;
+use printer::Printer;
 
 /// Pieces on their way to a client that reads slowly.
 const PIECES: usize = 16;
@@ -38,16 +42,19 @@ pub(super) struct LogsQuery {
     stream: Option<Stream>,
 }
 
-/// What a job printed.
+/// What a job printed: as text, or with `Accept: application/x-ndjson` as a `LogLine` a line.
 #[utoipa::path(get, path = "/v1/jobs/{id}/logs", tag = "jobs",
     params(("id" = String, Path, example = "j17"), LogsQuery),
-    responses((status = 200, content_type = "text/plain", body = String),
+    responses((status = 200, content(
+            (String = "text/plain"), (LogLine = "application/x-ndjson"))),
         (status = "4XX", body = Problem)))]
 pub(super) async fn output(
     State(api): State<Api>,
     At(job): At,
     Query(query): Query<LogsQuery>,
+    headers: HeaderMap,
 ) -> Answer<Response> {
+    let mut printer = Printer::new(parts::wants_lines(&headers), query.stream);
     // Before the first look: whatever happens after it is heard.
     let events = api.handle.feed().subscribe(Topic::job(job), None);
     jobs::find(&api, job).await?;
@@ -62,14 +69,19 @@ pub(super) async fn output(
     }
     if query.follow {
         let (pieces, follows) = mpsc::channel(PIECES);
-        let follow = Following { api: api.clone(), job, wanted, only: query.stream, pieces };
+        let answer = printer.clone();
+        let follow = Following { api: api.clone(), job, wanted, printer, pieces };
         tokio::spawn(follow.run(events));
         let bytes = futures::StreamExt::map(ReceiverStream::new(follows), Ok::<_, std::io::Error>);
-        return Ok(text(Body::from_stream(bytes)));
+        return Ok(answer.response(Body::from_stream(bytes)));
     }
-    let Some(attempt) = found else { return Ok(text(Body::empty())) };
-    let captured = api.handle.logs().read(job, attempt.id, 0).await?;
-    Ok(text(Body::from(printed(captured, query.stream))))
+    let mut printed = Vec::new();
+    if let Some(attempt) = found {
+        let captured = api.handle.logs().read(job, attempt.id, 0).await?;
+        printed = printer.print(attempt.id, captured);
+        printed.extend(printer.finish(attempt.id));
+    }
+    Ok(printer.response(Body::from(printed)))
 }
 
 /// Somebody follows a job.
@@ -77,7 +89,7 @@ struct Following {
     api: Api,
     job: JobId,
     wanted: Option<AttemptId>,
-    only: Option<Stream>,
+    printer: Printer,
     pieces: mpsc::Sender<Bytes>,
 }
 
@@ -85,7 +97,7 @@ struct Following {
 struct Over;
 
 impl Following {
-    async fn run(self, mut events: Subscription) {
+    async fn run(mut self, mut events: Subscription) {
         let stopping = self.api.stopping.clone();
         let hung_up = self.pieces.clone();
         tokio::select! {
@@ -97,7 +109,7 @@ impl Following {
     }
 
     /// Follows attempt after attempt until the job is final.
-    async fn attempts(&self, events: &mut Subscription) -> Result<(), Over> {
+    async fn attempts(&mut self, events: &mut Subscription) -> Result<(), Over> {
         let mut done: Option<AttemptId> = None;
         loop {
             let job = jobs::find(&self.api, self.job).await.map_err(|_| Over)?;
@@ -132,7 +144,7 @@ impl Following {
         }
     }
 
-    async fn attempt(&self, attempt: &Attempt, events: &mut Subscription) -> Result<(), Over> {
+    async fn attempt(&mut self, attempt: &Attempt, events: &mut Subscription) -> Result<(), Over> {
         let mut follow = self.api.handle.logs().follow(self.job, attempt.id, 0);
         if attempt.state == AttemptState::Running {
             let mut ended = Box::pin(until_ended(events, attempt.id));
@@ -144,18 +156,19 @@ impl Following {
                         break;
                     }
                 };
-                self.print(captured.map_err(|_| Over)?.ok_or(Over)?).await?;
+                self.print(attempt.id, captured.map_err(|_| Over)?.ok_or(Over)?).await?;
             }
         }
         follow.finish();
         while let Some(captured) = follow.next().await.map_err(|_| Over)? {
-            self.print(captured).await?;
+            self.print(attempt.id, captured).await?;
         }
-        Ok(())
+        let rest = self.printer.finish(attempt.id);
+        self.pieces.send(rest.into()).await.map_err(|_| Over)
     }
 
-    async fn print(&self, captured: Captured) -> Result<(), Over> {
-        let bytes = printed(captured, self.only);
+    async fn print(&mut self, attempt: AttemptId, captured: Captured) -> Result<(), Over> {
+        let bytes = self.printer.print(attempt, captured);
         self.pieces.send(bytes.into()).await.map_err(|_| Over)
     }
 }
@@ -173,27 +186,4 @@ async fn until_ended(events: &mut Subscription, attempt: AttemptId) -> Result<()
             _ => return Err(Over),
         }
     }
-}
-
-fn printed(captured: Captured, only: Option<Stream>) -> Vec<u8> {
-    let mut text = Vec::new();
-    for piece in captured.pieces {
-        match piece {
-            Piece::Said { stream, bytes } if only.is_none_or(|only| only == stream) => {
-                text.extend(bytes);
-            }
-            Piece::Said { .. } => {}
-            Piece::Skipped { bytes } => {
-                text.extend(format!("\n[{bytes} bytes of output were not kept]\n").into_bytes());
-            }
-        }
-    }
-    text
-}
-
-/// Output is whatever a program printed: a browser must not take it for anything but text.
-fn text(body: Body) -> Response {
-    let headers =
-        [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (headers, body).into_response()
 }

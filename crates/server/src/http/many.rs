@@ -16,6 +16,7 @@ use super::Api;
 use super::auth::Caller;
 use super::parts::Query;
 use super::problem::{Answer, Refusal};
+use super::projects;
 use crate::read::JobPage;
 
 /// `?filter=&dry_run=`
@@ -79,7 +80,7 @@ pub(super) async fn retry(
 }
 
 async fn run(api: &Api, actor: Actor, verb: &Verb, which: &Which) -> Answer<Json<Affected>> {
-    let filter: Filter = which.filter.parse()?;
+    let filter = projects::by_id(api, which.filter.parse()?).await?;
     if filter.terms.is_empty() {
         let detail =
             format!("{} which jobs? without a filter that would be all: say id>j0", verb.name);

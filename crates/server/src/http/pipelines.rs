@@ -2,27 +2,43 @@
 
 use axum::Json;
 use axum::extract::State;
-use gristmill_model::ProjectId;
+use gristmill_model::PipelineId;
 use gristmill_model::api::{Page, Pipeline, Problem};
 use gristmill_model::command::Command;
-use gristmill_model::ids::DEFAULT_PROJECT;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::Code;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Api;
 use super::auth::Caller;
 use super::body::Whole;
-use super::parts::{PageQuery, Path, Query};
+use super::parts::{self, Path, Query};
 use super::problem::{Answer, Refusal};
+use super::projects::{self, In};
+
+/// `?project=&limit=&after=`
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// The project's name; without one all projects' pipelines are listed.
+    project: Option<String>,
+    /// How many rows; 1000 at most.
+    limit: Option<usize>,
+    /// The last row's id of the page before.
+    after: Option<String>,
+}
 
 /// Defines a pipeline, or a new version of it; the same spec again changes nothing.
 #[utoipa::path(put, path = "/v1/pipelines/{name}", tag = "pipelines",
-    params(("name" = String, Path, example = "thumbnails")), request_body = PipelineSpec,
+    params(("name" = String, Path, example = "thumbnails"), In), request_body = PipelineSpec,
     responses((status = 200, body = Pipeline), (status = "4XX", body = Problem)))]
 pub(super) async fn define(
     State(api): State<Api>,
     Caller(actor): Caller,
     Path(name): Path<String>,
+    Query(project): Query<In>,
     body: Whole,
 ) -> Answer<Json<Pipeline>> {
     let spec: PipelineSpec = body.json()?;
@@ -30,36 +46,44 @@ pub(super) async fn define(
         let detail = format!("the path says `{name}` and the body `{}`", spec.name);
         return Err(Refusal::new(Code::InvalidRequest, detail));
     }
-    let project = DEFAULT_PROJECT.to_owned();
-    api.handle.request(actor, Command::DefinePipeline { project, spec }).await?;
-    find(&api, name).await
+    let project = project.name();
+    let command = Command::DefinePipeline { project: project.clone(), spec };
+    api.handle.request(actor, command).await?;
+    find(&api, project, name).await
 }
 
 /// Lists the newest version of each pipeline.
-#[utoipa::path(get, path = "/v1/pipelines", tag = "pipelines", params(PageQuery),
+#[utoipa::path(get, path = "/v1/pipelines", tag = "pipelines", params(ListQuery),
     responses((status = 200, body = Page<Pipeline>), (status = "4XX", body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Answer<Json<Page<Pipeline>>> {
-    let (limit, after) = (page.limit()?, page.after()?);
-    Ok(Json(api.ask(move |tables| tables.pipelines(false, after, limit)).await?))
+    let limit = parts::limit(query.limit)?;
+    let after: Option<PipelineId> = query.after.as_deref().map(parts::id).transpose()?;
+    let project = match query.project {
+        Some(name) => Some(projects::id(&api, name).await?),
+        None => None,
+    };
+    Ok(Json(api.ask(move |tables| tables.pipelines(project, false, after, limit)).await?))
 }
 
 /// Shows the newest version of a pipeline.
 #[utoipa::path(get, path = "/v1/pipelines/{name}", tag = "pipelines",
-    params(("name" = String, Path, example = "thumbnails")),
+    params(("name" = String, Path, example = "thumbnails"), In),
     responses((status = 200, body = Pipeline), (status = "4XX", body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
     Path(name): Path<String>,
+    Query(project): Query<In>,
 ) -> Answer<Json<Pipeline>> {
-    find(&api, name).await
+    find(&api, project.name(), name).await
 }
 
-async fn find(api: &Api, name: String) -> Answer<Json<Pipeline>> {
+async fn find(api: &Api, project: String, name: String) -> Answer<Json<Pipeline>> {
+    let id = projects::id(api, project).await?;
     let asked = name.clone();
-    let found = api.ask(move |tables| tables.newest_pipeline(ProjectId::DEFAULT, &asked)).await?;
+    let found = api.ask(move |tables| tables.newest_pipeline(id, &asked)).await?;
     let missing = || Refusal::new(Code::NoSuchPipeline, format!("no pipeline `{name}`"));
     Ok(Json(found.ok_or_else(missing)?))
 }

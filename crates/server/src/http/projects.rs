@@ -8,6 +8,7 @@ use gristmill_engine::State as Engine;
 use gristmill_model::ProjectId;
 use gristmill_model::api::{Page, Problem, Project, ProjectRequest};
 use gristmill_model::command::Command;
+use gristmill_model::filter::{Field, Filter};
 use gristmill_model::ids::DEFAULT_PROJECT;
 use gristmill_model::problem::Code;
 use serde::Deserialize;
@@ -99,9 +100,31 @@ async fn find(api: &Api, name: String) -> Answer<Json<Project>> {
     Ok(Json(found.ok_or_else(|| Refusal::new(Code::Internal, format!("{id} is no project")))?))
 }
 
+/// A filter as the read tables understand it: projects by their ids instead of their names.
+pub(super) async fn by_id(api: &Api, mut filter: Filter) -> Answer<Filter> {
+    if filter.terms.iter().all(|term| term.field != Field::Project) {
+        return Ok(filter);
+    }
+    let named = move |state: &Engine| {
+        let terms = filter.terms.iter_mut().filter(|term| term.field == Field::Project);
+        for name in terms.flat_map(|term| &mut term.values) {
+            match state.project_named(name) {
+                Some(id) => *name = id.to_string(),
+                None => return Err(unknown(name)),
+            }
+        }
+        Ok(filter)
+    };
+    api.handle.look(named).await?
+}
+
 /// The id of a project that must be there.
 pub(super) async fn id(api: &Api, name: String) -> Answer<ProjectId> {
     let asked = name.clone();
     let found = api.handle.look(move |state| state.project_named(&asked)).await?;
-    found.ok_or_else(|| Refusal::new(Code::NoSuchProject, format!("no project `{name}`")))
+    found.ok_or_else(|| unknown(&name))
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal::new(Code::NoSuchProject, format!("no project `{name}`"))
 }

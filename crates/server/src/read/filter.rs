@@ -2,7 +2,8 @@
 //!
 //! The terms speak of the tables as [`super::jobs`] names them: `j` the job or a run of folded
 //! ones, `s` what was submitted, `b` its batch, `p` the pipeline, `a` the last attempt. Ids stand
-//! apart, for a run of folded jobs has many.
+//! apart, for a run of folded jobs has many. A project is known here by its id alone: whoever asks
+//! has put ids in the place of the names.
 //!
 //! A job that waits is stored as queued, and its batch says what that is called (`b.waits`): so a
 //! gate that opens changes one row. A term about states therefore names the stored states first,
@@ -11,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use gristmill_model::filter::{Field, Filter, Op, Term};
-use gristmill_model::{BatchId, JobId, WorkerId};
+use gristmill_model::{BatchId, JobId, ProjectId, WorkerId};
 use rusqlite::types::Value;
 
 /// Conditions with the values of their parameters, in order.
@@ -198,6 +199,7 @@ fn subject(field: &Field) -> (&'static str, Vec<Value>) {
         Field::Id => "j.id",
         Field::State => super::jobs::SHOWN,
         Field::Batch => "j.batch",
+        Field::Project => "b.project",
         Field::Pipeline => "p.name",
         Field::Stage => super::jobs::STAGE,
         Field::Worker => "a.worker",
@@ -221,6 +223,7 @@ fn parameter(field: &Field, value: &str) -> Value {
         Field::Id => value.parse().map(|JobId(id)| id),
         Field::Batch => value.parse().map(|BatchId(id)| id),
         Field::Worker => value.parse().map(|WorkerId(id)| id),
+        Field::Project => value.parse().map(|ProjectId(id)| id),
         _ => return Value::Text(value.to_owned()),
     };
     id.map_or(Value::Null, |id| Value::Integer(i64::try_from(id).unwrap_or(i64::MAX)))

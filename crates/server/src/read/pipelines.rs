@@ -33,27 +33,29 @@ impl Tables<'_> {
         Ok(select.query_row((project.0.cast_signed(), name), pipeline_of).optional()?)
     }
 
-    /// A page of the pipelines, from the newest to the oldest: those before `after`. Each name
-    /// once, or every version.
+    /// A page of the pipelines of a project, or of all, from the newest to the oldest: those before
+    /// `after`. Each name once, or every version.
     ///
     /// # Errors
     /// The tables cannot be read.
     pub fn pipelines(
         &self,
+        project: Option<ProjectId>,
         every_version: bool,
         after: Option<PipelineId>,
         limit: usize,
     ) -> Result<Page<api::Pipeline>, ReadError> {
         let limit = limit.min(limits::PAGE);
         let mut select = self.connection.prepare_cached(
-            "SELECT * FROM pipelines p WHERE id < ?1 AND (?2 OR NOT EXISTS (
+            "SELECT * FROM pipelines p WHERE id < ?1 AND coalesce(project = ?4, TRUE) AND (?2 OR NOT EXISTS (
                  SELECT 1 FROM pipelines n
                  WHERE n.project = p.project AND n.name = p.name AND n.version > p.version))
              ORDER BY id DESC LIMIT ?3",
         )?;
         let before = after.map_or(i64::MAX, |id| id.0.cast_signed());
+        let project = project.map(|id| id.0.cast_signed());
         let items: Vec<api::Pipeline> = select
-            .query_map((before, every_version, limit as i64 + 1), pipeline_of)?
+            .query_map((before, every_version, limit as i64 + 1, project), pipeline_of)?
             .collect::<Result<_>>()?;
         Ok(page(items, limit))
     }

@@ -117,6 +117,25 @@ async fn ends_that_are_no_exit_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_program_that_is_not_there_says_where_it_was_looked_for() {
+    let mut mill = Mill::start().await;
+    let flour = mill.shared("flour");
+    fs::write(&flour, "no program").unwrap();
+    let flour = flour.to_str().unwrap();
+    let table = [
+        ("no-such-program", "on this worker's PATH"),
+        ("./process", "in the attempt's own folder"),
+        ("/no/such/program", "on this worker's machine"),
+        (flour, "make it executable"),
+    ];
+    for (program, place) in table {
+        let failure = mill.fails(command(&[program])).await;
+        assert_eq!(failure.code, "program_not_found");
+        assert!(failure.message.contains(place), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
 async fn long_output_is_cut_and_its_end_is_kept() {
     let mut mill = Mill::start().await;
     let line = "seq 1 400000; echo the end";

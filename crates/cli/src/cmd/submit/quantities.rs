@@ -1,5 +1,7 @@
-//! Quantities as people write them: CPUs, sizes, and sets of resources.
+//! Quantities and names as people write them: CPUs, sizes, sets of resources.
 
+use gristmill_model::name;
+use gristmill_model::problem::Code;
 use gristmill_model::resources::{Resources, named};
 
 type Read<T> = std::result::Result<T, String>;
@@ -9,6 +11,30 @@ pub fn pair(text: &str) -> Read<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+/// Reads how many rows of a listing are shown.
+pub fn rows(text: &str) -> Read<usize> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a number of 1 or more".into()),
+        Ok(rows) => Ok(rows),
+    }
+}
+
+/// Reads the name of a project, by the rule of the server.
+pub fn project(text: &str) -> Read<String> {
+    match name::check("project", text, Code::InvalidRequest) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(why) => Err(why.detail),
+    }
+}
+
+/// Reads where to call.
+pub fn callback(text: &str) -> Read<String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.to_owned()),
+        _ => Err("expected an http or https URL, as http://127.0.0.1:8080/done".into()),
     }
 }
 

@@ -5,12 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use gristmill_model::api::RangeRequest;
+use gristmill_model::source::Source as Ranged;
 use tempfile::NamedTempFile;
 
+use super::here;
 use super::inputs::{Input, Inputs, Kind, Place};
 use super::jobs::{Pattern, Plan};
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::output::say;
 
 /// Where inputs come from, and how files among them travel.
 #[derive(Debug, clap::Args)]
@@ -90,10 +93,16 @@ impl Source {
     pub async fn load(&self, client: &Client, kind: &Kind) -> Result<Load> {
         let output = self.output.as_deref().map(Pattern::parse).transpose()?;
         let plan = Plan { client: client.clone(), place: self.place(client), output };
+        if let Kind::Range(range) = kind {
+            judge(range)?;
+        }
         match kind {
             Kind::Range(_) if plan.output.is_some() => {
                 Err(Error::usage("--output names a place for each job, and a range is one record")
                     .hint("give the inputs with --lines, or let the command make the path"))
+            }
+            Kind::Range(RangeRequest::Brace(pattern)) if plan.place != Place::Text => {
+                Ok(Load::Range(RangeRequest::Brace(placed(pattern, plan.place)?)))
             }
             Kind::Range(range) => Ok(Load::Range(range.clone())),
             Kind::Lines(path) if plan.output.is_none() => list(path, plan).await,
@@ -109,6 +118,19 @@ impl Source {
             () => Place::Upload,
         }
     }
+}
+
+/// A pattern of files by their paths, for a range carries texts: bytes cannot be sent with it.
+fn placed(pattern: &str, place: Place) -> Result<String> {
+    let absolute = here::pattern(&here::folder()?, pattern);
+    if place == Place::Shared || absolute == pattern {
+        return Ok(absolute);
+    }
+    say(
+        "warning: --brace names files here, and hands over their names alone; add --shared-disk if \
+         the workers see this disk, --text if names are meant, or send the files with `:::`",
+    );
+    Ok(pattern.to_owned())
 }
 
 /// Lines that are texts are stored as one list. Where one names a file they become jobs, for each
@@ -144,6 +166,22 @@ fn copy(path: &Path, may_be_files: bool) -> Result<(NamedTempFile, bool)> {
     out.flush().map_err(|error| failed(&error))?;
     drop(out);
     Ok((file, files))
+}
+
+/// Judges a range by the rules of the server, and says how one is written here.
+fn judge(range: &RangeRequest) -> Result<()> {
+    let (source, way) = match range {
+        RangeRequest::Lines { .. } => return Ok(()),
+        RangeRequest::Brace(pattern) => {
+            (Ranged::Brace(pattern.clone()), "write it like --brace 'data/{000..999}.tar'")
+        }
+        RangeRequest::Numbers { first, last, step } => {
+            let step = step.unwrap_or(if first <= last { 1 } else { -1 });
+            let numbers = Ranged::Numbers { first: *first, last: *last, step };
+            (numbers, "write it like --range 0..999, or --range 100..0..-5 to count down")
+        }
+    };
+    source.parse().map(drop).map_err(|why| Error::from(why).hint(way))
 }
 
 /// Reads `FIRST..LAST[..STEP]`.

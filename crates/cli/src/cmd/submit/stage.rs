@@ -55,6 +55,11 @@ pub struct Wishes {
 }
 
 impl Wishes {
+    /// Whether a shell reads the command.
+    pub fn shell(&self) -> bool {
+        self.shell
+    }
+
     /// The stage that runs this command. The same rules judge it here as on the server, so that a
     /// mistake is told before anything is sent.
     pub fn stage(&self, argv: &[String]) -> Result<StageSpec> {

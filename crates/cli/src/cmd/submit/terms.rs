@@ -6,6 +6,7 @@ use gristmill_model::api::{JobAt, TermsRequest};
 use gristmill_model::terms::{Dependency, Target as On, When};
 use gristmill_model::{Span, Time};
 
+use super::quantities::callback;
 use crate::client::Client;
 use crate::cmd::target::Target;
 use crate::error::Result;
@@ -36,7 +37,7 @@ pub struct Terms {
     #[arg(long, value_name = "TEXT")]
     limit_key: Option<String>,
     /// Call this URL when the batch has finished
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = callback)]
     callback: Option<String>,
 }
 

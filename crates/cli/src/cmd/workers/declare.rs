@@ -79,7 +79,11 @@ pub async fn run(context: &Context, verb: &Verb) -> Result<u8> {
         }
         Verb::Forget(Name { name, connection }) => {
             connection.client(&context.settings)?.forget_declared(name).await?;
-            say(format!("{name} is struck off."));
+            if context.output.json {
+                context.output.json(&serde_json::json!({ "forgotten": name }))?;
+            } else {
+                say(format!("{name} is struck off."));
+            }
         }
     }
     Ok(exit::OK)

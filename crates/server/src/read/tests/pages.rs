@@ -127,10 +127,12 @@ fn batches_and_pipelines_come_newest_first() {
     assert_eq!((batches.items[0].id.0, batches.has_more), (2, true));
     assert_eq!(tables.batches(Some(BatchId(2)), 9).unwrap().items[0].id.0, 1);
     let ids = |every| {
-        let page = tables.pipelines(every, None, 9).unwrap();
+        let page = tables.pipelines(None, every, None, 9).unwrap();
         page.items.into_iter().map(|pipeline| pipeline.id.0).collect::<Vec<_>>()
     };
     assert_eq!((ids(true), ids(false)), (vec![2, 1], vec![2]));
+    let of = |project| tables.pipelines(Some(project), true, None, 9).unwrap().items.len();
+    assert!(of(ProjectId::DEFAULT) > 0 && of(ProjectId(9)) == 0);
     let newest = tables.newest_pipeline(ProjectId::DEFAULT, "mill").unwrap().unwrap();
     assert_eq!((newest.id.0, newest.version, newest.created_at), (2, 2, at(30)));
     assert_eq!(newest.spec.stages[1].name, "sift");

@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use gristmill_model::Span;
@@ -59,8 +59,7 @@ impl Launch {
         let mut words = argv.into_iter();
         let program = words.next().unwrap_or_default();
         let Some(path) = environment::find(&program, &variables, &folder) else {
-            let message = format!("there is no program `{program}` on this worker's PATH");
-            return Err(Failure::new(FailureKind::Invalid, "program_not_found", message));
+            return Err(not_found(&program, &folder));
         };
         Ok(Launch { program, path, arguments: words.collect(), variables, folder })
     }
@@ -164,6 +163,30 @@ fn peak_memory(usage: &libc::rusage) -> u64 {
 fn span(time: libc::timeval) -> Span {
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Span(seconds * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or_default())
+}
+
+/// Says where a program was looked for, and the way out.
+fn not_found(program: &str, folder: &Path) -> Failure {
+    let path = Path::new(program);
+    let message = if !program.contains('/') {
+        format!(
+            "there is no program `{program}` on this worker's PATH; install it there, or name it by \
+             an absolute path"
+        )
+    } else if folder.join(path).is_file() {
+        format!("`{program}` is a file on this worker that may not be run; make it executable")
+    } else if path.is_absolute() {
+        format!(
+            "there is no program `{program}` on this worker's machine; put it there, or name one \
+             that is on the worker's PATH"
+        )
+    } else {
+        format!(
+            "there is no program `{program}` in the attempt's own folder, which begins empty; name \
+             it by an absolute path, or one that is on the worker's PATH"
+        )
+    };
+    Failure::new(FailureKind::Invalid, "program_not_found", message)
 }
 
 fn not_started(program: &str, error: &io::Error) -> Failure {

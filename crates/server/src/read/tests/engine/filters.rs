@@ -8,10 +8,12 @@ use super::*;
 
 /// What a term says, without SQL.
 fn holds(term: &Term, job: &Job, worker: Option<WorkerId>) -> bool {
+    // All that is submitted here belongs to the project `default`, which is o1.
     let subject = match &term.field {
         Field::Id => Some(job.id.to_string()),
         Field::State => Some(job.state.to_string()),
         Field::Batch => Some(job.batch.to_string()),
+        Field::Project => Some(ProjectId::DEFAULT.to_string()),
         Field::Pipeline => Some(job.pipeline.clone()),
         Field::Stage => Some(job.stage.clone()),
         Field::Worker => worker.map(|worker| worker.to_string()),
@@ -35,6 +37,7 @@ fn term() -> impl Strategy<Value = String> {
         "state(=|!=)(scheduled|blocked|queued|running|failed)(,succeeded)?(,retrying)?",
         "state(=|!=)(cancelled|expired|succeeded|retrying|cancelling)(,queued)?(,blocked)?",
         "batch(=|!=)b[0-9](,b[0-9]){0,2}",
+        "project(=|!=)o[12](,o3)?",
         "stage(=|!=)(grind|sift|none)(,sift)?",
         "pipeline(=|!=)(mill|other)",
         "worker(=|!=)w[1-3](,w2)?",
