@@ -1,5 +1,6 @@
 //! Why a job is where it is, from the predicates that placement itself uses.
 
+mod over;
 mod place;
 mod waits;
 
@@ -10,7 +11,7 @@ use gristmill_model::{BatchId, JobId, Time, WorkerId};
 
 use crate::decide::find_state;
 use crate::schedule::fit::{self, Fit};
-use crate::state::{Class, Job, State, Worker};
+use crate::state::{Class, State, Worker};
 use place::Place;
 
 /// A job that waits, wherever it is.
@@ -25,8 +26,8 @@ struct Waiting {
 pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation, Rejection> {
     let shown = find_state(state, id)?;
     let Some(waiting) = waiting(state, id) else {
-        let job = state.job(id);
-        return Ok(plain(id, shown, job.map(|job| job.since), elsewhere(state, now, shown, job)));
+        let (since, summary) = over::told(state, now, id, shown);
+        return Ok(plain(id, shown, since, summary));
     };
     let waits_for = waits::reasons(state, now, &waiting);
     let queued = shown == JobState::Queued;
@@ -114,35 +115,6 @@ fn summary(waits_for: &[String], place: Option<&Place>, workers: &[WorkerVerdict
         [only] => format!("{turn}, and worker {}: {}", only.worker, only.reason),
         _ => format!("{turn}, and none of {} workers takes it now", workers.len()),
     }
-}
-
-/// What is to be said of a job that does not wait for its turn.
-fn elsewhere(state: &State, now: Time, shown: JobState, job: Option<&Job>) -> String {
-    match (shown, job) {
-        (JobState::Succeeded, _) => "its result is committed".into(),
-        (JobState::Running | JobState::Cancelling, Some(job)) => running(state, now, job),
-        (JobState::Retrying, Some(job)) => {
-            let at = job.retry_at.unwrap_or(now);
-            format!("after {} it pauses until {at}", count(job.failures.into(), "failure"))
-        }
-        (JobState::Failed, _) => "it has failed for good: see its last attempt, or retry it".into(),
-        (JobState::Cancelled, _) => "it was cancelled: retry it to run it after all".into(),
-        (JobState::Expired, _) => "its time passed: retry it to run it after all".into(),
-        (other, _) => format!("it is {other}"),
-    }
-}
-
-fn running(state: &State, now: Time, job: &Job) -> String {
-    let Some((id, attempt)) = job.attempt.and_then(|id| Some((id, state.attempt(id)?))) else {
-        return "it is between attempts".into();
-    };
-    let what = match (job.state, attempt.running_since) {
-        (JobState::Cancelling, _) if job.expiring => "was told to stop at its deadline".to_owned(),
-        (JobState::Cancelling, _) => "was asked to stop".to_owned(),
-        (_, Some(since)) => format!("has run for {}", now.since(since)),
-        (_, None) => "waits in the worker's backlog".to_owned(),
-    };
-    format!("attempt {id}, number {}, {what} on worker {}", attempt.number, attempt.worker)
 }
 
 /// So many of a thing, in words.

@@ -24,7 +24,7 @@ use crate::time::{Span, Time};
 
 pub use place::JobAt;
 pub use steer::{
-    DeclareRequest, Declared, FlowRequest, Flowing, Limited, Project, ProjectRequest, Terms,
+    DeclareRequest, Declared, FlowRequest, Flowing, Limited, Project, ProjectRequest, Terms, Unmet,
 };
 pub use submit::{
     Accepted, AppendRequest, BatchRequest, JobRequest, KnownJob, Links, RangeRequest,
@@ -64,7 +64,7 @@ pub struct Job {
     pub artifacts: Vec<Artifact>,
     /// What a person should know though the work was done.
     pub warnings: Vec<String>,
-    /// The last failure.
+    /// The last failure; of a job that its batch's terms have ended, which of them did.
     pub failure: Option<Failure>,
     /// Attempts so far, over all stages.
     pub attempts: u32,
@@ -181,6 +181,9 @@ pub struct Batch {
     /// Under what terms they run, where there are any and the batch is not forgotten.
     #[serde(default)]
     pub terms: Option<Terms>,
+    /// What it waited for and what ended otherwise.
+    #[serde(default)]
+    pub unmet: Vec<Unmet>,
     /// What came of calling whoever is to be told of its end.
     #[serde(default)]
     pub called: Option<Called>,

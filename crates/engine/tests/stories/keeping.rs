@@ -67,6 +67,9 @@ fn a_job_that_kills_its_workers_is_set_aside_with_the_evidence() {
     assert_eq!((failure.code.as_str(), then), ("quarantined", Then::Fail));
     for death in evidence {
         assert!(failure.message.contains(&death), "{} tells of {death}", failure.message);
+        let why = world.engine.explain(world.now, job).unwrap().summary;
+        assert!(why.starts_with("quarantined: 3 workers died with it"), "{why}");
+        assert!(why.contains(&death), "{why} tells of {death}");
     }
     world.ask(Command::RetryJob(job)).unwrap();
     world.worker(1);
