@@ -388,6 +388,10 @@ pub struct Health {
 pub struct Affected {
     /// How many jobs.
     pub jobs: u64,
+    /// Jobs beside these that the verb was for as well, but they finished so long ago that only
+    /// their records are left.
+    #[serde(default)]
+    pub forgotten: u64,
 }
 
 /// An error: `application/problem+json` (RFC 9457).

@@ -59,11 +59,15 @@ fn check_dependencies(state: &State, terms: &Terms) -> Result<(), Rejection> {
             return bad(format!("{on} is waited for twice"));
         }
         if state.ending(on) == Ending::Unknown {
-            let code = match on {
-                Target::Job(_) => Code::NoSuchJob,
-                Target::Batch(_) => Code::NoSuchBatch,
+            let (known, code) = match on {
+                Target::Job(job) => (state.knows_job(job), Code::NoSuchJob),
+                Target::Batch(batch) => (state.knows_batch(batch), Code::NoSuchBatch),
             };
-            let detail = format!("{on}, which is to end first, was never there or is forgotten");
+            if known {
+                let detail = format!("{on}, which is to end first, finished and was forgotten");
+                return Err(Rejection::new(Code::BatchForgotten, detail));
+            }
+            let detail = format!("{on}, which is to end first, was never there");
             return Err(Rejection::new(code, detail));
         }
     }

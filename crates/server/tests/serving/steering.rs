@@ -1,5 +1,7 @@
 //! Terms, ranges, holding, limits, flows, projects, workers, and verbs for many jobs.
 
+use gristmill_model::Span;
+use gristmill_model::limits::Timing;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -262,4 +264,25 @@ async fn many_jobs_are_cancelled_and_queued_again_by_a_filter() {
     assert_eq!(world.why("j3").await["state"], "queued");
     let all = many("cancel", "").await;
     assert_eq!((all.code(), all.detail().contains("id>j0")), ("invalid_filter".into(), true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_forgotten_is_shown_and_not_changed() {
+    let timing = Timing { keep_finished: Span::ZERO, ..Timing::default() };
+    let world = World::with(timing, false).await;
+    world.post("/v1/batches", batch(&["a", "b", "c"])).await.ok(202);
+    world.post("/v1/batches/b1/cancel", json!({})).await.ok(200);
+    assert_eq!(world.get("/v1/batches/b1").await.ok(200).json()["counts"]["cancelled"], 3);
+    for path in ["batches/b1/cancel", "batches/b1/retry", "batches/b1/hold", "jobs/j1/retry"] {
+        let refused = world.post(&format!("/v1/{path}"), json!({})).await;
+        assert_eq!((refused.status, &*refused.code()), (410, "batch_forgotten"), "{path}");
+        assert!(refused.detail().contains("submit it again"), "{}", refused.detail());
+    }
+    assert_eq!(world.get("/v1/jobs/j2/explain").await.code(), "batch_forgotten");
+    for dry in [true, false] {
+        let path = format!("/v1/jobs/retry?filter=state%3Dcancelled&dry_run={dry}");
+        let answer = world.post(&path, json!({})).await.ok(200).json();
+        assert_eq!(answer, json!({ "jobs": 0, "forgotten": 3 }));
+    }
+    assert_eq!(world.post("/v1/batches/b2/retry", json!({})).await.code(), "no_such_batch");
 }
