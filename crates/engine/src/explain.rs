@@ -1,5 +1,6 @@
 //! Why a job is where it is, from the predicates that placement itself uses.
 
+mod estimate;
 mod over;
 mod place;
 mod waits;
@@ -11,7 +12,7 @@ use gristmill_model::{BatchId, JobId, Time, WorkerId};
 
 use crate::decide::find_state;
 use crate::schedule::fit::{self, Fit};
-use crate::state::{Class, State, Worker};
+use crate::state::{Class, State};
 use place::Place;
 
 /// A job that waits, wherever it is.
@@ -31,19 +32,19 @@ pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation
     };
     let waits_for = waits::reasons(state, now, &waiting);
     let queued = shown == JobState::Queued;
-    let workers = if queued { verdicts(state, &waiting.class) } else { Vec::new() };
+    let ids = state.workers().map(|(worker, _)| worker);
+    let fits: Vec<(WorkerId, Fit)> =
+        ids.map(|worker| (worker, fit::verdict(state, &waiting.class, worker))).collect();
+    let never = fit::never(state, fit::stage(state, &waiting.class));
+    let workers = if queued { verdicts(state, &fits) } else { Vec::new() };
     let place = queued.then(|| place::of(state, &waiting));
-    let summary = summary(&waits_for, place.as_ref(), &workers);
-    let ahead = place.as_ref().map(|place| place.ahead);
-    let estimated_start = ahead
-        .filter(|_| waits_for.is_empty())
-        .and_then(|ahead| state.pulse().estimate(state.need(&waiting.class), ahead, now));
+    let summary = summary(&waits_for, place.as_ref(), &workers, never.as_deref());
     Ok(Explanation {
-        ahead,
+        ahead: place.as_ref().map(|place| place.ahead),
+        would_help: waits::remedies(state, now, &waiting, &fits),
+        estimated_start: estimate::of(state, now, &waiting, place.as_ref(), &fits),
         behind: place.map(|place| place.next).unwrap_or_default(),
-        would_help: waits::remedies(state, &waiting, &workers),
         waits_for,
-        estimated_start,
         workers,
         ..plain(id, shown, Some(waiting.since), summary)
     })
@@ -88,19 +89,25 @@ fn waiting(state: &State, id: JobId) -> Option<Waiting> {
     })
 }
 
-fn verdicts(state: &State, class: &Class) -> Vec<WorkerVerdict> {
-    let verdict = |(worker, found): (WorkerId, &Worker)| {
-        let (fits, reason) = match fit::verdict(state, class, worker) {
+fn verdicts(state: &State, fits: &[(WorkerId, Fit)]) -> Vec<WorkerVerdict> {
+    let verdict = |(worker, fit): &(WorkerId, Fit)| {
+        let (fits, reason) = match fit {
             Fit::Now { .. } => (true, "it has room now".to_owned()),
             Fit::Backlog { waiting, .. } => (true, format!("it would wait there behind {waiting}")),
             Fit::Not(reason) => (false, reason.to_string()),
         };
-        WorkerVerdict { worker, name: found.name.to_string(), fits, reason }
+        let found = state.worker(*worker).expect("asked about workers that are here");
+        WorkerVerdict { worker: *worker, name: found.name.to_string(), fits, reason }
     };
-    state.workers().map(verdict).collect()
+    fits.iter().map(verdict).collect()
 }
 
-fn summary(waits_for: &[String], place: Option<&Place>, workers: &[WorkerVerdict]) -> String {
+fn summary(
+    waits_for: &[String],
+    place: Option<&Place>,
+    workers: &[WorkerVerdict],
+    never: Option<&str>,
+) -> String {
     if !waits_for.is_empty() {
         return waits_for.join("; ");
     }
@@ -111,9 +118,10 @@ fn summary(waits_for: &[String], place: Option<&Place>, workers: &[WorkerVerdict
     if workers.iter().any(|worker| worker.fits) {
         return format!("{turn}; it is about to be placed");
     }
-    match workers {
-        [only] => format!("{turn}, and worker {}: {}", only.worker, only.reason),
-        _ => format!("{turn}, and none of {} workers takes it now", workers.len()),
+    match (never, workers) {
+        (Some(never), _) => format!("{turn}, and {never}"),
+        (None, [only]) => format!("{turn}, and worker {}: {}", only.worker, only.reason),
+        (None, _) => format!("{turn}, and none of {} workers takes it now", workers.len()),
     }
 }
 

@@ -295,7 +295,8 @@ pub struct Explanation {
     pub waits_for: Vec<String>,
     /// What would let it begin sooner.
     pub would_help: Vec<String>,
-    /// When it would begin if jobs went on beginning as fast as they did of late.
+    /// When it would begin if runs took as long as they did of late, or at the earliest where only
+    /// a time is waited for; nothing where it cannot begin before somebody has done something.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub estimated_start: Option<Time>,
     /// Each worker, and why it does not take the job.
