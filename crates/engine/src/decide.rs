@@ -23,7 +23,12 @@ use gristmill_model::{BatchId, JobId, JobRun, WorkerId, limits};
 use crate::state::{Batch, Job, State, Worker};
 
 fn find_batch(state: &State, id: BatchId) -> Result<&Batch, Rejection> {
-    state.batch(id).ok_or_else(|| Rejection::new(Code::NoSuchBatch, format!("no batch {id}")))
+    state.batch(id).ok_or_else(|| {
+        if state.knows_batch(id) {
+            return Rejection::forgotten(format_args!("batch {id}"));
+        }
+        Rejection::new(Code::NoSuchBatch, format!("no batch {id}"))
+    })
 }
 
 fn find_worker(state: &State, id: WorkerId) -> Result<&Worker, Rejection> {
@@ -33,12 +38,10 @@ fn find_worker(state: &State, id: WorkerId) -> Result<&Worker, Rejection> {
 /// How a job stands. One that finished so long ago that it was forgotten is not there.
 pub(crate) fn find_state(state: &State, id: JobId) -> Result<JobState, Rejection> {
     state.job_state(id).ok_or_else(|| {
-        let detail = if state.knows_job(id) {
-            format!("job {id} finished so long ago that only its record is left")
-        } else {
-            format!("no job {id}")
-        };
-        Rejection::new(Code::NoSuchJob, detail)
+        if state.knows_job(id) {
+            return Rejection::forgotten(format_args!("job {id}"));
+        }
+        Rejection::new(Code::NoSuchJob, format!("no job {id}"))
     })
 }
 

@@ -1,5 +1,7 @@
 //! Why a job is where it is, from the predicates that placement itself uses.
 
+mod estimate;
+mod over;
 mod place;
 mod waits;
 
@@ -10,7 +12,7 @@ use gristmill_model::{BatchId, JobId, Time, WorkerId};
 
 use crate::decide::find_state;
 use crate::schedule::fit::{self, Fit};
-use crate::state::{Class, Job, State, Worker};
+use crate::state::{Class, State};
 use place::Place;
 
 /// A job that waits, wherever it is.
@@ -25,24 +27,24 @@ struct Waiting {
 pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation, Rejection> {
     let shown = find_state(state, id)?;
     let Some(waiting) = waiting(state, id) else {
-        let job = state.job(id);
-        return Ok(plain(id, shown, job.map(|job| job.since), elsewhere(state, now, shown, job)));
+        let (since, summary) = over::told(state, now, id, shown);
+        return Ok(plain(id, shown, since, summary));
     };
     let waits_for = waits::reasons(state, now, &waiting);
     let queued = shown == JobState::Queued;
-    let workers = if queued { verdicts(state, &waiting.class) } else { Vec::new() };
+    let ids = state.workers().map(|(worker, _)| worker);
+    let fits: Vec<(WorkerId, Fit)> =
+        ids.map(|worker| (worker, fit::verdict(state, &waiting.class, worker))).collect();
+    let never = fit::never(state, fit::stage(state, &waiting.class));
+    let workers = if queued { verdicts(state, &fits) } else { Vec::new() };
     let place = queued.then(|| place::of(state, &waiting));
-    let summary = summary(&waits_for, place.as_ref(), &workers);
-    let ahead = place.as_ref().map(|place| place.ahead);
-    let estimated_start = ahead
-        .filter(|_| waits_for.is_empty())
-        .and_then(|ahead| state.pulse().estimate(state.need(&waiting.class), ahead, now));
+    let summary = summary(&waits_for, place.as_ref(), &workers, never.as_deref());
     Ok(Explanation {
-        ahead,
+        ahead: place.as_ref().map(|place| place.ahead),
+        would_help: waits::remedies(state, now, &waiting, &fits),
+        estimated_start: estimate::of(state, now, &waiting, place.as_ref(), &fits),
         behind: place.map(|place| place.next).unwrap_or_default(),
-        would_help: waits::remedies(state, &waiting, &workers),
         waits_for,
-        estimated_start,
         workers,
         ..plain(id, shown, Some(waiting.since), summary)
     })
@@ -87,19 +89,25 @@ fn waiting(state: &State, id: JobId) -> Option<Waiting> {
     })
 }
 
-fn verdicts(state: &State, class: &Class) -> Vec<WorkerVerdict> {
-    let verdict = |(worker, found): (WorkerId, &Worker)| {
-        let (fits, reason) = match fit::verdict(state, class, worker) {
+fn verdicts(state: &State, fits: &[(WorkerId, Fit)]) -> Vec<WorkerVerdict> {
+    let verdict = |(worker, fit): &(WorkerId, Fit)| {
+        let (fits, reason) = match fit {
             Fit::Now { .. } => (true, "it has room now".to_owned()),
             Fit::Backlog { waiting, .. } => (true, format!("it would wait there behind {waiting}")),
             Fit::Not(reason) => (false, reason.to_string()),
         };
-        WorkerVerdict { worker, name: found.name.to_string(), fits, reason }
+        let found = state.worker(*worker).expect("asked about workers that are here");
+        WorkerVerdict { worker: *worker, name: found.name.to_string(), fits, reason }
     };
-    state.workers().map(verdict).collect()
+    fits.iter().map(verdict).collect()
 }
 
-fn summary(waits_for: &[String], place: Option<&Place>, workers: &[WorkerVerdict]) -> String {
+fn summary(
+    waits_for: &[String],
+    place: Option<&Place>,
+    workers: &[WorkerVerdict],
+    never: Option<&str>,
+) -> String {
     if !waits_for.is_empty() {
         return waits_for.join("; ");
     }
@@ -110,39 +118,11 @@ fn summary(waits_for: &[String], place: Option<&Place>, workers: &[WorkerVerdict
     if workers.iter().any(|worker| worker.fits) {
         return format!("{turn}; it is about to be placed");
     }
-    match workers {
-        [only] => format!("{turn}, and worker {}: {}", only.worker, only.reason),
-        _ => format!("{turn}, and none of {} workers takes it now", workers.len()),
+    match (never, workers) {
+        (Some(never), _) => format!("{turn}, and {never}"),
+        (None, [only]) => format!("{turn}, and worker {}: {}", only.worker, only.reason),
+        (None, _) => format!("{turn}, and none of {} workers takes it now", workers.len()),
     }
-}
-
-/// What is to be said of a job that does not wait for its turn.
-fn elsewhere(state: &State, now: Time, shown: JobState, job: Option<&Job>) -> String {
-    match (shown, job) {
-        (JobState::Succeeded, _) => "its result is committed".into(),
-        (JobState::Running | JobState::Cancelling, Some(job)) => running(state, now, job),
-        (JobState::Retrying, Some(job)) => {
-            let at = job.retry_at.unwrap_or(now);
-            format!("after {} it pauses until {at}", count(job.failures.into(), "failure"))
-        }
-        (JobState::Failed, _) => "it has failed for good: see its last attempt, or retry it".into(),
-        (JobState::Cancelled, _) => "it was cancelled: retry it to run it after all".into(),
-        (JobState::Expired, _) => "its time passed: retry it to run it after all".into(),
-        (other, _) => format!("it is {other}"),
-    }
-}
-
-fn running(state: &State, now: Time, job: &Job) -> String {
-    let Some((id, attempt)) = job.attempt.and_then(|id| Some((id, state.attempt(id)?))) else {
-        return "it is between attempts".into();
-    };
-    let what = match (job.state, attempt.running_since) {
-        (JobState::Cancelling, _) if job.expiring => "was told to stop at its deadline".to_owned(),
-        (JobState::Cancelling, _) => "was asked to stop".to_owned(),
-        (_, Some(since)) => format!("has run for {}", now.since(since)),
-        (_, None) => "waits in the worker's backlog".to_owned(),
-    };
-    format!("attempt {id}, number {}, {what} on worker {}", attempt.number, attempt.worker)
 }
 
 /// So many of a thing, in words.

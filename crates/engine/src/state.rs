@@ -186,6 +186,12 @@ impl State {
         (1..self.next.job).contains(&id.0)
     }
 
+    /// Whether a batch with this id was ever accepted.
+    #[must_use]
+    pub fn knows_batch(&self, id: BatchId) -> bool {
+        (1..self.next.batch).contains(&id.0)
+    }
+
     /// Jobs that are live, or final and open to a retry, in order of their ids.
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, &Job)> {
         self.jobs.iter().map(|(id, job)| (JobId(id), job))

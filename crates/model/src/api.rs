@@ -25,7 +25,7 @@ use crate::wire::Stream;
 
 pub use place::JobAt;
 pub use steer::{
-    DeclareRequest, Declared, FlowRequest, Flowing, Limited, Project, ProjectRequest, Terms,
+    DeclareRequest, Declared, FlowRequest, Flowing, Limited, Project, ProjectRequest, Terms, Unmet,
 };
 pub use submit::{
     Accepted, AppendRequest, BatchRequest, JobRequest, KnownJob, Links, RangeRequest,
@@ -65,7 +65,7 @@ pub struct Job {
     pub artifacts: Vec<Artifact>,
     /// What a person should know though the work was done.
     pub warnings: Vec<String>,
-    /// The last failure.
+    /// The last failure; of a job that its batch's terms have ended, which of them did.
     pub failure: Option<Failure>,
     /// Attempts so far, over all stages.
     pub attempts: u32,
@@ -182,6 +182,9 @@ pub struct Batch {
     /// Under what terms they run, where there are any and the batch is not forgotten.
     #[serde(default)]
     pub terms: Option<Terms>,
+    /// What it waited for and what ended otherwise.
+    #[serde(default)]
+    pub unmet: Vec<Unmet>,
     /// What came of calling whoever is to be told of its end.
     #[serde(default)]
     pub called: Option<Called>,
@@ -293,7 +296,8 @@ pub struct Explanation {
     pub waits_for: Vec<String>,
     /// What would let it begin sooner.
     pub would_help: Vec<String>,
-    /// When it would begin if jobs went on beginning as fast as they did of late.
+    /// When it would begin if runs took as long as they did of late, or at the earliest where only
+    /// a time is waited for; nothing where it cannot begin before somebody has done something.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub estimated_start: Option<Time>,
     /// Each worker, and why it does not take the job.
@@ -400,6 +404,10 @@ pub struct Health {
 pub struct Affected {
     /// How many jobs.
     pub jobs: u64,
+    /// Jobs beside these that the verb was for as well, but they finished so long ago that only
+    /// their records are left.
+    #[serde(default)]
+    pub forgotten: u64,
 }
 
 /// An error: `application/problem+json` (RFC 9457).

@@ -233,6 +233,23 @@ pub fn could_fit(capacity: &Capacity, request: &Resources) -> Result<(), Misfit>
     Ok(())
 }
 
+/// How many such requests `capacity` meets at a time, with nothing else booked.
+#[must_use]
+pub fn slots(capacity: &Capacity, request: &Resources) -> u64 {
+    let of = |there: u64, needed: u64| there.checked_div(needed).unwrap_or(u64::MAX);
+    let memory = if capacity.memory == 0 { u64::MAX } else { capacity.memory };
+    let devices = request.devices.iter().map(|wish| {
+        let there = count_devices(capacity, &wish.kind, wish.vram);
+        of(there.into(), wished(request, wish))
+    });
+    let named = request.named.iter().map(|(name, needed)| {
+        let there = there(capacity, name);
+        of(there.into(), (*needed).into())
+    });
+    let cpus = of(capacity.cpus.into(), request.cpus.into());
+    devices.chain(named).fold(cpus.min(of(memory, request.memory)), u64::min)
+}
+
 /// Devices that a request wants of a wish's kind and at least as large, over all its wishes:
 /// what serves a larger wish cannot serve this one too.
 fn wished(request: &Resources, wish: &DeviceRequest) -> u64 {
@@ -249,6 +266,20 @@ fn count_devices(capacity: &Capacity, kind: &str, vram: u64) -> u32 {
     u32::try_from(capacity.devices.iter().filter(fits).count()).unwrap_or(u32::MAX)
 }
 
+impl Misfit {
+    /// How much there is of what is needed, in thousandths.
+    #[must_use]
+    pub fn share(&self) -> u64 {
+        let (needed, there) = match self {
+            Misfit::Cpus(needed, there)
+            | Misfit::Devices(_, needed, there)
+            | Misfit::Named(_, needed, there) => (u64::from(*needed), u64::from(*there)),
+            Misfit::Memory(needed, there) => (*needed, *there),
+        };
+        there.saturating_mul(1_000).checked_div(needed).unwrap_or(0)
+    }
+}
+
 impl std::fmt::Display for Misfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -256,7 +287,11 @@ impl std::fmt::Display for Misfit {
                 write!(f, "needs {} cpus, has {}", milli(*needed), milli(*there))
             }
             Misfit::Memory(needed, there) => {
-                write!(f, "needs {needed} bytes of memory, has {there}")
+                let (wanted, given) = (size(*needed), size(*there));
+                if wanted == given {
+                    return write!(f, "needs {needed} bytes of memory, has {there}");
+                }
+                write!(f, "needs {wanted} of memory, has {given}")
             }
             Misfit::Devices(kind, needed, there) => {
                 write!(f, "needs {needed} device(s) of kind {kind}, has {there} that fit")
@@ -271,6 +306,36 @@ impl std::fmt::Display for Misfit {
 
 fn milli(thousandths: u32) -> f64 {
     f64::from(thousandths) / 1_000.0
+}
+
+/// Memory as it is asked for, in binary units with one decimal at the most.
+fn size(bytes: u64) -> String {
+    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    // Judged as it is shown: what rounds up to the next unit is shown in that.
+    let reaches = |(worth, _): &(u64, &str)| bytes >= worth - worth / 20;
+    let Some((worth, unit)) = units.into_iter().find(reaches) else {
+        return format!("{bytes} bytes");
+    };
+    let tenths = (u128::from(bytes) * 10 + u128::from(worth / 2)) / u128::from(worth);
+    match tenths % 10 {
+        0 => format!("{} {unit}", tenths / 10),
+        rest => format!("{}.{rest} {unit}", tenths / 10),
+    }
+}
+
+impl Resources {
+    /// What it asks for in words, one by one, where that is more than one CPU.
+    pub fn beyond_one_cpu(&self) -> impl Iterator<Item = String> {
+        let cpus = (self.cpus > 1_000).then(|| format!("{} cpus", milli(self.cpus)));
+        let memory = (self.memory > 0).then(|| format!("{} of memory", size(self.memory)));
+        let devices = self.devices.iter().map(|wish| match wish.vram {
+            0 => format!("{} of device {}", wish.count, wish.kind),
+            vram => format!("{} of device {} with {}", wish.count, wish.kind, size(vram)),
+        });
+        let named = self.named.iter();
+        let named = named.map(|(name, needed)| format!("{} of {name}", named::amount(*needed)));
+        cpus.into_iter().chain(memory).chain(devices).chain(named)
+    }
 }
 
 #[cfg(test)]
@@ -303,7 +368,25 @@ mod tests {
         let booking = Booking::new(Capacity::of_cpus(2));
         let error = booking.could_fit(&cpus(3_000)).unwrap_err();
         assert_eq!(error.to_string(), "needs 3 cpus, has 2");
+        assert_eq!(error.share(), 666);
+        let memory = |needed, there| Misfit::Memory(needed, there).to_string();
+        assert_eq!(memory(12 << 30, 3 << 29), "needs 12 GiB of memory, has 1.5 GiB");
+        assert_eq!(memory(900, 512), "needs 900 bytes of memory, has 512 bytes");
+        assert_eq!(memory(1 << 30, (1 << 30) - 1).matches("bytes").count(), 1);
     }
+
+    #[test]
+    fn how_many_fit_is_what_runs_out_first() {
+        let named = |amount| BTreeMap::from([("licence".to_owned(), amount)]);
+        let capacity = Capacity { named: named(3_000), memory: 10 << 30, ..Capacity::of_cpus(8) };
+        assert_eq!(slots(&capacity, &cpus(1_000)), 8);
+        assert_eq!(slots(&capacity, &Resources { memory: 4 << 30, ..cpus(500) }), 2);
+        let wishes = Resources { named: named(1_000), ..cpus(0) };
+        assert_eq!(slots(&capacity, &wishes), 3);
+        let words: Vec<String> = Resources { memory: 4 << 30, ..wishes }.beyond_one_cpu().collect();
+        assert_eq!(words, ["4 GiB of memory", "1 of licence"]);
+    }
+
     #[test]
     fn a_licence_is_waited_for_like_a_cpu() {
         let named = |amount| BTreeMap::from([("licence".to_owned(), amount)]);

@@ -47,6 +47,8 @@ pub const FINISHED_BATCHES: usize = 250_000;
 pub const PRUNED_PER_EVENT: usize = 256;
 /// Waiting jobs that an explanation names as going first.
 pub const NAMED_AHEAD: usize = 5;
+/// Jobs that an estimate of a start places one by one; of more than these only the sum counts.
+pub const JOBS_FORESEEN: u64 = 4_096;
 /// Callbacks under way at once; further ones wait in turn.
 pub const CALLS: usize = 64;
 /// Whoever is called back must answer within this.

@@ -43,6 +43,8 @@ pub enum Code {
     NoSuchProject,
     /// The batch takes no more jobs.
     BatchClosed,
+    /// The batch finished so long ago that only its record is left.
+    BatchForgotten,
     /// The scope takes no new work in.
     Draining,
     /// No worker that is declared could ever run it.
@@ -105,7 +107,7 @@ pub mod exit {
 
 impl Code {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Code; 29] = [
+    pub const ALL: [Code; 30] = [
         Code::InvalidRequest,
         Code::InvalidFilter,
         Code::InvalidPipeline,
@@ -122,6 +124,7 @@ impl Code {
         Code::NoSuchBlob,
         Code::NoSuchProject,
         Code::BatchClosed,
+        Code::BatchForgotten,
         Code::Draining,
         Code::NeverFits,
         Code::WrongState,
@@ -205,6 +208,12 @@ impl Code {
             Code::BatchClosed => {
                 (409, CONFLICT, "the batch takes no more jobs", "submit a new batch")
             }
+            Code::BatchForgotten => (
+                410,
+                CONFLICT,
+                "the batch was forgotten",
+                "read its record with `gristmill batch` and `gristmill job`",
+            ),
             Code::WrongState => (
                 409,
                 CONFLICT,
@@ -294,6 +303,16 @@ impl Rejection {
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Rejection {
         Rejection { code, detail: detail.into() }
+    }
+
+    /// What is asked of something that finished so long ago that only its record is left.
+    #[must_use]
+    pub fn forgotten(what: impl fmt::Display) -> Rejection {
+        let detail = format!(
+            "{what} finished and was forgotten: only its record is left, and nothing of it can be \
+             changed any more; submit it again"
+        );
+        Rejection::new(Code::BatchForgotten, detail)
     }
 }
 

@@ -138,6 +138,13 @@ impl Capacity {
         self.devices.iter().try_for_each(|device| check_kind(&device.kind))
     }
 
+    /// Whether there is nothing that anybody could ask for.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let named = self.named.values().all(|amount| *amount == 0);
+        self.cpus == 0 && self.memory == 0 && self.devices.is_empty() && named
+    }
+
     /// A worker with nothing but CPUs.
     #[must_use]
     pub fn of_cpus(whole: u32) -> Capacity {

@@ -1,6 +1,8 @@
 //! The terms of a batch: when its jobs may begin, by when they must have, what they wait for, and
 //! who hears of the end.
 
+mod ended;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,6 +11,8 @@ use utoipa::ToSchema;
 
 use crate::ids::{BatchId, JobId};
 use crate::time::Time;
+
+pub use ended::EndedBy;
 
 /// Under what terms a batch's jobs run. The default asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

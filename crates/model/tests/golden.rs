@@ -423,6 +423,11 @@ fn api_values() -> Vec<(&'static str, serde_json::Value)> {
         jobs: 2,
         counts: BTreeMap::from([(JobState::Succeeded, 2)]),
         terms: None,
+        unmet: vec![api::Unmet {
+            on: Target::Batch(BatchId(2)),
+            when: When::Succeeded,
+            at: Time(1_795_250_000_000_000),
+        }],
         called: Some(api::Called {
             delivered: true,
             detail: "200 OK".into(),

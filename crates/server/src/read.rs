@@ -9,6 +9,7 @@ pub(crate) mod apply;
 mod attempts;
 mod batches;
 mod column;
+mod ended;
 mod error;
 mod filter;
 mod folds;

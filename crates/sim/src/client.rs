@@ -194,13 +194,13 @@ impl Client {
         scene.tally.drained += u64::from(rejection.code == Code::Draining);
         let mut expected: Vec<Code> = match command {
             Command::Append { .. } => {
-                vec![Code::BatchClosed, Code::NoSuchBatch, Code::Draining, Code::WrongState]
+                vec![Code::BatchClosed, Code::BatchForgotten, Code::Draining, Code::WrongState]
             }
-            Command::CancelJob(_) | Command::RetryJob(_) => vec![Code::WrongState, Code::NoSuchJob],
-            Command::CancelBatch(_) => vec![Code::NoSuchBatch],
-            Command::Hold(_) | Command::Release(_) => {
-                vec![Code::WrongState, Code::NoSuchJob, Code::NoSuchBatch]
+            Command::CancelJob(_) | Command::RetryJob(_) => {
+                vec![Code::WrongState, Code::BatchForgotten]
             }
+            Command::CancelBatch(_) => vec![Code::BatchForgotten],
+            Command::Hold(_) | Command::Release(_) => vec![Code::WrongState, Code::BatchForgotten],
             Command::SetLimit { .. } | Command::SetFlow { .. } => vec![Code::NoSuchProject],
             Command::Drain(_) | Command::PauseWorker { .. } => vec![Code::NoSuchWorker],
             Command::Submit(_) => vec![Code::NoSuchPipeline, Code::Draining],
@@ -212,7 +212,7 @@ impl Client {
                 expected.push(Code::InvalidRequest);
             }
             if !after.is_empty() {
-                expected.extend([Code::NoSuchJob, Code::NoSuchBatch]);
+                expected.push(Code::BatchForgotten);
             }
             if scene.features.has(Feature::Declarations) {
                 expected.push(Code::NeverFits);

@@ -1,8 +1,9 @@
 //! `gristmill batch [ID]`: one batch, or all of them.
 
-use gristmill_model::api::{Batch, Called, Terms};
+use gristmill_model::api::{Batch, Called, Terms, Unmet};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::exit;
+use gristmill_model::terms::When;
 use gristmill_model::{BatchId, Time};
 
 use super::submit::quantities::rows;
@@ -63,6 +64,10 @@ fn print(context: &Context, batch: &Batch) -> Result<()> {
     )?;
     if let Some(end) = batch.finished_at {
         fact("took", &duration(end.since(batch.created_at).to_std()))?;
+    }
+    for Unmet { on, when, at } in &batch.unmet {
+        let missed = if *when == When::Failed { "fail" } else { "succeed" };
+        fact("unmet", &format!("{on} did not {missed}: what waited is cancelled ({})", ago(*at)))?;
     }
     let terms = batch.terms.iter().flat_map(|of| terms(of, batch.finished));
     terms.chain(called(batch)).try_for_each(|(name, value)| fact(name, &value))

@@ -38,7 +38,7 @@ fn print(context: &Context, why: &Explanation) -> Result<()> {
     } else {
         output.line(format!("{head}: {}", why.summary))?;
     }
-    if let Some(ahead) = why.ahead {
+    if let Some(ahead) = why.ahead.filter(|ahead| *ahead > 0) {
         let verb = if ahead == 1 { "goes" } else { "go" };
         let mut first: Vec<String> = why.behind.iter().map(ToString::to_string).collect();
         if !first.is_empty() && ahead > first.len() as u64 {
@@ -49,7 +49,9 @@ fn print(context: &Context, why: &Explanation) -> Result<()> {
         output.line(format!("{} {verb} first{which}", counted(ahead, "job")))?;
     }
     if let Some(at) = why.estimated_start {
-        output.line(format!("at the pace of late it would begin {}", ahead_of_us(at)))?;
+        // What waits only for a time is promised no more than that it does not begin before.
+        let how = if why.ahead.is_some() { "at the pace of late" } else { "at the earliest" };
+        output.line(format!("{how} it would begin {}", ahead_of_us(at)))?;
     }
     why.would_help.iter().try_for_each(|help| output.line(format!("would help: {help}")))?;
     if !why.workers.is_empty() {

@@ -47,6 +47,12 @@ pub async fn run(
         context.output.json(&affected)?;
     } else {
         say(format!("{} {}.", verb.done, counted(affected.jobs, "job")));
+        if affected.forgotten > 0 {
+            let gone = counted(affected.forgotten, "job");
+            say(format!(
+                "Matched too, but finished and forgotten: {gone}; submit such work again."
+            ));
+        }
     }
     Ok(exit::OK)
 }

@@ -219,7 +219,7 @@ fn many_jobs_are_steered_by_a_filter() {
     assert_eq!(mill.why("j1")["state"], "queued");
     assert_eq!(mill.why("j4")["state"], "queued");
     let json = mill.run(&[&cancel[..], &["--yes", "--json"]].concat()).with_code(0).json();
-    assert_eq!(json, json!({ "jobs": 3 }));
+    assert_eq!(json, json!({ "jobs": 3, "forgotten": 0 }));
     mill.run(&["cancel"]).with_code(2).says(&["--filter", "j17"]);
     mill.run(&["retry"]).with_code(2).says(&["--filter", "j17"]);
     mill.run(&["cancel", "j1", "--filter", "id>j0"]).with_code(2);

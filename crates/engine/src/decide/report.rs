@@ -6,10 +6,11 @@ use gristmill_model::event::{Event, Then};
 use gristmill_model::job::JobState;
 use gristmill_model::limits;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::terms::EndedBy;
 use gristmill_model::{AttemptId, JobId, Time, WorkerId};
 
 use super::{find_worker, heartbeat};
-use crate::state::{Job, QUARANTINED, State, WORKER_LOST};
+use crate::state::{Batch, Job, QUARANTINED, State, WORKER_LOST};
 use crate::turn::Turn;
 
 pub(crate) fn report(
@@ -116,6 +117,7 @@ fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: 
     let (id, worker) = (live.job, live.worker);
     let job = state.job(id).expect("a live attempt has its job");
     if job.state == JobState::Cancelling {
+        blame_deadline(state, job, failure);
         return stopped(job);
     }
     match failure.kind {
@@ -131,6 +133,16 @@ fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: 
             Some(pause) => Then::Retry { at: now + pause },
             None => Then::Fail,
         },
+    }
+}
+
+/// A worker only knows that it was to stop; that it was the deadline is known here.
+fn blame_deadline(state: &State, job: &Job, failure: &mut Failure) {
+    let deadline = state.batch(job.batch).and_then(Batch::deadline).filter(|_| job.expiring);
+    if let (FailureKind::Cancelled, Some(deadline)) = (failure.kind, deadline) {
+        let by = EndedBy::Deadline(deadline);
+        failure.code = by.code().into();
+        failure.message = format!("{by}: it was stopped");
     }
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn submit(
     let Submission { project, pipeline, name, key, priority, labels, .. } = submission;
     let accepted = sift(state, home, submission.jobs, submission.range)?;
     let resolved = pipeline::resolve(state, home, pipeline)?;
-    let warnings = resolved.judge(state, home, &submission.terms)?;
+    let mut warnings = terms::unmet(state, &submission.terms);
+    warnings.extend(resolved.judge(state, home, &submission.terms)?);
 
     let project = project::make(turn, &project);
     let pipeline = resolved.id(turn, project);

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::scope::{Flow, Scope};
-use gristmill_model::terms::{Target, Terms};
+use gristmill_model::terms::{Dependency, Target, Terms, When};
 use gristmill_model::{ProjectId, Time, limits};
 
 use crate::schedule::fit;
-use crate::state::{Ending, State};
+use crate::state::{Batch, Ending, State, is_met};
 
 pub(super) fn check(state: &State, terms: &Terms, now: Time) -> Result<(), Rejection> {
     check_times(terms, now)?;
@@ -59,15 +59,50 @@ fn check_dependencies(state: &State, terms: &Terms) -> Result<(), Rejection> {
             return bad(format!("{on} is waited for twice"));
         }
         if state.ending(on) == Ending::Unknown {
-            let code = match on {
-                Target::Job(_) => Code::NoSuchJob,
-                Target::Batch(_) => Code::NoSuchBatch,
+            let (known, code) = match on {
+                Target::Job(job) => (state.knows_job(job), Code::NoSuchJob),
+                Target::Batch(batch) => (state.knows_batch(batch), Code::NoSuchBatch),
             };
-            let detail = format!("{on}, which is to end first, was never there or is forgotten");
+            if known {
+                let detail = format!("{on}, which is to end first, finished and was forgotten");
+                return Err(Rejection::new(Code::BatchForgotten, detail));
+            }
+            let detail = format!("{on}, which is to end first, was never there");
             return Err(Rejection::new(code, detail));
         }
     }
     Ok(())
+}
+
+/// What the terms wait for that has ended otherwise already. The jobs are taken in, for a person
+/// may retry them, but are cancelled at once: the submitter should know.
+pub(super) fn unmet(state: &State, terms: &Terms) -> Vec<String> {
+    let missed = terms
+        .after
+        .iter()
+        .filter(|dependency| is_met(state.ending(dependency.on), dependency.when) == Some(false));
+    missed
+        .map(|Dependency { on, when }| {
+            let must = if *when == When::Failed { "fail" } else { "succeed" };
+            let stands = stands(state, *on);
+            format!("{on}, which must {must} first, has ended ({stands}): all jobs are cancelled")
+        })
+        .collect()
+}
+
+/// How the jobs of something stand that has ended.
+fn stands(state: &State, on: Target) -> String {
+    match on {
+        Target::Job(job) => {
+            state.job_state(job).map_or_else(String::new, |found| found.to_string())
+        }
+        Target::Batch(batch) => {
+            let counts = state.batch(batch).into_iter().flat_map(Batch::counts);
+            let told: Vec<String> =
+                counts.map(|(found, count)| format!("{count} {found}")).collect();
+            if told.is_empty() { "no jobs".into() } else { told.join(", ") }
+        }
+    }
 }
 
 /// Work is not taken in where a scope that it falls under drains.

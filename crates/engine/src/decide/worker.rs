@@ -35,6 +35,12 @@ pub(crate) fn declare(
     }
     if let Some(shape) = &shape {
         super::greet::check_shape(&shape.handlers, &shape.capacity, &shape.labels)?;
+        if shape.capacity.is_nothing() {
+            let detail = format!(
+                "worker `{name}` would have nothing to give: expected at least one resource above 0"
+            );
+            return Err(Rejection::new(Code::InvalidRequest, detail));
+        }
         if old.is_none() && state.declared().count() >= limits::DECLARED_WORKERS {
             let detail = format!("{} workers are declared already", limits::DECLARED_WORKERS);
             return Err(Rejection::new(Code::TooMany, detail));

@@ -1,6 +1,8 @@
 //! How many jobs go before one that waits, and which are the next of them.
 
-use gristmill_model::{JobId, limits};
+use std::collections::BTreeMap;
+
+use gristmill_model::{JobId, ProjectId, Span, limits};
 
 use super::{Waiting, count};
 use crate::state::State;
@@ -13,19 +15,26 @@ pub(super) struct Place {
     pub(super) next: Vec<JobId>,
     /// Other projects that have jobs waiting for the same workers.
     rivals: u64,
+    /// What goes first, with what of other projects is likely to: how long such jobs ran of late,
+    /// where any has, and how many there are.
+    pub(super) lengths: Vec<(Option<Span>, u64)>,
 }
 
 pub(super) fn of(state: &State, waiting: &Waiting) -> Place {
     let need = state.need(&waiting.class);
     let mut ahead = 0;
     let mut first = Vec::new();
-    let mut rivals = std::collections::BTreeSet::new();
+    let mut lengths = Vec::new();
+    let mut rivals: BTreeMap<ProjectId, Vec<(Option<Span>, u64)>> = BTreeMap::new();
     for (class, lane) in state.queue().lanes().filter(|(class, _)| state.need(class) == need) {
+        let length = state.run_of(class);
         if class.project != waiting.class.project {
-            rivals.insert(class.project);
+            rivals.entry(class.project).or_default().push((length, lane.len()));
             continue;
         }
-        ahead += lane.ahead_of(waiting.rank, waiting.id);
+        let before = lane.ahead_of(waiting.rank, waiting.id);
+        ahead += before;
+        lengths.push((length, before));
         let jobs = lane.runs().flat_map(|(rank, first, count)| {
             (first.0..first.0 + count).map(move |id| (rank, JobId(id)))
         });
@@ -34,7 +43,18 @@ pub(super) fn of(state: &State, waiting: &Waiting) -> Place {
     }
     first.sort_unstable();
     let next = first.into_iter().take(limits::NAMED_AHEAD).map(|(_, job)| job).collect();
-    Place { ahead, next, rivals: rivals.len() as u64 }
+    let weight = |id| state.project(id).map_or(1, |project| u64::from(project.weight));
+    let own = weight(waiting.class.project);
+    for (project, lanes) in &rivals {
+        // While as many of one's own begin, each of the others has as many for its weight.
+        let mut share = (ahead + 1).saturating_mul(weight(*project)) / own;
+        for (length, count) in lanes {
+            let count = share.min(*count);
+            share -= count;
+            lengths.push((*length, count));
+        }
+    }
+    Place { ahead, next, rivals: rivals.len() as u64, lengths }
 }
 
 impl Place {
@@ -46,7 +66,8 @@ impl Place {
         };
         match self.rivals {
             0 => first,
-            rivals => format!("{first}; {} share the workers", count(rivals, "other project")),
+            1 => format!("{first}; 1 other project shares the workers"),
+            rivals => format!("{first}; {rivals} other projects share the workers"),
         }
     }
 }

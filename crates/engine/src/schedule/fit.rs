@@ -6,7 +6,7 @@ use std::fmt;
 
 use gristmill_model::booking::{self, Misfit};
 use gristmill_model::pipeline::StageSpec;
-use gristmill_model::resources::Capacity;
+use gristmill_model::resources::{Capacity, WorkerShape};
 use gristmill_model::{WorkerId, limits};
 
 use crate::state::{Class, State, Worker};
@@ -164,17 +164,14 @@ fn never_on(
 /// Why a stage could run on no worker that is known or declared, in words; nothing where it could,
 /// or where no worker is known at all.
 pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
-    let kind = stage.handler.kind();
     let known = state.workers().map(|(id, worker)| {
-        let handles = worker.handlers.contains(kind);
+        let handles = worker.handlers.contains(stage.handler.kind());
         let capacity = worker.booking.capacity();
         (format!("worker {id}"), never_on(stage, handles, &worker.labels, capacity))
     });
-    let declared = state.declared().map(|(name, shape)| {
-        let handles = shape.handlers.iter().any(|handler| handler == kind);
-        let reason = never_on(stage, handles, &shape.labels, &shape.capacity);
-        (format!("declared worker {name}"), reason)
-    });
+    let declared = state
+        .declared()
+        .map(|(name, shape)| (format!("declared worker {name}"), never_on_declared(stage, shape)));
     let mut nearest: Option<(String, Reason)> = None;
     for (who, reason) in known.chain(declared) {
         let reason = reason?;
@@ -189,17 +186,52 @@ pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
     })
 }
 
+/// Declared workers that could run a stage, by name.
+pub(crate) fn declared<'a>(
+    state: &'a State,
+    stage: &'a StageSpec,
+) -> impl Iterator<Item = &'a str> + 'a {
+    let able = state.declared().filter(|(_, shape)| never_on_declared(stage, shape).is_none());
+    able.map(|(name, _)| name)
+}
+
+fn never_on_declared(stage: &StageSpec, shape: &WorkerShape) -> Option<Reason> {
+    let handles = shape.handlers.iter().any(|handler| handler == stage.handler.kind());
+    never_on(stage, handles, &shape.labels, &shape.capacity)
+}
+
+/// Whether a worker would take jobs of a class, were it connected and neither paused nor draining.
+pub(crate) fn suits(state: &State, class: &Class, id: WorkerId) -> bool {
+    let worker = state.worker(id).expect("asked about workers that are here");
+    let stage = stage(state, class);
+    let handles = worker.handlers.contains(stage.handler.kind());
+    (worker.shared_disk || !class.shared_disk)
+        && never_on(stage, handles, &worker.labels, worker.booking.capacity()).is_none()
+}
+
+/// What a worker must have for a stage, in words.
+pub(crate) fn wanted(stage: &StageSpec) -> String {
+    let labels = stage.requires.iter().map(|(name, value)| format!("label {name}={value}"));
+    let has: Vec<String> = labels.chain(stage.resources.beyond_one_cpu()).collect();
+    let kind = stage.handler.kind();
+    if has.is_empty() {
+        return format!("that runs `{kind}`");
+    }
+    format!("that runs `{kind}` and has {}", has.join(", "))
+}
+
 pub(crate) fn stage<'a>(state: &'a State, class: &Class) -> &'a StageSpec {
     state.pipeline(class.pipeline).expect("classes name pipelines that exist").stage(class.stage)
 }
 
 impl Reason {
-    /// How near a worker came before it failed.
-    fn nearness(&self) -> u8 {
+    /// How near a worker came before it failed: in what, and how much of that there was.
+    fn nearness(&self) -> (u8, u64) {
         match self {
-            Reason::NoHandler(_) => 0,
-            Reason::NoLabel(..) => 1,
-            _ => 2,
+            Reason::NoHandler(_) => (0, 0),
+            Reason::NoLabel(..) => (1, 0),
+            Reason::TooSmall(misfit) => (2, misfit.share()),
+            _ => (3, 0),
         }
     }
 }

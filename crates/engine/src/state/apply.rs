@@ -1,6 +1,7 @@
 //! The one mutator: each event changes the state here, live and in recovery alike.
 
 use gristmill_model::access::Actor;
+use gristmill_model::attempt::FailureKind;
 use gristmill_model::event::{Event, Record};
 use gristmill_model::job::JobState;
 use gristmill_model::resources::WorkerShape;
@@ -45,10 +46,15 @@ impl State {
                 self.lease(*attempt, *stage, leased);
             }
             Event::AttemptSucceeded { attempt, job, success, then, .. } => {
+                self.note_run(*attempt, at);
                 self.end_attempt(*attempt, *job, at);
                 self.settle(*job, *then, Some(&success.output), at);
             }
             Event::AttemptFailed { attempt, job, worker, failure, then, .. } => {
+                // Of one that was lost or stopped nobody knows how long it would have run.
+                if !matches!(failure.kind, FailureKind::Lost | FailureKind::Cancelled) {
+                    self.note_run(*attempt, at);
+                }
                 self.end_attempt(*attempt, *job, at);
                 self.blame(*job, *attempt, *worker, failure);
                 self.settle(*job, *then, None, at);

@@ -3,9 +3,9 @@
 
 use gristmill_model::job::JobState;
 use gristmill_model::resources::Resources;
-use gristmill_model::{AttemptId, JobId, Time, WorkerId};
+use gristmill_model::{AttemptId, JobId, Span, Time, WorkerId};
 
-use super::State;
+use super::{Class, State};
 
 /// A try of one stage of one job that is leased to a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,6 @@ impl State {
         let request = self.request_of(&attempt).clone();
         self.bounds_begin(&class, at);
         self.project_leased(class.project, &request, at);
-        let need = self.need(&class);
-        self.pulse.note_start(need, at);
         let holder = self.worker_mut(worker);
         let runs = holder.booking.admit(id, &request);
         holder.attempts.insert(id);
@@ -85,6 +83,20 @@ impl State {
             self.begin_run(promoted, at);
         }
         self.note_hunger(attempt.worker);
+    }
+
+    /// Notes how long an attempt ran that comes to its end: that is how long others will.
+    pub(super) fn note_run(&mut self, id: AttemptId, at: Time) {
+        let attempt = self.attempts.get(&id).expect("only a live attempt ends");
+        let Some(since) = attempt.running_since else { return };
+        let job = self.here(attempt.job);
+        let stage = (self.batches[&job.batch].pipeline, job.stage);
+        self.pulse.note_run(stage, at.since(since));
+    }
+
+    /// How long runs of a class took of late; nothing where none has ended.
+    pub(crate) fn run_of(&self, class: &Class) -> Option<Span> {
+        self.pulse.run_of((class.pipeline, class.stage))
     }
 
     fn begin_run(&mut self, id: AttemptId, at: Time) {

@@ -350,6 +350,18 @@ impl State {
         (job.0 < first.0 + count).then_some(*batch)
     }
 
+    /// How many jobs of a run of accepted ones were forgotten with their batches.
+    #[must_use]
+    pub fn forgotten_among(&self, run: JobRun) -> u64 {
+        let before = self.owners.range(..run.first).next_back();
+        let within = self.owners.range(run.first..run.end());
+        let kept = before.into_iter().chain(within).map(|(first, (count, _))| {
+            let (from, to) = (first.0.max(run.first.0), (first.0 + count).min(run.end().0));
+            to.saturating_sub(from)
+        });
+        run.count - kept.sum::<u64>()
+    }
+
     /// Counts jobs that are new; they wait.
     pub(super) fn count_in(&mut self, id: BatchId, state: JobState, count: u64) {
         let batch = self.batch_mut(id);

@@ -116,6 +116,23 @@ impl State {
         self.next_drains(class)
     }
 
+    /// All scopes that keep a class from beginning anything now, and why, the widest first.
+    pub(crate) fn bars_of(&self, class: &Class, now: Time) -> Vec<(Place, Barred)> {
+        let within = self.scopes(class).into_iter().filter_map(|scope| {
+            let place = (class.project, scope);
+            let why = self.shuts(&place, now)?;
+            Some((place, why))
+        });
+        within.chain(self.next_drains(class).map(|((place, _), why)| (place, why))).collect()
+    }
+
+    /// How many of a class may be leased at a time, where a limit says so.
+    pub(crate) fn most_at_once(&self, class: &Class) -> Option<u32> {
+        let scopes = self.scopes(class).into_iter();
+        let bounds = scopes.filter_map(|scope| self.bounds.get(&(class.project, scope)));
+        bounds.filter_map(|bound| bound.limit.concurrency).min()
+    }
+
     /// A stage that drains takes nothing in from the stage before it.
     fn next_drains(&self, class: &Class) -> Option<(Bar, Barred)> {
         let pipeline = &self.pipelines[&class.pipeline];

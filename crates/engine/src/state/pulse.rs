@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gristmill_model::{AttemptId, Span, Time, WorkerId};
-
-use super::board::Need;
+use gristmill_model::{AttemptId, PipelineId, Span, Time, WorkerId};
 
 /// A worker's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +23,25 @@ struct Progress {
     message: Box<str>,
 }
 
-/// How fast jobs of one need have begun of late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pace {
-    last: Time,
-    /// From one to the next, the recent ones weighing more.
-    gap: Option<Span>,
+/// How long runs of a stage took of late: the mean of those that have ended, the last sixteen
+/// weighing most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Length {
+    ended: u64,
+    mean: Span,
+}
+
+impl Length {
+    fn note(&mut self, length: Span) {
+        self.ended = (self.ended + 1).min(16);
+        self.mean = Span((self.mean.0 * (self.ended - 1) + length.0) / self.ended);
+    }
 }
 
 /// What is true only while the server runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Pulse {
-    paces: BTreeMap<Need, Pace>,
+    lengths: BTreeMap<(PipelineId, u16), Length>,
     links: BTreeMap<WorkerId, Link>,
     leases: BTreeSet<(Time, WorkerId)>,
     due: BTreeMap<AttemptId, Time>,
@@ -85,27 +90,14 @@ impl Pulse {
         self.progress.insert(id, Progress { done, total, message: message.into() });
     }
 
-    /// A job of this need has begun.
-    pub(super) fn note_start(&mut self, need: Need, at: Time) {
-        let pace = self.paces.entry(need).or_insert(Pace { last: at, gap: None });
-        let newest = at.since(pace.last);
-        if newest == Span::ZERO && pace.gap.is_none() {
-            pace.last = at;
-            return;
-        }
-        // A moving average over about the last sixteen.
-        let old = pace.gap.unwrap_or(newest);
-        pace.gap = Some(Span((old.0 * 15 + newest.0) / 16));
-        pace.last = at;
+    /// A run of a stage has come to its end.
+    pub(super) fn note_run(&mut self, stage: (PipelineId, u16), length: Span) {
+        self.lengths.entry(stage).or_default().note(length);
     }
 
-    /// When a job of this need would begin that has so many before it, if others went on beginning
-    /// as they did of late. Nothing where too little is known.
-    pub(crate) fn estimate(&self, need: Need, ahead: u64, now: Time) -> Option<Time> {
-        let pace = self.paces.get(&need)?;
-        // A long silence is slower than the average says.
-        let gap = pace.gap?.max(Span(now.since(pace.last).0 / 16));
-        Some(now + Span(gap.0.saturating_mul(ahead.saturating_add(1))))
+    /// How long runs of a stage took of late; nothing where none has ended.
+    pub(super) fn run_of(&self, stage: (PipelineId, u16)) -> Option<Span> {
+        self.lengths.get(&stage).map(|length| length.mean)
     }
 
     pub(super) fn forget(&mut self, attempt: AttemptId) {

@@ -112,7 +112,8 @@ fn what_fits_on_no_worker_known_is_flagged_and_taken() {
     let made = world.submit(huge, &["x"]);
     assert!(made.warnings[0].contains("needs 64 cpus, has 2"), "{:?}", made.warnings);
     let explained = world.engine.explain(world.now, made.first).unwrap();
-    assert!(explained.would_help[0].contains("needs 64 cpus"), "{:?}", explained.would_help);
+    assert!(explained.summary.contains("worker w1: needs 64 cpus, has 2"), "{}", explained.summary);
+    assert_eq!(explained.would_help, ["a worker that runs `command` and has 64 cpus"]);
 }
 
 #[test]
@@ -137,6 +138,35 @@ fn what_fits_on_no_worker_declared_is_refused() {
     assert!(refused.detail.contains("declared worker big"), "{}", refused.detail);
     world.ask(declare(None)).unwrap();
     submit(&mut world, 33_000).expect("nothing is declared any more");
+}
+
+#[test]
+fn the_nearest_worker_is_the_one_that_has_the_most_of_it() {
+    let mut world = World::new();
+    world.worker(2);
+    let declare = |name: &str, capacity| Command::DeclareWorker {
+        name: name.into(),
+        shape: Some(WorkerShape {
+            capacity,
+            handlers: vec!["command".into()],
+            labels: BTreeMap::new(),
+            shared_disk: false,
+        }),
+    };
+    let nothing = world.ask(declare("none", Capacity::of_cpus(0))).unwrap_err();
+    assert!(nothing.detail.contains("at least one resource above 0"), "{}", nothing.detail);
+    world.ask(declare("big-1", Capacity::of_cpus(32))).unwrap();
+    let submit = |world: &mut World, cpus| {
+        let spec = of(|stage| stage.resources.cpus = cpus);
+        let jobs = vec![JobSpec::of(Payload::empty())];
+        world.submit_batch(Submission::new(PipelineRef::Inline(spec), jobs))
+    };
+    let refused = submit(&mut world, 40_000).unwrap_err().detail;
+    assert!(refused.contains("the nearest, declared worker big-1: needs 40 cpus"), "{refused}");
+    let fits = submit(&mut world, 20_000).unwrap().first;
+    let explained = world.engine.explain(world.now, fits).unwrap();
+    assert_eq!(explained.would_help, ["declared worker big-1, once it is connected"]);
+    assert_eq!(explained.estimated_start, None);
 }
 
 #[test]

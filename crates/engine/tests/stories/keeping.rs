@@ -1,12 +1,13 @@
 //! What is kept of batches that have finished, and what a quarantined job tells.
 
 use gristmill_model::attempt::FailureKind;
-use gristmill_model::command::{BatchKey, Command};
+use gristmill_model::command::{BatchKey, Command, PipelineRef, Reply, Submission};
 use gristmill_model::event::Then;
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
 use gristmill_model::problem::Code;
-use gristmill_model::{JobId, Span};
+use gristmill_model::terms::{Dependency, Target, Terms, When};
+use gristmill_model::{BatchId, JobId, JobRun, Span};
 
 use crate::world::{World, failure, pipeline, success};
 
@@ -32,10 +33,45 @@ fn a_finished_batch_is_forgotten_after_a_while_with_its_keys() {
     assert!(world.engine.state().batch(made.batch).is_none());
     assert_eq!(world.engine.state().jobs().count(), 0);
     let retried = world.ask(Command::RetryJob(failed)).unwrap_err();
-    assert_eq!(retried.code, Code::NoSuchJob);
+    assert_eq!(retried.code, Code::BatchForgotten);
     assert!(retried.detail.contains("only its record is left"), "{}", retried.detail);
     let anew = world.submit_jobs(fragile, vec![job("x")], key()).unwrap();
     assert!(!anew.replayed && anew.known.is_empty(), "its keys are free again");
+}
+
+#[test]
+fn what_was_forgotten_is_told_from_what_never_was() {
+    let mut world = World::new();
+    let old = world.submit(pipeline(&["a"]), &["x", "y", "z"]);
+    world.ask(Command::CancelBatch(old.batch)).unwrap();
+    world.pass(world.engine.state().timing().keep_finished);
+    let young = world.submit(pipeline(&["a"]), &["x", "y"]);
+    let dependency = Dependency { on: Target::Batch(old.batch), when: When::Finished };
+    let terms = Terms { after: vec![dependency], ..Terms::default() };
+    let spec = PipelineRef::Inline(pipeline(&["a"]));
+    let late = Submission { terms, ..Submission::new(spec, vec![JobSpec::of(Payload::empty())]) };
+    let jobs = vec![JobSpec::of(Payload::empty())];
+    for command in [
+        Command::CancelBatch(old.batch),
+        Command::Hold(Target::Batch(old.batch)),
+        Command::Append { batch: old.batch, jobs, range: None, close: false },
+        Command::CancelJob(old.first),
+        Command::Submit(late),
+    ] {
+        assert_eq!(world.ask(command).unwrap_err().code, Code::BatchForgotten);
+    }
+    let asked = world.engine.explain(world.now, old.first).unwrap_err();
+    assert_eq!(asked.code, Code::BatchForgotten);
+    let never = Command::CancelBatch(BatchId(young.batch.0 + 1));
+    assert_eq!(world.ask(never).unwrap_err().code, Code::NoSuchBatch);
+
+    let state = world.engine.state();
+    let run = |first: u64, count| JobRun { first: JobId(old.first.0 + first), count };
+    assert_eq!(state.forgotten_among(run(0, 5)), 3);
+    assert_eq!(state.forgotten_among(run(1, 3)), 2);
+    assert_eq!(state.forgotten_among(run(4, 1)), 0);
+    let all = Command::RetryJobs(vec![run(0, 5)]);
+    assert_eq!(world.ask(all).unwrap(), Reply::Count(0));
 }
 
 #[test]
@@ -67,6 +103,9 @@ fn a_job_that_kills_its_workers_is_set_aside_with_the_evidence() {
     assert_eq!((failure.code.as_str(), then), ("quarantined", Then::Fail));
     for death in evidence {
         assert!(failure.message.contains(&death), "{} tells of {death}", failure.message);
+        let why = world.engine.explain(world.now, job).unwrap().summary;
+        assert!(why.starts_with("quarantined: 3 workers died with it"), "{why}");
+        assert!(why.contains(&death), "{why} tells of {death}");
     }
     world.ask(Command::RetryJob(job)).unwrap();
     world.worker(1);

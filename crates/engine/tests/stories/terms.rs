@@ -50,8 +50,8 @@ fn no_job_begins_before_its_start_time() {
 fn what_has_not_begun_in_time_expires() {
     let mut world = World::new();
     let worker = world.worker(1);
-    let expires_at = Some(world.now + Span::seconds(5));
-    let made = two_under(&mut world, Terms { expires_at, ..Terms::default() });
+    let by = world.now + Span::seconds(5);
+    let made = two_under(&mut world, Terms { expires_at: Some(by), ..Terms::default() });
     let second = JobId(made.first.0 + 1);
     world.pass(Span::seconds(5));
     assert_eq!(world.state(made.first), JobState::Running);
@@ -59,16 +59,34 @@ fn what_has_not_begun_in_time_expires() {
     let attempt = world.attempt_of(made.first);
     world.report(worker, attempt, failure(FailureKind::Failed)).unwrap();
     assert_eq!(world.state(made.first), JobState::Retrying, "it had begun in time");
+    let why = world.engine.explain(world.now, second).unwrap().summary;
+    let told = format!("it had not begun by {by}, when it expired: retry it");
+    assert!(why.starts_with(&told), "{why}");
     world.ask(Command::RetryJob(second)).unwrap();
     assert_eq!(world.state(second), JobState::Running, "a person may still have it run");
+}
+
+#[test]
+fn a_folded_job_that_expired_says_so_too() {
+    let mut world = World::new();
+    let expires_at = Some(world.now + Span::seconds(5));
+    let terms = Terms { expires_at, held: true, ..Terms::default() };
+    let range = Some(Source::Brace("{1..9}".into()));
+    let spec = PipelineRef::Inline(pipeline(&["a"]));
+    let submission = Submission { terms, range, ..Submission::new(spec, vec![]) };
+    let made = world.submit_batch(submission).unwrap();
+    world.pass(Span::seconds(6));
+    let why = world.engine.explain(world.now, JobId(made.first.0 + 4)).unwrap();
+    assert_eq!((why.state, why.since), (JobState::Expired, Some(world.now)));
+    assert!(why.summary.contains("when it expired"), "{}", why.summary);
 }
 
 #[test]
 fn at_the_deadline_what_waits_expires_and_what_runs_is_stopped() {
     let mut world = World::new();
     let worker = world.worker(1);
-    let deadline = Some(world.now + Span::seconds(5));
-    let made = two_under(&mut world, Terms { deadline, ..Terms::default() });
+    let by = world.now + Span::seconds(5);
+    let made = two_under(&mut world, Terms { deadline: Some(by), ..Terms::default() });
     world.pass(Span::seconds(5));
     assert_eq!(world.state(JobId(made.first.0 + 1)), JobState::Expired);
     assert_eq!(world.state(made.first), JobState::Cancelling);
@@ -76,6 +94,14 @@ fn at_the_deadline_what_waits_expires_and_what_runs_is_stopped() {
     world.report(worker, attempt, failure(FailureKind::Cancelled)).unwrap();
     assert_eq!(world.state(made.first), JobState::Expired);
     assert!(world.engine.state().batch(made.batch).unwrap().is_finished());
+    let told = format!("its deadline passed at {by}");
+    let (stopped, _) = world.last_failure();
+    assert_eq!(stopped.code, "deadline_passed");
+    assert_eq!(stopped.message, format!("{told}: it was stopped"));
+    for job in [made.first, JobId(made.first.0 + 1)] {
+        let why = world.engine.explain(world.now, job).unwrap().summary;
+        assert_eq!(why, format!("{told}: retry it to run it after all"));
+    }
 }
 
 #[test]
@@ -241,4 +267,20 @@ fn an_open_batch_whose_time_has_passed_takes_no_more() {
     let close = Command::Append { batch, jobs: vec![], range: None, close: true };
     world.ask(close.clone()).unwrap();
     world.ask(close).expect("a lost answer may be asked for again");
+}
+
+#[test]
+fn who_waits_for_what_has_ended_otherwise_is_warned() {
+    let mut world = World::new();
+    let gone = two_under(&mut world, Terms::default());
+    world.ask(Command::CancelBatch(gone.batch)).unwrap();
+    let late = two_under(&mut world, after(Target::Batch(gone.batch), When::Succeeded));
+    let warned =
+        format!("{}, which must succeed first, has ended (2 cancelled): all jobs", gone.batch);
+    assert!(late.warnings[0].starts_with(&warned), "{:?}", late.warnings);
+    assert_eq!(world.state(late.first), JobState::Cancelled);
+    let of_job = two_under(&mut world, after(Target::Job(gone.first), When::Succeeded));
+    assert!(of_job.warnings[0].contains("has ended (cancelled)"), "{:?}", of_job.warnings);
+    let fine = two_under(&mut world, after(Target::Batch(gone.batch), When::Failed));
+    assert!(fine.warnings.is_empty(), "{:?}", fine.warnings);
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::pipeline::HANDLER_KINDS;
 use crate::resources::{Capacity, Device, MilliCpus, WorkerShape};
 use crate::scope::{Flow, Rate, Scope};
-use crate::terms::Dependency;
+use crate::terms::{Dependency, Target, When};
 use crate::time::Time;
 
 /// Under what terms a batch's jobs run, as far as they are not fulfilled yet.
@@ -31,6 +31,19 @@ pub struct Terms {
     pub limit_key: Option<String>,
     /// Where somebody wants to be called at its end.
     pub callback: Option<String>,
+}
+
+/// What a batch waited for and what ended otherwise: its jobs that waited were cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Unmet {
+    /// What was waited for.
+    #[schema(value_type = String, example = "b3")]
+    pub on: Target,
+    /// How it was to end.
+    pub when: When,
+    /// When it had ended otherwise.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
 }
 
 /// A scope's limit, with what is used of it.

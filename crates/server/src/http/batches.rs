@@ -214,7 +214,7 @@ pub(super) async fn cancel(
     Path(batch): Path<BatchId>,
 ) -> Answer<Json<Affected>> {
     match api.handle.request(actor, Command::CancelBatch(batch)).await? {
-        Reply::Count(jobs) => Ok(Json(Affected { jobs })),
+        Reply::Count(jobs) => Ok(Json(Affected { jobs, forgotten: 0 })),
         other => Err(Refusal::new(Code::Internal, format!("a cancel was answered: {other:?}"))),
     }
 }
@@ -229,6 +229,7 @@ pub(super) async fn retry(
     Path(batch): Path<BatchId>,
 ) -> Answer<Json<Affected>> {
     find(&api, batch).await?;
+    many::check_kept(&api, batch).await?;
     let filter = Filter::default().and(Field::Batch, batch.to_string());
     Ok(Json(many::change(&api, actor, &many::RETRY, filter).await?))
 }

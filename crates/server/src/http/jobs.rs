@@ -9,10 +9,14 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use gristmill_model::api::{Accepted, Explanation, Job, Links, Page, Problem, SingleRequest};
+use gristmill_model::api::{
+    Accepted, Explanation, Job, Links, Page, Problem, SingleRequest, Unmet,
+};
 use gristmill_model::command::{Command, Reply, Submitted};
 use gristmill_model::filter::{Field, Filter, Op, Term};
+use gristmill_model::job::JobState;
 use gristmill_model::problem::Code;
+use gristmill_model::terms::EndedBy;
 use gristmill_model::{BatchId, JobId, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,7 +31,7 @@ use super::parts::{self, Query, Wait};
 use super::problem::{Answer, Refusal};
 use super::projects;
 use crate::core::Goal;
-use crate::read::JobPage;
+use crate::read::{JobPage, Tables};
 
 /// `?filter=&limit=&after=&order=`
 #[derive(Debug, Deserialize, IntoParams)]
@@ -153,7 +157,13 @@ pub(super) async fn show(
     params(("id" = String, Path, example = "j17")),
     responses((status = 200, body = Explanation), (status = "4XX", body = Problem)))]
 pub(super) async fn explain(State(api): State<Api>, At(job): At) -> Answer<Json<Explanation>> {
-    Ok(Json(api.handle.explain(job).await?))
+    let mut why = api.handle.explain(job).await?;
+    if why.state == JobState::Cancelled
+        && let Some(reason) = unmet(&api, job).await?
+    {
+        why.summary = format!("{reason}: retry it to run it after all");
+    }
+    Ok(Json(why))
 }
 
 /// Cancels a job, queued or running.
@@ -180,6 +190,29 @@ pub(super) async fn retry(
 ) -> Answer<Json<Job>> {
     api.handle.request(actor, Command::RetryJob(job)).await?;
     Ok(Json(find(&api, job).await?))
+}
+
+/// What a job's batch waited for in vain, if that is why the job was cancelled, and how that
+/// stands. The engine keeps no note of it; the tables do.
+async fn unmet(api: &Api, id: JobId) -> Answer<Option<String>> {
+    let question = move |tables: &Tables<'_>| {
+        let Some(job) = tables.job(id)? else { return Ok(None) };
+        let batch = tables.batch(job.batch)?;
+        let mut unmet = batch.into_iter().flat_map(|batch| batch.unmet);
+        let Some(Unmet { on, when, at }) = unmet.find(|one| job.finished_at == Some(one.at)) else {
+            return Ok(None);
+        };
+        let mut told =
+            format!("it was cancelled at {at} because {}", EndedBy::Dependency(on, when));
+        let stands = tables.standing_of(on)?;
+        let stands: Vec<String> =
+            stands.iter().map(|(state, jobs)| format!("{jobs} {state}")).collect();
+        if !stands.is_empty() {
+            told += &format!(" ({on}: {})", stands.join(", "));
+        }
+        Ok(Some(told))
+    };
+    api.ask(question).await
 }
 
 pub(super) async fn find(api: &Api, id: JobId) -> Answer<Job> {

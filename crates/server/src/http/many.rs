@@ -7,8 +7,8 @@ use gristmill_model::api::{Affected, Problem};
 use gristmill_model::command::{Command, Reply};
 use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::job::JobState;
-use gristmill_model::problem::Code;
-use gristmill_model::{JobId, JobRun, limits};
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{BatchId, JobId, JobRun, limits};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -96,11 +96,14 @@ async fn run(api: &Api, actor: Actor, verb: &Verb, which: &Which) -> Answer<Json
 /// How many jobs the verb would be for.
 async fn count(api: &Api, verb: &Verb, filter: Filter) -> Answer<Affected> {
     let mut found = Found::new(verb, filter);
-    let mut jobs = 0;
+    let mut affected = Affected { jobs: 0, forgotten: 0 };
     while let Some(runs) = found.next(api).await? {
-        jobs += runs.iter().map(|run| run.count).sum::<u64>();
+        let matched = runs.iter().map(|run| run.count).sum::<u64>();
+        let forgotten = forgotten_among(api, &runs).await?;
+        affected.jobs += matched - forgotten;
+        affected.forgotten += forgotten;
     }
-    Ok(Affected { jobs })
+    Ok(affected)
 }
 
 /// Does it. The engine judges each job once more: those that somebody else was faster with are
@@ -112,10 +115,11 @@ pub(super) async fn change(
     filter: Filter,
 ) -> Answer<Affected> {
     let mut found = Found::new(verb, filter);
-    let mut jobs = 0;
+    let mut affected = Affected { jobs: 0, forgotten: 0 };
     while let Some(runs) = found.next(api).await? {
+        affected.forgotten += forgotten_among(api, &runs).await?;
         match api.handle.request(actor.clone(), (verb.command)(runs)).await {
-            Ok(Reply::Count(count)) => jobs += count,
+            Ok(Reply::Count(count)) => affected.jobs += count,
             Ok(other) => {
                 let detail = format!("a {} of many was answered: {other:?}", verb.name);
                 return Err(Refusal::new(Code::Internal, detail));
@@ -123,7 +127,25 @@ pub(super) async fn change(
             Err(rejection) => return Err(api.refusal(rejection).await),
         }
     }
-    Ok(Affected { jobs })
+    Ok(affected)
+}
+
+/// How many of these jobs the engine has forgotten: the tables still show them.
+async fn forgotten_among(api: &Api, runs: &[JobRun]) -> Answer<u64> {
+    let runs = runs.to_vec();
+    let look = move |state: &gristmill_engine::State| {
+        runs.iter().map(|run| state.forgotten_among(*run)).sum()
+    };
+    Ok(api.handle.look(look).await?)
+}
+
+/// Refuses a verb for the jobs of a batch that the engine has forgotten.
+pub(super) async fn check_kept(api: &Api, batch: BatchId) -> Answer<()> {
+    let look = move |state: &gristmill_engine::State| state.batch(batch).is_some();
+    if api.handle.look(look).await? {
+        return Ok(());
+    }
+    Err(Rejection::forgotten(format_args!("batch {batch}")).into())
 }
 
 /// The jobs that a filter finds, in order.

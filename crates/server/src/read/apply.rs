@@ -6,7 +6,7 @@ mod restored;
 use gristmill_model::attempt::{Failure, Success, Usage};
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::job::{JobSpec, JobState};
-use gristmill_model::terms::Terms;
+use gristmill_model::terms::{EndedBy, Target, Terms};
 use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 use rusqlite::{Connection, Result, params};
 
@@ -86,6 +86,8 @@ impl Chunk<'_> {
             | Event::BatchHeld { .. }
             | Event::BatchReleased { .. }
             | Event::StartReached { .. }
+            | Event::ExpiryReached { .. }
+            | Event::DeadlineReached { .. }
             | Event::DependencyMet { .. }
             | Event::DependencyFailed { .. }
             | Event::BatchFinished { .. }
@@ -96,8 +98,6 @@ impl Chunk<'_> {
             Event::WorkerPaused { worker, paused, .. } => self.pause(*worker, *paused),
             Event::WorkerDraining { worker } => self.worker_is(*worker, "draining", None),
             Event::WorkerLeft { worker, .. } => self.worker_is(*worker, "gone", Some(at)),
-            // That a time has passed is told by the jobs that it struck.
-            Event::ExpiryReached { .. } | Event::DeadlineReached { .. } => Ok(()),
             // These are few, are only ever wanted as they are now, and the engine has them all.
             Event::ProjectDefined { .. }
             | Event::LimitSet { .. }
@@ -167,10 +167,21 @@ impl Chunk<'_> {
                 self.turn(*batch, |batch| batch.gate.held = false)
             }
             Event::StartReached { batch } => self.turn(*batch, |batch| batch.gate.start_at = None),
-            Event::DependencyMet { batch, on } | Event::DependencyFailed { batch, on } => self
-                .turn(*batch, |batch| {
+            Event::DependencyMet { batch, on } => self.turn(*batch, |batch| {
+                batch.gate.pending.remove(on);
+            }),
+            Event::DependencyFailed { batch, on } => {
+                self.turn(*batch, |batch| {
                     batch.gate.pending.remove(on);
-                }),
+                })?;
+                self.end(*batch, JobState::Cancelled, EndedBy::DEPENDENCY_FAILED, Some(*on), at)
+            }
+            Event::ExpiryReached { batch } => {
+                self.end(*batch, JobState::Expired, EndedBy::EXPIRED, None, at)
+            }
+            Event::DeadlineReached { batch } => {
+                self.end(*batch, JobState::Expired, EndedBy::DEADLINE_PASSED, None, at)
+            }
             Event::BatchFinished { batch } => self.turn(*batch, |batch| {
                 batch.announced_at = Some(at);
                 batch.called = None;
@@ -187,6 +198,26 @@ impl Chunk<'_> {
 
     fn turn(&mut self, batch: BatchId, change: impl FnOnce(&mut Moving)) -> Result<()> {
         change(self.rows.batch(self.tables, batch)?.moving());
+        Ok(())
+    }
+
+    /// One of a batch's terms has ended those of its jobs that it was for.
+    fn end(
+        &mut self,
+        batch: BatchId,
+        state: JobState,
+        code: &str,
+        target: Option<Target>,
+        at: Time,
+    ) -> Result<()> {
+        let (batch, at) = (batch.0.cast_signed(), at.0.cast_signed());
+        let target = target.map(|target| target.to_string());
+        self.tables
+            .prepare_cached(
+                "INSERT INTO ends
+                 SELECT ?1, count(*), ?2, ?3, ?4, ?5 FROM ends WHERE batch = ?1",
+            )?
+            .execute(params![batch, state.as_str(), code, target, at])?;
         Ok(())
     }
 

@@ -67,6 +67,7 @@ impl Tables<'_> {
         Ok(api::Batch {
             // Projects are the engine's, which overlays what it knows of the terms too.
             project: None,
+            unmet: self.unmet(id)?,
             terms: terms_of(row)?,
             called: called_of(row)?,
             id,

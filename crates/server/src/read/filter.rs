@@ -204,7 +204,7 @@ fn subject(field: &Field) -> (&'static str, Vec<Value>) {
         Field::Stage => super::jobs::STAGE,
         Field::Worker => "a.worker",
         Field::Key => "s.key",
-        Field::Code => "j.failure ->> '$.code'",
+        Field::Code => super::ended::CODE,
         // A job's own label hides its batch's.
         Field::Label(name) => {
             let sql = "coalesce((SELECT value FROM json_each(s.labels) WHERE key = ?), \

@@ -21,8 +21,8 @@ const SELECT: &str =
         r.created_at, b.labels, p.name AS pipeline,
         CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END AS shown,
         p.spec ->> '$.stages[0].name' AS stage_name
-    FROM (SELECT first AS id, jobs, batch, range, state, since, 0 AS stage, NULL AS failure
-        FROM folds) j
+    FROM (SELECT first AS id, jobs, batch, range, state, since, since AS finished_at, 0 AS stage,
+            NULL AS failure FROM folds) j
     CROSS JOIN ranges r ON r.first = j.range
     CROSS JOIN batches b ON b.id = j.batch
     CROSS JOIN pipelines p ON p.id = b.pipeline

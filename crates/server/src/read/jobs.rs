@@ -54,10 +54,12 @@ impl Tables<'_> {
     pub fn job(&self, id: JobId) -> Result<Option<api::Job>, ReadError> {
         let mut conditions = Conditions::default();
         conditions.ids = Ids::one(id.0);
-        match self.select_jobs(conditions.clone(), false, 1)?.pop() {
-            Some(job) => Ok(Some(job)),
-            None => Ok(self.folded_jobs(&conditions, false, 1)?.pop()),
+        let mut found = self.select_jobs(conditions.clone(), false, 1)?;
+        if found.is_empty() {
+            found = self.folded_jobs(&conditions, false, 1)?;
         }
+        self.tell_ends(&mut found)?;
+        Ok(found.pop())
     }
 
     /// A job by its place in its batch, from 0.
@@ -88,7 +90,9 @@ impl Tables<'_> {
             "j.id = (SELECT job FROM keys WHERE key = ? AND project = ?)",
             [Value::Text(key.to_owned()), integer(project.0)],
         );
-        Ok(self.select_jobs(conditions, false, 1)?.pop())
+        let mut found = self.select_jobs(conditions, false, 1)?;
+        self.tell_ends(&mut found)?;
+        Ok(found.pop())
     }
 
     /// A page of the jobs that a filter finds.
@@ -149,7 +153,9 @@ impl Tables<'_> {
         if newest_first {
             items.reverse();
         }
-        Ok(page(items, limit))
+        let mut page = page(items, limit);
+        self.tell_ends(&mut page.items)?;
+        Ok(page)
     }
 
     fn select_jobs(

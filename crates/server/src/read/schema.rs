@@ -18,7 +18,7 @@ use super::ReadError;
 use crate::log::LogId;
 
 /// Raise it with every change to [`TABLES`] or to what is written there.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 const TABLES: &str = "
 -- how far the tables have come, in which log; and after which event they know all that happened:
@@ -51,6 +51,13 @@ CREATE TABLE batches (
 ) STRICT;
 CREATE INDEX batches_that_wait ON batches (waits) WHERE waits <> 'queued';
 CREATE INDEX batches_to_call ON batches (id) WHERE announced_at IS NOT NULL AND delivered IS NULL;
+-- what of a batch's terms ended jobs of it, in the order in which it did: all of them that became
+-- final in this state just then; with what it was that had been waited for
+CREATE TABLE ends (
+    batch INTEGER NOT NULL, place INTEGER NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL,
+    target TEXT, at INTEGER NOT NULL,
+    PRIMARY KEY (batch, place)
+) STRICT, WITHOUT ROWID;
 -- how many of a batch's jobs stand where
 CREATE TABLE counts (
     batch INTEGER NOT NULL, state TEXT NOT NULL, jobs INTEGER NOT NULL,

@@ -1,5 +1,7 @@
 //! Terms, ranges, holding, limits, flows, projects, workers, and verbs for many jobs.
 
+use gristmill_model::Span;
+use gristmill_model::limits::Timing;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,6 +57,59 @@ async fn terms_are_taken_shown_and_explained() {
     let single = json!({ "stages": stages(), "terms": { "hold": true } });
     world.post("/v1/jobs", single).await.ok(202);
     assert_eq!(world.why("j3").await["state"], "blocked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_in_vain_is_told_for_what() {
+    let world = World::start().await;
+    world.post("/v1/batches", batch(&["a", "b"])).await.ok(202);
+    let waits = |range: bool| {
+        let body = if range {
+            json!({ "stages": stages(), "range": { "brace": "{1..3}" } })
+        } else {
+            batch(&["c"])
+        };
+        with(body, "terms", json!({ "after": [{ "on": "b1" }] }))
+    };
+    world.post("/v1/batches", waits(false)).await.ok(202);
+    world.post("/v1/batches", waits(true)).await.ok(202);
+    world.post("/v1/batches/b1/cancel", json!({})).await.ok(200);
+    for (batch, job) in [("b2", "j3"), ("b3", "j5")] {
+        let shown = world.get(&format!("/v1/batches/{batch}")).await.ok(200).json();
+        let unmet = &shown["unmet"][0];
+        assert_eq!((&unmet["on"], &unmet["when"]), (&json!("b1"), &json!("succeeded")));
+        let job_shown = world.get(&format!("/v1/jobs/{job}")).await.ok(200).json();
+        assert_eq!(job_shown["failure"]["code"], "dependency_failed");
+        assert_eq!(job_shown["finished_at"], unmet["at"]);
+        let why = world.why(job).await["summary"].to_string();
+        assert!(why.contains("b1, which its batch waited for, did not succeed"), "{why}");
+        assert!(why.contains("(b1: 2 cancelled): retry it"), "{why}");
+    }
+    let late = world.post("/v1/batches", waits(false)).await.ok(202).json();
+    assert!(late["warnings"][0].to_string().contains("b1, which must succeed first"), "{late}");
+    world.post("/v1/jobs", json!({ "stages": stages() })).await.ok(202);
+    world.post("/v1/jobs/j8/cancel", json!({})).await.ok(200);
+    assert_eq!(world.get("/v1/jobs/j8").await.json()["failure"], Value::Null);
+    assert!(world.why("j8").await["summary"].to_string().contains("it was cancelled: retry it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expired_says_by_which_term() {
+    let world = World::start().await;
+    let under = |terms: Value| json!({ "stages": stages(), "terms": terms });
+    for (job, terms, code) in [
+        ("j1", json!({ "hold": true, "expires_in": "20ms" }), "expired"),
+        ("j2", json!({ "deadline_in": "20ms" }), "deadline_passed"),
+    ] {
+        world.post("/v1/jobs", under(terms)).await.ok(202);
+        let ended = world.get(&format!("/v1/jobs/{job}?wait=20s")).await.ok(200).json();
+        assert_eq!((&ended["state"], &ended["failure"]["code"]), (&json!("expired"), &json!(code)));
+        let why = world.why(job).await["summary"].as_str().unwrap().to_owned();
+        let told = ended["failure"]["message"].as_str().unwrap();
+        assert_eq!(why, format!("{told}: retry it to run it after all"));
+        let found = world.get(&format!("/v1/jobs?filter=code%3D{code}")).await.ok(200).json();
+        assert_eq!(found["items"][0]["id"], job);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,4 +264,25 @@ async fn many_jobs_are_cancelled_and_queued_again_by_a_filter() {
     assert_eq!(world.why("j3").await["state"], "queued");
     let all = many("cancel", "").await;
     assert_eq!((all.code(), all.detail().contains("id>j0")), ("invalid_filter".into(), true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_forgotten_is_shown_and_not_changed() {
+    let timing = Timing { keep_finished: Span::ZERO, ..Timing::default() };
+    let world = World::with(timing, false).await;
+    world.post("/v1/batches", batch(&["a", "b", "c"])).await.ok(202);
+    world.post("/v1/batches/b1/cancel", json!({})).await.ok(200);
+    assert_eq!(world.get("/v1/batches/b1").await.ok(200).json()["counts"]["cancelled"], 3);
+    for path in ["batches/b1/cancel", "batches/b1/retry", "batches/b1/hold", "jobs/j1/retry"] {
+        let refused = world.post(&format!("/v1/{path}"), json!({})).await;
+        assert_eq!((refused.status, &*refused.code()), (410, "batch_forgotten"), "{path}");
+        assert!(refused.detail().contains("submit it again"), "{}", refused.detail());
+    }
+    assert_eq!(world.get("/v1/jobs/j2/explain").await.code(), "batch_forgotten");
+    for dry in [true, false] {
+        let path = format!("/v1/jobs/retry?filter=state%3Dcancelled&dry_run={dry}");
+        let answer = world.post(&path, json!({})).await.ok(200).json();
+        assert_eq!(answer, json!({ "jobs": 0, "forgotten": 3 }));
+    }
+    assert_eq!(world.post("/v1/batches/b2/retry", json!({})).await.code(), "no_such_batch");
 }

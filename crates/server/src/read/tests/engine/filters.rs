@@ -41,7 +41,7 @@ fn term() -> impl Strategy<Value = String> {
         "stage(=|!=)(grind|sift|none)(,sift)?",
         "pipeline(=|!=)(mill|other)",
         "worker(=|!=)w[1-3](,w2)?",
-        "code(=|!=)(stone|none)",
+        "code(=|!=)(stone|none|expired|deadline_passed|dependency_failed)",
         "key(=|!=)k",
         "label\\.(user|none)(=|!=)(ada|bob|eve)(,bob)?",
     ]
