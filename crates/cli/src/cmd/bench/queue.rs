@@ -98,7 +98,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
 async fn figures(args: &Args) -> Result<Vec<Figure>> {
     let stage = Stage::set(args.dir.as_deref(), &args.durability).await?;
     let mut figures = Vec::from(disk::syncs(stage.folder())?);
-    figures.push(whole::memory(&stage)?);
+    figures.extend(whole::memory(&stage)?);
     say("Measuring bulk submission and drain …");
     figures.push(measure::bulk(&stage, args.jobs).await?);
     figures.push(measure::drain(&stage, args.jobs).await?);

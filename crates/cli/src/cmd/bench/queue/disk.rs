@@ -14,7 +14,7 @@ const FOR: Duration = Duration::from_millis(500);
 const PAGE: usize = 4_096;
 
 /// Syncs a second, into space that was allocated before, as the log does; and the time of one.
-pub fn syncs(folder: &Path) -> Result<[Figure; 2]> {
+pub fn syncs(folder: &Path) -> Result<[Figure; 3]> {
     let failed = |error: std::io::Error| Error::file("write in", folder, &error);
     let mut file = tempfile::tempfile_in(folder).map_err(failed)?;
     let page = [7u8; PAGE];
@@ -33,5 +33,10 @@ pub fn syncs(folder: &Path) -> Result<[Figure; 2]> {
     let count = took.len() as u64;
     let value = count as f64 / started.elapsed().as_secs_f64();
     let rate = Figure { figure: "disk: fdatasync", value, unit: "1/s", count };
-    Ok([rate, Figure::ms("disk: one fdatasync, p50", percentiles(took).0, count)])
+    let (median, late) = percentiles(took);
+    Ok([
+        rate,
+        Figure::ms("disk: one fdatasync, p50", median, count),
+        Figure::ms("disk: one fdatasync, p99", late, count),
+    ])
 }

@@ -57,12 +57,23 @@ impl Stage {
         self.up(0).await
     }
 
-    /// Memory that the server holds, in MiB, as the system counts it.
+    /// Memory that the server holds, in MiB, as the system counts it: with the pages of its program
+    /// file that it has touched.
     pub fn resident(&self) -> Result<f64> {
+        self.status("VmRSS:")
+    }
+
+    /// The part of it that no file backs: what the server itself has filled.
+    pub fn anonymous(&self) -> Result<f64> {
+        self.status("RssAnon:")
+    }
+
+    /// A size of the server's process, in MiB.
+    fn status(&self, name: &str) -> Result<f64> {
         let odd = || Error::internal("the system does not say how large the server is");
         let pid = self.server.id().ok_or_else(odd)?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| odd())?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or_else(odd)?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(odd)?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse().map_err(|_| odd())?;
         Ok(kib / 1024.0)
     }
