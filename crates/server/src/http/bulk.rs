@@ -163,7 +163,7 @@ pub(super) async fn submit(
             if key.is_none() || !refusal.is_broken_off() {
                 cancel(api, actor, batch).await;
             }
-            Err(refusal)
+            Err(explained(refusal, &submitted))
         }
     }
 }
@@ -311,6 +311,15 @@ fn join(submitted: &mut Submitted, added: Submitted, before: u64) {
     // What was added to is more than what was known.
     submitted.replayed &= added.count == 0;
     submitted.known.extend(added.known.into_iter().map(|(index, job)| (before + index, job)));
+}
+
+/// What the first jobs were taken in with a warning of is why the batch takes no more.
+fn explained(refusal: Refusal, submitted: &Submitted) -> Refusal {
+    let Submitted { batch, warnings, .. } = submitted;
+    if refusal.rejection().code != Code::BatchClosed || warnings.is_empty() {
+        return refusal;
+    }
+    Refusal::new(Code::BatchClosed, format!("{}, and {batch} is closed", warnings.join("; ")))
 }
 
 async fn cancel(api: &Api, actor: Actor, batch: BatchId) {

@@ -6,7 +6,7 @@ use gristmill_model::api::{self, Batch};
 
 use super::terms;
 
-/// A batch's project, and its terms as they stand; nothing of a batch that the engine has forgotten.
+/// A batch's project, and its terms as they stand; nothing of one that the engine has forgotten.
 pub(super) struct Overlay(Option<Known>);
 
 struct Known {

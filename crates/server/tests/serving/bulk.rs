@@ -41,6 +41,20 @@ async fn break_off(world: &World, headers: &str, part: &str, pieces: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_thousand_lines_that_wait_for_what_has_failed_are_told_so() {
+    let world = World::start().await;
+    world.post("/v1/batches", json!({ "stages": stages(), "jobs": [{}] })).await.ok(202);
+    world.post("/v1/batches/b1/cancel", json!({})).await.ok(200);
+    let terms = json!({ "after": [{ "on": "b1", "when": "succeeded" }] });
+    let waits = json!({ "stages": stages(), "terms": terms }).to_string();
+    let body = lines(25_000).replacen(&head(), &waits, 1);
+    let refused = world.post_lines("/v1/batches", body).await.ok(409);
+    assert_eq!(refused.code(), "batch_closed");
+    let why = refused.detail();
+    assert!(why.contains("b1, which must succeed first") && why.contains("b2 is closed"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_thousand_lines_become_one_closed_batch_in_order() {
     let world = World::start().await;
     let accepted = world.post_lines("/v1/batches", lines(25_000)).await.ok(202).json();
