@@ -70,15 +70,32 @@ pub(crate) fn ranked(state: &State, class: &Class) -> impl Iterator<Item = (Rank
 
 /// How fit a worker is for a class, if it takes a job of it now.
 pub(crate) fn rank(state: &State, class: &Class, id: WorkerId) -> Option<Rank> {
-    let (waits, alternative, crowd) = match verdict(state, class, id) {
-        Fit::Now { alternative, free } => (false, alternative, u64::MAX - free),
-        Fit::Backlog { alternative, waiting } => (true, alternative, waiting as u64),
+    let fit = verdict(state, class, id);
+    let worker = state.worker(id).expect("asked about workers that are here");
+    let (waits, alternative, crowd) = match fit {
+        Fit::Now { alternative, free } => {
+            let cpus = u64::from(worker.booking.capacity().cpus);
+            (false, alternative, u64::MAX - in_steps(free, cpus))
+        }
+        Fit::Backlog { alternative, waiting } => {
+            let prefetch = state.pulse().link(id).map_or(0, |link| link.prefetch);
+            (true, alternative, in_steps(waiting as u64, prefetch.into()))
+        }
         Fit::Not(_) => return None,
     };
-    let worker = state.worker(id).expect("asked about workers that are here");
     let prefers = &stage(state, class).prefers;
     let labels_missed = prefers.iter().filter(|(n, v)| worker.labels.get(*n) != Some(v)).count();
     Some(Rank { waits, alternative, labels_missed, crowd })
+}
+
+/// Of a large worker's room and backlog so many steps are told apart. With finer ones a flood of
+/// short jobs is dealt out to many workers one by one, and each frame to a worker carries few.
+const STEPS: u64 = 64;
+
+/// An amount of at most `most`, in whole steps.
+fn in_steps(amount: u64, most: u64) -> u64 {
+    let step = (most / STEPS).max(1);
+    amount / step * step
 }
 
 /// What a worker says to a job of a class, all predicates taken together.

@@ -193,3 +193,25 @@ fn resources_that_are_badly_named_or_too_many_are_turned_away() {
     assert_eq!(refused.code, Code::InvalidRequest);
     assert!(refused.detail.contains("`a b` is not a resource name"), "{refused}");
 }
+
+/// How many leases went to another worker than the one before them.
+fn changes_of_worker(cpus: u32, jobs: usize) -> usize {
+    let mut world = World::new();
+    for _ in 0..2 {
+        join(&mut world, Capacity::of_cpus(cpus), labels(&[]));
+    }
+    world.submit(pipeline(&["a"]), &vec!["x"; jobs]);
+    let holders: Vec<WorkerId> =
+        (1..=jobs as u64).map(|job| held_by(&world, JobId(job)).0).collect();
+    let of_first = holders.iter().filter(|worker| **worker == holders[0]).count();
+    let apart = of_first.abs_diff(jobs - of_first);
+    assert!(apart <= (cpus as usize / 64), "one has {apart} more than the other");
+    holders.windows(2).filter(|two| two[0] != two[1]).count()
+}
+
+#[test]
+fn small_workers_are_dealt_jobs_one_by_one_and_large_ones_a_few_at_a_time() {
+    assert_eq!(changes_of_worker(16, 32), 31, "one by one");
+    // Of 1,024 CPUs steps of 16 are told apart.
+    assert!(changes_of_worker(1_024, 256) <= 256 / 16 + 1);
+}
