@@ -12,7 +12,7 @@ fn the_queue_is_measured() {
     let done = run(measure).with_code(0);
     let figures: Vec<serde_json::Value> =
         done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(figures.len(), 18, "{}", done.out);
+    assert_eq!(figures.len(), 19, "{}", done.out);
     // So few jobs weigh less than what a server's size sways by.
     let sways = |figure: &&serde_json::Value| figure["figure"] != "server: memory by waiting job";
     let is_measured = |figure: &serde_json::Value| figure["value"].as_f64().unwrap() > 0.0;

@@ -101,7 +101,7 @@ async fn figures(args: &Args) -> Result<Vec<Figure>> {
     figures.extend(whole::memory(&stage)?);
     say("Measuring bulk submission and drain …");
     figures.push(measure::bulk(&stage, args.jobs).await?);
-    figures.push(measure::drain(&stage, args.jobs).await?);
+    figures.extend(measure::drain(&stage, args.jobs).await?);
     say("Measuring single submissions …");
     figures.extend(measure::singles(&stage, args.singles).await?);
     figures.push(submissions::links(&stage, args.singles).await?);
