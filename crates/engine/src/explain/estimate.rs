@@ -28,16 +28,17 @@ pub(super) fn of(
         return None;
     }
     let ahead = place.map_or(0, |place| place.ahead);
-    let not_before = not_before(state, now, waiting, ahead)?;
+    let bars = state.bars_of(&waiting.class, now);
+    let whys: Vec<&Barred> = bars.iter().map(|(_, why)| why).collect();
+    let not_before = not_before(state, now, waiting, ahead, &whys)?;
     let Some(place) = place else { return Some(not_before) };
     let has_room = fits.iter().any(|(_, fit)| matches!(fit, Fit::Now { .. }));
-    let bars = state.bars_of(&waiting.class, now);
     if ahead == 0 && has_room && bars.is_empty() {
         return Some(now);
     }
     let turn = its_turn(state, now, waiting, place, &able);
     // Where only a rate is in the way, that says when.
-    let only_rates = bars.iter().all(|(_, why)| matches!(why, Barred::TooSoon { .. }));
+    let only_rates = whys.iter().all(|why| matches!(why, Barred::TooSoon { .. }));
     match turn {
         Some(turn) => Some(not_before.max(now + turn)),
         None => (only_rates && ahead == 0 && has_room).then_some(not_before),
@@ -50,16 +51,22 @@ fn is_able(fit: &Fit) -> bool {
 }
 
 /// Before when it does not begin, whatever the workers do; nothing where a person must act first.
-fn not_before(state: &State, now: Time, waiting: &Waiting, ahead: u64) -> Option<Time> {
+fn not_before(
+    state: &State,
+    now: Time,
+    waiting: &Waiting,
+    ahead: u64,
+    whys: &[&Barred],
+) -> Option<Time> {
     let batch = state.batch(waiting.batch).expect("a job has its batch");
     let mut earliest = batch.start_at().unwrap_or(now).max(now);
-    for (_, why) in state.bars_of(&waiting.class, now) {
+    for why in whys {
         match why {
             Barred::Paused | Barred::NextDrains => return None,
             Barred::Busy { .. } => {}
             Barred::TooSoon { rate, until } => {
                 let turns = Span(rate.interval().0.saturating_mul(ahead));
-                earliest = earliest.max(until + turns);
+                earliest = earliest.max(*until + turns);
             }
         }
     }
