@@ -201,6 +201,8 @@ pub const LOG_PIECE_WAIT: Span = Span::millis(20);
 pub const OUTPUT_AFTER_EXIT: Span = Span::millis(250);
 /// Between TERM and KILL for a program that is to end.
 pub const STOP_GRACE: Span = Span::seconds(5);
+/// Bytes of one frame between a worker and a session's host; larger values travel as files.
+pub const HOST_FRAME_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a JSON request body.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Jobs submitted over one submission link that wait for their answers; more are not read.
