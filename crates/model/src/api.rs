@@ -138,6 +138,10 @@ pub enum AttemptState {
     Lost,
     /// It was asked to stop.
     Cancelled,
+    /// There was too little device memory.
+    OutOfMemory,
+    /// A device failed under it.
+    Device,
 }
 
 impl From<FailureKind> for AttemptState {
@@ -148,6 +152,8 @@ impl From<FailureKind> for AttemptState {
             FailureKind::TimedOut => AttemptState::TimedOut,
             FailureKind::Lost => AttemptState::Lost,
             FailureKind::Cancelled => AttemptState::Cancelled,
+            FailureKind::OutOfMemory => AttemptState::OutOfMemory,
+            FailureKind::Device => AttemptState::Device,
         }
     }
 }

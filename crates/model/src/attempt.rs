@@ -43,6 +43,9 @@ pub struct Failure {
     /// The program's exit code, where one ran to its end.
     #[serde(default)]
     pub exit_code: Option<i32>,
+    /// Where it happened, as the handler's language tells it.
+    #[serde(default)]
+    pub traceback: Option<String>,
 }
 
 /// Classes of failure.
@@ -59,16 +62,22 @@ pub enum FailureKind {
     Lost,
     /// Somebody asked for it to stop.
     Cancelled,
+    /// There was too little device memory.
+    OutOfMemory,
+    /// A device or its driver failed under it.
+    Device,
 }
 
 impl FailureKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [FailureKind; 5] = [
+    pub const ALL: [FailureKind; 7] = [
         FailureKind::Failed,
         FailureKind::Invalid,
         FailureKind::TimedOut,
         FailureKind::Lost,
         FailureKind::Cancelled,
+        FailureKind::OutOfMemory,
+        FailureKind::Device,
     ];
 
     /// The word for it in the API, the CLI and read tables.
@@ -80,6 +89,8 @@ impl FailureKind {
             FailureKind::TimedOut => "timed_out",
             FailureKind::Lost => "lost",
             FailureKind::Cancelled => "cancelled",
+            FailureKind::OutOfMemory => "out_of_memory",
+            FailureKind::Device => "device",
         }
     }
 }
@@ -107,6 +118,12 @@ impl Failure {
     /// A failure without an exit code.
     #[must_use]
     pub fn new(kind: FailureKind, code: &str, message: impl Into<String>) -> Failure {
-        Failure { kind, code: code.into(), message: message.into(), exit_code: None }
+        Failure {
+            kind,
+            code: code.into(),
+            message: message.into(),
+            exit_code: None,
+            traceback: None,
+        }
     }
 }

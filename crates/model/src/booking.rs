@@ -1,56 +1,81 @@
 //! Booking a worker's resources: one rule, used by the engine (what may I lease to this worker?)
-//! and by the worker (which of my attempts may start?), so that both always agree.
+//! and by the worker (which of my attempts may start, and on which devices?), so that both always
+//! agree.
 //!
 //! Attempts that fit beside those already running are *running*; up to `prefetch` more wait in
 //! the *backlog*, at the worker already, and start in order as room comes free. A backlog hides
 //! the round trip for short jobs; its attempts book nothing.
+//!
+//! An attempt that a session works on takes a seat in it; the session books the resources, once,
+//! for as long as any of its seats is taken. Its process may stay when they are empty: that is the
+//! worker's business, and no longer a booking. Here it is only remembered of each device whose
+//! session was on it last, for that one is likely to be there still.
+//!
+//! **Rule of change.** Which seats a backlog gets is told by no event, so recovery finds them by
+//! this rule: another rule must find the same ones for logs that this one has written.
 
-use std::collections::{BTreeMap, VecDeque};
+mod ledger;
+mod misfit;
+mod sums;
+mod want;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::AttemptId;
-use crate::resources::{Capacity, DeviceRequest, Resources, named};
+use crate::resources::{Capacity, Resources};
+use ledger::{Asked, Ledger, Owner};
+use sums::Sums;
+
+pub use misfit::{Misfit, could_fit, slots};
+pub use want::{Seat, SessionWant, Want};
 
 /// A worker's capacity and what is booked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
     capacity: Capacity,
-    running: BTreeMap<AttemptId, Resources>,
-    backlog: VecDeque<(AttemptId, Resources)>,
-    booked: Booked,
+    running: BTreeMap<AttemptId, Running>,
+    sessions: BTreeMap<u16, Session>,
+    backlog: VecDeque<(AttemptId, Want)>,
+    sums: Sums,
+    ledger: Ledger,
 }
 
-/// What the running attempts have booked together. A name with nothing booked has no entry, so
-/// that equal bookings are equal.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Booked {
-    cpus: u64,
-    /// Bytes; stays 0 where memory is not counted.
-    memory: u64,
-    /// Whole devices by kind.
-    devices: BTreeMap<String, u64>,
-    /// Thousandths by name.
-    named: BTreeMap<String, u64>,
-}
-
-/// Why a request can never run on this capacity, however empty.
+/// What a running attempt has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Misfit {
-    /// More CPUs than there are (needed, there; thousandths).
-    Cpus(u32, u32),
-    /// More memory than there is (needed, there; bytes).
-    Memory(u64, u64),
-    /// Fewer such devices than needed (kind, needed, there).
-    Devices(String, u32, u32),
-    /// Less of a named resource than needed (name, needed, there; thousandths).
-    Named(String, u32, u32),
+enum Running {
+    /// Resources of its own, and devices by their place in the capacity.
+    Own(Resources, Vec<u16>),
+    /// A seat in a session.
+    In(u16),
+}
+
+/// A session with at least one seat taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Session {
+    name: String,
+    resources: Resources,
+    devices: Vec<u16>,
+    seats: u32,
+    taken: BTreeSet<AttemptId>,
+    /// Whether whoever sits there wants no company.
+    alone: bool,
 }
 
 impl Booking {
     /// Nothing booked yet.
     #[must_use]
     pub fn new(capacity: Capacity) -> Booking {
-        let (running, backlog) = (BTreeMap::new(), VecDeque::new());
-        Booking { capacity, running, backlog, booked: Booked::default() }
+        Booking {
+            ledger: Ledger::new(&capacity),
+            capacity,
+            running: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            backlog: VecDeque::new(),
+            sums: Sums::default(),
+        }
     }
 
     /// What the worker has in all.
@@ -84,10 +109,24 @@ impl Booking {
     /// CPUs that nothing has booked, in thousandths.
     #[must_use]
     pub fn free_cpus(&self) -> u64 {
-        u64::from(self.capacity.cpus).saturating_sub(self.booked.cpus)
+        u64::from(self.capacity.cpus).saturating_sub(self.sums.cpus())
     }
 
-    /// Whether a request could run here if nothing else did.
+    /// Where a running attempt is; nothing for one that waits or is not here.
+    #[must_use]
+    pub fn seat_of(&self, attempt: AttemptId) -> Option<Seat> {
+        Some(match self.running.get(&attempt)? {
+            Running::Own(_, devices) => Seat { devices: devices.clone(), session: None },
+            Running::In(number) => self.seat_in(*number),
+        })
+    }
+
+    /// Attempts that sit in a session, in order of their ids.
+    pub fn sitting(&self, session: u16) -> impl Iterator<Item = AttemptId> + '_ {
+        self.sessions.get(&session).into_iter().flat_map(|found| found.taken.iter().copied())
+    }
+
+    /// Whether a request could run here if nothing else did and every device were in service.
     ///
     /// # Errors
     /// The first quantity that falls short.
@@ -95,248 +134,221 @@ impl Booking {
         could_fit(&self.capacity, request)
     }
 
-    /// Whether a request could start at once, beside what runs and ahead of no backlog.
+    /// Where an attempt could start at once, beside what runs and ahead of no backlog.
     #[must_use]
-    pub fn fits_now(&self, request: &Resources) -> bool {
-        self.backlog.is_empty() && self.has_room(request)
+    pub fn seat(&self, want: &Want) -> Option<Seat> {
+        if self.backlog.is_empty() { self.find_seat(want) } else { None }
     }
 
-    /// Takes an attempt in: `true` when it may start now, `false` when it joins the backlog.
-    pub fn admit(&mut self, attempt: AttemptId, request: &Resources) -> bool {
-        let now = self.fits_now(request);
-        if now {
-            self.book(attempt, request.clone());
-        } else {
-            self.backlog.push_back((attempt, request.clone()));
+    /// Whether a session of that name was on these devices last, or sits there now.
+    #[must_use]
+    pub fn is_hot(&self, want: &Want, seat: &Seat) -> bool {
+        let Some(wanted) = &want.session else { return false };
+        seat.session.is_some_and(|number| self.sessions.contains_key(&number))
+            || (!seat.devices.is_empty() && self.ledger.all_last(&seat.devices, &wanted.name))
+    }
+
+    /// Takes an attempt in: its seat when it may start now, nothing when it joins the backlog. A
+    /// seat that is wished for is given where it is free.
+    pub fn admit(&mut self, attempt: AttemptId, want: Want, wish: Option<&Seat>) -> Option<Seat> {
+        let wished = wish.filter(|seat| self.backlog.is_empty() && self.is_free(&want, seat));
+        match wished.cloned().or_else(|| self.seat(&want)) {
+            Some(seat) => {
+                self.book(attempt, want, seat.clone());
+                Some(seat)
+            }
+            None => {
+                self.backlog.push_back((attempt, want));
+                None
+            }
         }
-        now
     }
 
     /// Lets an attempt go and returns those of the backlog that may start now, in order.
-    pub fn release(&mut self, attempt: AttemptId) -> Vec<AttemptId> {
-        if let Some(request) = self.running.remove(&attempt) {
-            self.booked.give_back(&request, self.capacity.memory != 0);
-        } else {
-            self.backlog.retain(|(waiting, _)| *waiting != attempt);
+    pub fn release(&mut self, attempt: AttemptId) -> Vec<(AttemptId, Seat)> {
+        match self.running.remove(&attempt) {
+            None => self.backlog.retain(|(waiting, _)| *waiting != attempt),
+            Some(Running::Own(resources, devices)) => {
+                self.sums.give_back(&self.capacity, &resources);
+                self.ledger.give_back(&devices, Owner::Attempt(attempt), None);
+            }
+            Some(Running::In(number)) => self.stand_up(attempt, number),
         }
         self.promote()
     }
 
-    fn promote(&mut self) -> Vec<AttemptId> {
+    /// Takes a device out of service, or puts it back: what runs there goes on,
+    /// nothing else begins. Returns attempts of the backlog that may start now.
+    pub fn set_service(&mut self, device: u16, in_service: bool) -> Vec<(AttemptId, Seat)> {
+        self.ledger.set_service(device, in_service);
+        self.promote()
+    }
+
+    /// Whether a device is in service.
+    #[must_use]
+    pub fn in_service(&self, device: u16) -> bool {
+        self.ledger.in_service(device)
+    }
+
+    /// The session that was on a device last.
+    #[must_use]
+    pub fn last_on(&self, device: u16) -> Option<&str> {
+        self.ledger.last_on(device)
+    }
+
+    /// Remembers whose session was on a device last, as a snapshot tells it.
+    pub fn restore_last(&mut self, device: u16, name: &str) {
+        self.ledger.set_last(device, name);
+    }
+
+    /// Device memory that sessions of a name really take, in bytes for each device: booked from
+    /// now on, those that run included, in place of what was asked for, where a part of a device
+    /// was. Returns attempts of the backlog that may start now.
+    pub fn measure(&mut self, name: &str, vram: u64) -> Vec<(AttemptId, Seat)> {
+        self.ledger.measure(name, vram);
+        for (number, session) in self.sessions.iter().filter(|(_, session)| session.name == name) {
+            let asked = Asked { request: &session.resources, session: Some(name) };
+            let owner = Owner::Session(*number);
+            self.ledger.book_anew(&self.capacity, asked, &session.devices, owner);
+        }
+        self.promote()
+    }
+
+    /// Device memory in bytes that nothing has booked.
+    #[must_use]
+    pub fn free_vram(&self, device: u16) -> u64 {
+        self.ledger.free_vram(&self.capacity, device)
+    }
+
+    /// What was measured, by name of session.
+    pub fn measured(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.ledger.measured()
+    }
+
+    fn seat_in(&self, number: u16) -> Seat {
+        Seat { devices: self.sessions[&number].devices.clone(), session: Some(number) }
+    }
+
+    fn promote(&mut self) -> Vec<(AttemptId, Seat)> {
         let mut started = Vec::new();
-        while let Some((attempt, request)) = self.backlog.pop_front() {
-            if !self.has_room(&request) {
-                self.backlog.push_front((attempt, request));
-                break;
-            }
-            self.book(attempt, request);
-            started.push(attempt);
+        while let Some((_, want)) = self.backlog.front() {
+            let Some(seat) = self.find_seat(want) else { break };
+            let (attempt, want) = self.backlog.pop_front().expect("it was looked at");
+            self.book(attempt, want, seat.clone());
+            started.push((attempt, seat));
         }
         started
     }
 
-    fn book(&mut self, attempt: AttemptId, request: Resources) {
-        self.booked.take(&request, self.capacity.memory != 0);
-        self.running.insert(attempt, request);
-    }
-
-    fn has_room(&self, request: &Resources) -> bool {
-        let Booked { cpus, memory, devices, named } = &self.booked;
-        let cpus = cpus + u64::from(request.cpus) <= u64::from(self.capacity.cpus);
-        let memory = self.capacity.memory == 0
-            || memory.saturating_add(request.memory) <= self.capacity.memory;
-        let of = |booked: &BTreeMap<String, u64>, name| booked.get(name).copied().unwrap_or(0);
-        cpus && memory
-            && request.devices.iter().all(|wish| {
-                // Which device an attempt gets is the worker's choice, so each that is booked
-                // may be one that would have fitted.
-                let there = count_devices(&self.capacity, &wish.kind, wish.vram);
-                of(devices, &wish.kind) + wished(request, wish) <= u64::from(there)
-            })
-            && request.named.iter().all(|(name, needed)| {
-                of(named, name) + u64::from(*needed) <= u64::from(there(&self.capacity, name))
-            })
-    }
-}
-
-impl Booked {
-    fn take(&mut self, request: &Resources, counts_memory: bool) {
-        self.cpus += u64::from(request.cpus);
-        self.memory += if counts_memory { request.memory } else { 0 };
-        for wish in &request.devices {
-            add(&mut self.devices, &wish.kind, wish.count);
-        }
-        for (name, needed) in &request.named {
-            add(&mut self.named, name, *needed);
-        }
-    }
-
-    fn give_back(&mut self, request: &Resources, counts_memory: bool) {
-        self.cpus -= u64::from(request.cpus);
-        self.memory -= if counts_memory { request.memory } else { 0 };
-        for wish in &request.devices {
-            subtract(&mut self.devices, &wish.kind, wish.count);
-        }
-        for (name, needed) in &request.named {
-            subtract(&mut self.named, name, *needed);
-        }
-    }
-}
-
-fn add(booked: &mut BTreeMap<String, u64>, name: &str, amount: u32) {
-    if amount == 0 {
-        return;
-    }
-    if let Some(sum) = booked.get_mut(name) {
-        *sum += u64::from(amount);
-    } else {
-        booked.insert(name.to_owned(), u64::from(amount));
-    }
-}
-
-fn subtract(booked: &mut BTreeMap<String, u64>, name: &str, amount: u32) {
-    if amount == 0 {
-        return;
-    }
-    let sum = booked.get_mut(name).unwrap_or_else(|| panic!("{name} is booked"));
-    *sum -= u64::from(amount);
-    if *sum == 0 {
-        booked.remove(name);
-    }
-}
-
-/// Whether `capacity`, with nothing booked, meets `request`.
-///
-/// # Errors
-/// The first quantity that falls short.
-pub fn could_fit(capacity: &Capacity, request: &Resources) -> Result<(), Misfit> {
-    if request.cpus > capacity.cpus {
-        return Err(Misfit::Cpus(request.cpus, capacity.cpus));
-    }
-    if capacity.memory != 0 && request.memory > capacity.memory {
-        return Err(Misfit::Memory(request.memory, capacity.memory));
-    }
-    for wish in &request.devices {
-        let there = count_devices(capacity, &wish.kind, wish.vram);
-        let needed = wished(request, wish);
-        if needed > u64::from(there) {
-            let needed = u32::try_from(needed).unwrap_or(u32::MAX);
-            return Err(Misfit::Devices(wish.kind.clone(), needed, there));
-        }
-    }
-    for (name, needed) in &request.named {
-        let there = there(capacity, name);
-        if *needed > there {
-            return Err(Misfit::Named(name.clone(), *needed, there));
-        }
-    }
-    Ok(())
-}
-
-/// How many such requests `capacity` meets at a time, with nothing else booked.
-#[must_use]
-pub fn slots(capacity: &Capacity, request: &Resources) -> u64 {
-    let of = |there: u64, needed: u64| there.checked_div(needed).unwrap_or(u64::MAX);
-    let memory = if capacity.memory == 0 { u64::MAX } else { capacity.memory };
-    let devices = request.devices.iter().map(|wish| {
-        let there = count_devices(capacity, &wish.kind, wish.vram);
-        of(there.into(), wished(request, wish))
-    });
-    let named = request.named.iter().map(|(name, needed)| {
-        let there = there(capacity, name);
-        of(there.into(), (*needed).into())
-    });
-    let cpus = of(capacity.cpus.into(), request.cpus.into());
-    devices.chain(named).fold(cpus.min(of(memory, request.memory)), u64::min)
-}
-
-/// Devices that a request wants of a wish's kind and at least as large, over all its wishes:
-/// what serves a larger wish cannot serve this one too.
-fn wished(request: &Resources, wish: &DeviceRequest) -> u64 {
-    let same = |other: &&DeviceRequest| other.kind == wish.kind && other.vram >= wish.vram;
-    request.devices.iter().filter(same).map(|other| u64::from(other.count)).sum()
-}
-
-fn there(capacity: &Capacity, name: &str) -> u32 {
-    capacity.named.get(name).copied().unwrap_or(0)
-}
-
-fn count_devices(capacity: &Capacity, kind: &str, vram: u64) -> u32 {
-    let fits = |device: &&crate::resources::Device| device.kind == kind && device.vram >= vram;
-    u32::try_from(capacity.devices.iter().filter(fits).count()).unwrap_or(u32::MAX)
-}
-
-impl Misfit {
-    /// How much there is of what is needed, in thousandths.
-    #[must_use]
-    pub fn share(&self) -> u64 {
-        let (needed, there) = match self {
-            Misfit::Cpus(needed, there)
-            | Misfit::Devices(_, needed, there)
-            | Misfit::Named(_, needed, there) => (u64::from(*needed), u64::from(*there)),
-            Misfit::Memory(needed, there) => (*needed, *there),
+    /// A seat by the rule: where its session was last, then in a session that has one free, then in
+    /// a new session. The first goes before the second so that all hot devices work at once.
+    fn find_seat(&self, want: &Want) -> Option<Seat> {
+        let Some(wanted) = &want.session else {
+            let devices = self.find_room(&want.resources, None)?;
+            return Some(Seat { devices, session: None });
         };
-        there.saturating_mul(1_000).checked_div(needed).unwrap_or(0)
-    }
-}
-
-impl std::fmt::Display for Misfit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Misfit::Cpus(needed, there) => {
-                write!(f, "needs {} cpus, has {}", milli(*needed), milli(*there))
-            }
-            Misfit::Memory(needed, there) => {
-                let (wanted, given) = (size(*needed), size(*there));
-                if wanted == given {
-                    return write!(f, "needs {needed} bytes of memory, has {there}");
-                }
-                write!(f, "needs {wanted} of memory, has {given}")
-            }
-            Misfit::Devices(kind, needed, there) => {
-                write!(f, "needs {needed} device(s) of kind {kind}, has {there} that fit")
-            }
-            Misfit::Named(name, needed, there) => {
-                let (needed, there) = (named::amount(*needed), named::amount(*there));
-                write!(f, "needs {needed} of {name}, has {there}")
-            }
+        let fresh = self.find_room(&want.resources, Some(&wanted.name)).map(|devices| {
+            let hot = !devices.is_empty() && self.ledger.all_last(&devices, &wanted.name);
+            (hot, Seat { devices, session: Some(self.free_number()) })
+        });
+        match fresh {
+            Some((true, seat)) => Some(seat),
+            fresh => self.join(want).or(fresh.map(|(_, seat)| seat)),
         }
     }
-}
 
-fn milli(thousandths: u32) -> f64 {
-    f64::from(thousandths) / 1_000.0
-}
+    /// The seat in the emptiest session that takes this attempt.
+    fn join(&self, want: &Want) -> Option<Seat> {
+        let open = self.sessions.iter().filter(|(_, session)| session.takes(want));
+        let (number, _) = open.min_by_key(|(number, session)| (session.taken.len(), **number))?;
+        Some(self.seat_in(*number))
+    }
 
-/// Memory as it is asked for, in binary units with one decimal at the most.
-fn size(bytes: u64) -> String {
-    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    // Judged as it is shown: what rounds up to the next unit is shown in that.
-    let reaches = |(worth, _): &(u64, &str)| bytes >= worth - worth / 20;
-    let Some((worth, unit)) = units.into_iter().find(reaches) else {
-        return format!("{bytes} bytes");
-    };
-    let tenths = (u128::from(bytes) * 10 + u128::from(worth / 2)) / u128::from(worth);
-    match tenths % 10 {
-        0 => format!("{} {unit}", tenths / 10),
-        rest => format!("{}.{rest} {unit}", tenths / 10),
+    fn find_room(&self, request: &Resources, session: Option<&str>) -> Option<Vec<u16>> {
+        if !self.sums.leave_room(&self.capacity, request) {
+            return None;
+        }
+        if request.devices.is_empty() {
+            return Some(Vec::new());
+        }
+        self.ledger.find(&self.capacity, Asked { request, session })
+    }
+
+    /// Whether a wished seat is free for an attempt.
+    fn is_free(&self, want: &Want, seat: &Seat) -> bool {
+        match (&want.session, seat.session) {
+            (Some(_), Some(number)) => match self.sessions.get(&number) {
+                Some(session) => session.takes(want) && session.devices == seat.devices,
+                None => self.has_room_on(want, &seat.devices),
+            },
+            (None, None) => self.has_room_on(want, &seat.devices),
+            _ => false,
+        }
+    }
+
+    fn has_room_on(&self, want: &Want, devices: &[u16]) -> bool {
+        self.sums.leave_room(&self.capacity, &want.resources)
+            && self.ledger.fits(&self.capacity, asked(want), devices)
+    }
+
+    fn book(&mut self, attempt: AttemptId, want: Want, seat: Seat) {
+        let Some(number) = seat.session else {
+            self.take(&want, &seat.devices, Owner::Attempt(attempt));
+            self.running.insert(attempt, Running::Own(want.resources, seat.devices));
+            return;
+        };
+        if !self.sessions.contains_key(&number) {
+            self.take(&want, &seat.devices, Owner::Session(number));
+            self.sessions.insert(number, Session::new(want, seat.devices));
+        }
+        let session = self.sessions.get_mut(&number).expect("it is there now");
+        session.taken.insert(attempt);
+        self.running.insert(attempt, Running::In(number));
+    }
+
+    fn take(&mut self, want: &Want, devices: &[u16], owner: Owner) {
+        self.sums.take(&self.capacity, &want.resources);
+        self.ledger.take(&self.capacity, asked(want), devices, owner);
+    }
+
+    fn stand_up(&mut self, attempt: AttemptId, number: u16) {
+        let session = self.sessions.get_mut(&number).expect("who sits has a session");
+        session.taken.remove(&attempt);
+        if session.taken.is_empty() {
+            let Session { name, resources, devices, .. } =
+                self.sessions.remove(&number).expect("it was here");
+            self.sums.give_back(&self.capacity, &resources);
+            self.ledger.give_back(&devices, Owner::Session(number), Some(&name));
+        }
+    }
+
+    fn free_number(&self) -> u16 {
+        let used = |number: &u16| self.sessions.contains_key(number);
+        (0..=u16::MAX).find(|number| !used(number)).expect("sessions are fewer than attempts")
     }
 }
 
-impl Resources {
-    /// What it asks for in words, one by one, where that is more than one CPU.
-    pub fn beyond_one_cpu(&self) -> impl Iterator<Item = String> {
-        let cpus = (self.cpus > 1_000).then(|| format!("{} cpus", milli(self.cpus)));
-        let memory = (self.memory > 0).then(|| format!("{} of memory", size(self.memory)));
-        let devices = self.devices.iter().map(|wish| match wish.vram {
-            0 => format!("{} of device {}", wish.count, wish.kind),
-            vram => format!("{} of device {} with {}", wish.count, wish.kind, size(vram)),
-        });
-        let named = self.named.iter();
-        let named = named.map(|(name, needed)| format!("{} of {name}", named::amount(*needed)));
-        cpus.into_iter().chain(memory).chain(devices).chain(named)
-    }
+fn asked(want: &Want) -> Asked<'_> {
+    let session = want.session.as_ref().map(|session| session.name.as_str());
+    Asked { request: &want.resources, session }
 }
 
-#[cfg(test)]
-mod tests;
+impl Session {
+    fn new(want: Want, devices: Vec<u16>) -> Session {
+        let Want { resources, session } = want;
+        let SessionWant { name, seats, alone } = session.expect("who sits in a session wants one");
+        Session { name, resources, devices, seats, taken: BTreeSet::new(), alone }
+    }
+
+    /// Whether one more may sit down. All who sit there ask the same, so that it matters to nobody
+    /// who came first.
+    fn takes(&self, want: &Want) -> bool {
+        let alike = |wanted: &SessionWant| {
+            wanted.name == self.name && wanted.seats == self.seats && !wanted.alone
+        };
+        want.session.as_ref().is_some_and(alike)
+            && want.resources == self.resources
+            && !self.alone
+            && self.taken.len() < self.seats as usize
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::access::Actor;
 use crate::attempt::{Outcome, Usage};
+use crate::device::{DeviceSample, SessionSample};
 use crate::ids::{AttemptId, BatchId, DEFAULT_PROJECT, JobId, JobRun, PipelineId, WorkerId};
 use crate::job::JobSpec;
 use crate::pipeline::PipelineSpec;
@@ -90,6 +91,44 @@ pub enum Command {
         worker: WorkerId,
         /// Whether it shall pause.
         paused: bool,
+    },
+    /// Take a device out of service, or (without a reason) put it back.
+    SetDevice {
+        /// Whose.
+        worker: WorkerId,
+        /// Which, by its id.
+        device: String,
+        /// Why it is out of service.
+        quarantined: Option<String>,
+    },
+    /// What sessions of a name really take of a device's memory.
+    Measure {
+        /// Which worker saw it.
+        worker: WorkerId,
+        /// What the session is called.
+        session: String,
+        /// Bytes on each of its devices.
+        vram: u64,
+    },
+    /// How a worker's devices and sessions do.
+    Sample {
+        /// Which worker.
+        worker: WorkerId,
+        /// Its devices.
+        devices: Vec<DeviceSample>,
+        /// Its sessions.
+        sessions: Vec<SessionSample>,
+    },
+    /// A part of an attempt's result, ahead of the whole.
+    Partial {
+        /// Which worker.
+        worker: WorkerId,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Its place among the parts, from 0.
+        index: u64,
+        /// The part, as compact JSON.
+        value: String,
     },
     /// Declare a worker that may join, or (without a shape) strike it off.
     DeclareWorker {

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Actor;
 use crate::attempt::{Failure, Success, Usage};
+use crate::booking::Seat;
+use crate::device::{DeviceSample, SessionSample};
 use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, WorkerId};
 use crate::job::JobSpec;
 use crate::pipeline::PipelineSpec;
@@ -26,7 +28,7 @@ use crate::terms::{Target, Terms};
 use crate::time::Time;
 
 /// Version of this contract; a log that carries a higher one is refused.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The oldest version that still loads. Format 1 was never released.
 pub const OLDEST_FORMAT: u32 = 2;
@@ -192,6 +194,10 @@ pub enum Event {
         worker: WorkerId,
         /// Which of the stage's alternative resources it books; 0 is the preferred one.
         alternative: u8,
+        /// Which devices it gets, and which session; nothing where it waits for them at the worker,
+        /// or needs neither.
+        #[serde(default)]
+        seat: Option<Seat>,
     },
     /// An attempt succeeded and its result is committed.
     AttemptSucceeded {
@@ -327,6 +333,35 @@ pub enum Event {
         /// What it would have to give.
         shape: Option<WorkerShape>,
     },
+    /// A device of a worker is out of service: what runs there goes on, nothing else begins.
+    DeviceQuarantined {
+        /// The worker.
+        worker: WorkerId,
+        /// The device.
+        device: String,
+        /// Why, in one sentence.
+        reason: String,
+        /// Who took it out: the worker that saw it fail, the server that counted failures, a person.
+        actor: Actor,
+    },
+    /// A device is in service again.
+    DeviceReturned {
+        /// The worker.
+        worker: WorkerId,
+        /// The device.
+        device: String,
+        /// Who put it back.
+        actor: Actor,
+    },
+    /// What sessions of a name really take of a device's memory; booked from now on.
+    SessionMeasured {
+        /// The worker.
+        worker: WorkerId,
+        /// What the session is called.
+        session: String,
+        /// Bytes on each of its devices.
+        vram: u64,
+    },
     /// A worker takes no more work.
     WorkerDraining {
         /// The worker.
@@ -384,6 +419,26 @@ pub enum Event {
         /// A few words.
         message: String,
     },
+    /// Pulse: a part of a result, ahead of the whole.
+    PartialMade {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its job.
+        job: JobId,
+        /// Its place among the parts, from 0.
+        index: u64,
+        /// The part, as compact JSON.
+        value: String,
+    },
+    /// Pulse: how a worker's devices and sessions do.
+    DevicesSampled {
+        /// The worker.
+        worker: WorkerId,
+        /// Its devices.
+        devices: Vec<DeviceSample>,
+        /// Its sessions.
+        sessions: Vec<SessionSample>,
+    },
 }
 
 /// What becomes of a job when an attempt has ended.
@@ -428,6 +483,8 @@ impl Event {
                 | Event::LeaseRenewed { .. }
                 | Event::PrefetchSet { .. }
                 | Event::ProgressMade { .. }
+                | Event::PartialMade { .. }
+                | Event::DevicesSampled { .. }
         )
     }
 
@@ -473,6 +530,11 @@ impl Event {
             Event::WorkerJoined { .. } => "worker_joined",
             Event::WorkerPaused { .. } => "worker_paused",
             Event::WorkerDeclared { .. } => "worker_declared",
+            Event::DeviceQuarantined { .. } => "device_quarantined",
+            Event::DeviceReturned { .. } => "device_returned",
+            Event::SessionMeasured { .. } => "session_measured",
+            Event::PartialMade { .. } => "partial_made",
+            Event::DevicesSampled { .. } => "devices_sampled",
             Event::WorkerDraining { .. } => "worker_draining",
             Event::WorkerLeft { .. } => "worker_left",
             Event::Restored(_) => "restored",

@@ -201,6 +201,12 @@ pub const LOG_PIECE_WAIT: Span = Span::millis(20);
 pub const OUTPUT_AFTER_EXIT: Span = Span::millis(250);
 /// Between TERM and KILL for a program that is to end.
 pub const STOP_GRACE: Span = Span::seconds(5);
+/// Jobs of one call to a session.
+pub const BATCH: u32 = 1_024;
+/// A call to a session waits at most this long for more jobs.
+pub const BATCH_WAIT: Span = Span::seconds(60);
+/// Bytes of a signature.
+pub const SIGNATURE_BYTES: usize = 64 * 1024;
 /// Bytes of one frame between a worker and a session's host; larger values travel as files.
 pub const HOST_FRAME_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a JSON request body.
@@ -237,6 +243,8 @@ pub const LOG_BYTES: u64 = 1024 * 1024;
 pub const LOG_TAIL_BYTES: usize = 64 * 1024;
 /// Bytes of a failure's message.
 pub const MESSAGE_BYTES: usize = 2_048;
+/// Bytes of a traceback; of a longer one the end is kept.
+pub const TRACEBACK_BYTES: usize = 16 * 1024;
 /// Artifacts collected from one attempt.
 pub const ARTIFACTS: usize = 256;
 /// Rows of one page of a listing.

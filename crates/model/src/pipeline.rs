@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::booking::{SessionWant, Want};
 use crate::limits;
 use crate::name;
 use crate::problem::{Code, Rejection};
-use crate::resources::Resources;
+use crate::resources::{Resources, WHOLE};
 use crate::retry::RetryPolicy;
 use crate::template;
 use crate::time::Span;
@@ -60,6 +61,8 @@ pub enum Handler {
     Command(CommandSpec),
     /// The built-in image pipeline.
     Images(ImagesSpec),
+    /// A function or a model that stays loaded at the workers that were started with it.
+    Session(SessionSpec),
 }
 
 /// A program to run for each job.
@@ -84,19 +87,56 @@ pub struct ImagesSpec {
     pub recipe: String,
 }
 
+/// What sessions of a name take and how they are called. Where the code or the model lies is the
+/// workers' business.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSpec {
+    /// What workers call it: letters, digits, `.`, `_`, `-`.
+    pub name: String,
+    /// Jobs of one call at most.
+    #[serde(default = "one")]
+    pub batch: u32,
+    /// How long a call waits for more jobs.
+    #[serde(default)]
+    #[schema(value_type = String, example = "20ms")]
+    pub batch_wait: Span,
+    /// Compact JSON of a [`Signature`](crate::host::Signature): what inputs are held against; none
+    /// holds them against nothing.
+    #[serde(default)]
+    pub signature: Option<String>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
 impl Handler {
-    /// The word by which workers announce that they run this kind.
+    /// What an attempt of this handler asks of a worker beside resources.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub fn want(&self, mut resources: Resources, alone: bool) -> Want {
+        let Handler::Session(spec) = self else { return Want::of(resources) };
+        if alone {
+            resources.devices.iter_mut().for_each(|wish| wish.share = WHOLE);
+        }
+        let (name, seats) = (spec.name.clone(), spec.batch);
+        Want { resources, session: Some(SessionWant { name, seats, alone }) }
+    }
+
+    /// The word by which workers announce that they run this: the kind of a built-in handler, the
+    /// name of a session.
+    #[must_use]
+    pub fn word(&self) -> &str {
         match self {
             Handler::Command(_) => "command",
             Handler::Images(_) => "images",
+            Handler::Session(session) => &session.name,
         }
     }
 }
 
-/// Every kind of handler that this version knows.
-pub const HANDLER_KINDS: [&str; 2] = ["command", "images"];
+/// The handlers that are built in: any worker can run them, and no session is called like them.
+pub const BUILT_IN: [&str; 2] = ["command", "images"];
 
 impl PipelineSpec {
     /// Judges a pipeline before it is taken in.
@@ -166,6 +206,7 @@ impl StageSpec {
                 format!("stage `{}` has a recipe of {} bytes", self.name, images.recipe.len()),
             )),
             Handler::Images(_) => Ok(()),
+            Handler::Session(session) => session.check(&self.name),
         }
     }
 }
@@ -192,6 +233,16 @@ impl StageSpec {
         std::iter::once(&self.resources).chain(&self.alternatives)
     }
 
+    /// What an attempt asks of a worker that books the resources at a place of
+    /// [`StageSpec::requests`]; `alone` where it shares neither a call nor a device.
+    ///
+    /// # Panics
+    /// When there is no such place.
+    #[must_use]
+    pub fn want(&self, alternative: u8, alone: bool) -> Want {
+        self.handler.want(self.request(alternative).clone(), alone)
+    }
+
     /// The resources at a place of [`StageSpec::requests`].
     ///
     /// # Panics
@@ -199,6 +250,40 @@ impl StageSpec {
     #[must_use]
     pub fn request(&self, alternative: u8) -> &Resources {
         self.requests().nth(usize::from(alternative)).expect("leases name alternatives that exist")
+    }
+}
+
+impl SessionSpec {
+    /// A session that takes one job at a time and holds its input against nothing.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> SessionSpec {
+        SessionSpec { name: name.into(), batch: 1, batch_wait: Span::ZERO, signature: None }
+    }
+
+    fn check(&self, stage: &str) -> Result<(), Rejection> {
+        name::check("session", &self.name, Code::InvalidPipeline)?;
+        if BUILT_IN.contains(&self.name.as_str()) {
+            return Err(bad(format!(
+                "stage `{stage}`: `{}` is a built-in handler, and no session is called so",
+                self.name
+            )));
+        }
+        if self.batch == 0 || self.batch > limits::BATCH {
+            let (batch, most) = (self.batch, limits::BATCH);
+            return Err(bad(format!("stage `{stage}` batches {batch} jobs: expected 1 to {most}")));
+        }
+        if self.batch_wait > limits::BATCH_WAIT {
+            let (wait, most) = (self.batch_wait, limits::BATCH_WAIT);
+            return Err(bad(format!("stage `{stage}` waits {wait} for a batch: at most {most}")));
+        }
+        let size = self.signature.as_ref().map_or(0, String::len);
+        if size > limits::SIGNATURE_BYTES {
+            let most = limits::SIGNATURE_BYTES;
+            return Err(bad(format!(
+                "stage `{stage}` has a signature of {size} bytes: at most {most}"
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod named;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,11 +37,23 @@ pub struct Resources {
 pub struct DeviceRequest {
     /// Kind of device, for example `gpu`.
     pub kind: String,
-    /// How many whole devices.
+    /// How many devices.
     pub count: u32,
-    /// Video memory in bytes that each must have.
+    /// Video memory in bytes: what a device must have where it is booked whole, else what is booked
+    /// of each.
     #[serde(default)]
     pub vram: u64,
+    /// How much of each device, in thousandths: [`WHOLE`] shares it with nobody, less shares it
+    /// with others that ask for parts, 0 books memory alone.
+    #[serde(default = "whole")]
+    pub share: u32,
+}
+
+/// All of a device, in thousandths.
+pub const WHOLE: u32 = 1_000;
+
+const fn whole() -> u32 {
+    WHOLE
 }
 
 /// A device that a worker has.
@@ -53,6 +65,12 @@ pub struct Device {
     pub kind: String,
     /// Video memory in bytes; 0 where the word means nothing.
     pub vram: u64,
+    /// What people call it, for example `NVIDIA H200`; may be empty.
+    #[serde(default)]
+    pub name: String,
+    /// Processes that may use it at once; 0 where nothing bounds them.
+    #[serde(default)]
+    pub slots: u32,
 }
 
 /// All that a worker has to give.
@@ -108,7 +126,37 @@ impl Resources {
         if asked > most {
             return Err(bad(format!("{asked} kinds of device: at most {most}")));
         }
-        self.devices.iter().try_for_each(|device| check_kind(&device.kind))
+        self.devices.iter().try_for_each(DeviceRequest::check)
+    }
+}
+
+impl DeviceRequest {
+    /// Whole devices of a kind, whatever their memory.
+    #[must_use]
+    pub fn whole(kind: impl Into<String>, count: u32) -> DeviceRequest {
+        DeviceRequest { kind: kind.into(), count, vram: 0, share: WHOLE }
+    }
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_kind(&self.kind)?;
+        let DeviceRequest { kind, share, vram, .. } = self;
+        if *share > WHOLE {
+            return Err(bad(format!("{share} thousandths of a device {kind}: at most {WHOLE}")));
+        }
+        if *share == 0 && *vram == 0 {
+            return Err(bad(format!(
+                "neither a share nor memory of device {kind}: expected at least one of them"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Device {
+    /// A device of which nothing is known but its memory.
+    #[must_use]
+    pub fn new(kind: &str, id: impl Into<String>, vram: u64) -> Device {
+        Device { id: id.into(), kind: kind.into(), vram, name: String::new(), slots: 0 }
     }
 }
 
@@ -135,7 +183,18 @@ impl Capacity {
         if given > most {
             return Err(bad(format!("a worker with {given} devices: at most {most}")));
         }
-        self.devices.iter().try_for_each(|device| check_kind(&device.kind))
+        let mut ids = BTreeSet::new();
+        for device in &self.devices {
+            check_kind(&device.kind)?;
+            if device.id.is_empty() || device.id.len().max(device.name.len()) > limits::NAME_BYTES {
+                let most = limits::NAME_BYTES;
+                return Err(bad(format!("a device's id has 1 to {most} bytes, as has its name")));
+            }
+            if !ids.insert(&device.id) {
+                return Err(bad(format!("two devices are called `{}`", device.id)));
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is nothing that anybody could ask for.
@@ -159,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_and_what_is_there_is_bounded_and_well_named() {
-        let request = |kind: &str| DeviceRequest { kind: kind.into(), count: 1, vram: 0 };
+        let request = |kind: &str| DeviceRequest::whole(kind, 1);
         let asks = |devices| Resources { devices, ..Resources::default() }.check();
         assert_eq!(asks(vec![request("gpu"); limits::DEVICE_REQUESTS]), Ok(()));
         let error = asks(vec![request("gpu"); limits::DEVICE_REQUESTS + 1]).unwrap_err();
@@ -169,11 +228,18 @@ mod tests {
         let error = Resources { named: named.clone(), ..Resources::default() }.check();
         assert!(error.unwrap_err().detail.contains("`a b` is not a resource name"));
 
-        let device = Device { id: "GPU-1".into(), kind: "gpu".into(), vram: 0 };
+        let nothing = DeviceRequest { share: 0, ..request("gpu") };
+        assert!(asks(vec![nothing]).unwrap_err().detail.contains("neither a share nor memory"));
+        let more = DeviceRequest { share: WHOLE + 1, ..request("gpu") };
+        assert!(asks(vec![more]).unwrap_err().detail.contains("1001 thousandths"));
+
+        let gpus = |count| (0..count).map(|n| Device::new("gpu", format!("GPU-{n}"), 0)).collect();
         let has = |devices| Capacity { devices, ..Capacity::of_cpus(1) }.check();
-        assert_eq!(has(vec![device.clone(); limits::WORKER_DEVICES]), Ok(()));
-        let error = has(vec![device; limits::WORKER_DEVICES + 1]).unwrap_err();
+        assert_eq!(has(gpus(limits::WORKER_DEVICES)), Ok(()));
+        let error = has(gpus(limits::WORKER_DEVICES + 1)).unwrap_err();
         assert_eq!(error.detail, "a worker with 257 devices: at most 256");
+        let twice = has(vec![Device::new("gpu", "GPU-0", 0), Device::new("gpu", "GPU-0", 1)]);
+        assert_eq!(twice.unwrap_err().detail, "two devices are called `GPU-0`");
         assert!(Capacity { named, ..Capacity::of_cpus(1) }.check().is_err());
     }
 

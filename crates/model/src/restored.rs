@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Actor;
+use crate::booking::Seat;
 use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, WorkerId};
 use crate::job::JobState;
 use crate::payload::Payload;
@@ -72,6 +74,12 @@ pub enum Part {
         draining: bool,
         /// Whether it is given no more work for a while.
         paused: bool,
+        /// Its devices, in the order of its capacity.
+        #[serde(default)]
+        devices: Vec<DevicePart>,
+        /// What sessions were seen to take of a device's memory, in bytes by name.
+        #[serde(default)]
+        measured: BTreeMap<String, u64>,
     },
     /// An attempt that is leased; those that run before those that wait, which come in order.
     Attempt {
@@ -89,6 +97,9 @@ pub enum Part {
         leased_at: Time,
         /// When its resources were booked.
         running_since: Option<Time>,
+        /// Its devices and its session, where it runs and has any.
+        #[serde(default)]
+        seat: Option<Seat>,
     },
     /// A limit.
     Bound {
@@ -186,4 +197,18 @@ pub struct JobPart {
     pub deaths: Vec<(WorkerId, AttemptId)>,
     /// When the pause after a failure ends.
     pub retry_at: Option<Time>,
+    /// Attempts at this stage that ended for want of device memory.
+    #[serde(default)]
+    pub shortages: u32,
+}
+
+/// A worker's device as it was, apart from what is booked of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DevicePart {
+    /// Why it is out of service and who took it out, where it is.
+    pub quarantined: Option<(String, Actor)>,
+    /// Attempts in a row that it failed under.
+    pub errors: u32,
+    /// Whose session was on it last.
+    pub last: Option<String>,
 }

@@ -15,15 +15,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Outcome, Usage};
+use crate::booking::Seat;
+use crate::device::{DeviceSample, SessionSample};
 use crate::ids::{AttemptId, BatchId, JobId, WorkerId};
 use crate::payload::Payload;
-use crate::pipeline::Handler;
+use crate::pipeline::{Handler, PipelineSpec};
 use crate::problem::Code;
 use crate::resources::{Capacity, Resources};
 use crate::time::Span;
 
 /// Version of this contract.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +61,36 @@ pub enum FromWorker {
     },
     /// Attempts that ended.
     Ended(Vec<Ended>),
+    /// A part of a result, ahead of the whole.
+    Partial {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Its place among the parts, from 0.
+        index: u64,
+        /// The part, as compact JSON.
+        value: String,
+    },
+    /// A device went out of service for this reason, or (without one) is back.
+    Device {
+        /// Which.
+        device: String,
+        /// Why, in one sentence.
+        quarantined: Option<String>,
+    },
+    /// What sessions of a name were seen to take of a device's memory.
+    Measured {
+        /// What the session is called.
+        session: String,
+        /// Bytes on each of its devices.
+        vram: u64,
+    },
+    /// How its devices and sessions do.
+    Sample {
+        /// Devices.
+        devices: Vec<DeviceSample>,
+        /// Sessions.
+        sessions: Vec<SessionSample>,
+    },
     /// The worker takes no more work and leaves when it has finished what it holds.
     Draining,
     /// Last frame: the worker leaves.
@@ -83,6 +115,13 @@ pub enum ToWorker {
     Stop(Vec<AttemptId>),
     /// These reports are settled: committed, or recorded as stale. Forget them.
     Settled(Vec<AttemptId>),
+    /// A device is out of service for this reason, or (without one) is back.
+    Device {
+        /// Which.
+        device: String,
+        /// Why, in one sentence.
+        quarantined: Option<String>,
+    },
     /// Take no more work, finish what you hold, leave.
     Drain,
 }
@@ -110,6 +149,8 @@ pub struct Hello {
     pub holds: Vec<AttemptId>,
     /// What stages may require or prefer of it.
     pub labels: BTreeMap<String, String>,
+    /// Pipelines for the sessions that it runs: the server defines them, so that jobs can name them.
+    pub offers: Vec<PipelineSpec>,
 }
 
 /// The server's answer to a worker that is taken in.
@@ -148,6 +189,10 @@ pub struct Assignment {
     pub input: Payload,
     /// Write the output file here, on the shared disk; without it an output file becomes a blob.
     pub output: Option<String>,
+    /// Devices and session that are meant for it, where it can start at once.
+    pub seat: Option<Seat>,
+    /// Whether it shares neither a call nor a device with others.
+    pub alone: bool,
 }
 
 /// How an attempt ended.

@@ -13,14 +13,18 @@ use std::path::PathBuf;
 
 use gristmill_model::access::Actor;
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::booking::Seat;
+use gristmill_model::device::{DeviceSample, SessionSample, SessionState};
 use gristmill_model::digest::Digest;
 use gristmill_model::event::{Event, LeaveReason, Record, Then};
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::{Artifact, Line, Payload, Place};
-use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, PipelineSpec, StageSpec};
+use gristmill_model::pipeline::{
+    CommandSpec, Handler, ImagesSpec, PipelineSpec, SessionSpec, StageSpec,
+};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources, WorkerShape};
-use gristmill_model::restored::{BatchPart, JobPart, Part};
+use gristmill_model::restored::{BatchPart, DevicePart, JobPart, Part};
 use gristmill_model::scope::{Flow, Limit, Scope};
 use gristmill_model::source::{Lines, Source};
 use gristmill_model::terms::{Dependency, Target, Terms, When};
@@ -44,8 +48,37 @@ fn licences(thousandths: u32) -> BTreeMap<String, u32> {
 }
 
 fn capacity() -> Capacity {
-    let gpu = Device { id: "GPU-1".into(), kind: "gpu".into(), vram: 1 << 34 };
+    let gpu = Device { name: "NVIDIA".into(), slots: 1, ..Device::new("gpu", "GPU-1", 1 << 34) };
     Capacity { cpus: 2_000, memory: 1 << 33, devices: vec![gpu], named: licences(4_000) }
+}
+
+fn seat() -> Seat {
+    Seat { devices: vec![0, 3], session: Some(1) }
+}
+
+fn device_sample() -> DeviceSample {
+    DeviceSample {
+        device: "GPU-1".into(),
+        used: Some(1 << 33),
+        foreign: Some(0),
+        utilisation: Some(97),
+        temperature: Some(61),
+        power: Some(512_000),
+        power_limit: Some(700_000),
+        throttled: vec!["power cap".into()],
+        users: vec!["python (123, ada)".into()],
+    }
+}
+
+fn session_sample() -> SessionSample {
+    SessionSample {
+        name: "generate".into(),
+        devices: vec!["GPU-1".into()],
+        state: SessionState::Busy,
+        vram: Some(1 << 33),
+        calls: 7,
+        load: Some(Span::seconds(12)),
+    }
 }
 
 fn success() -> Success {
@@ -62,6 +95,7 @@ fn failure() -> Failure {
         code: "exit_status".into(),
         message: "exit status 3".into(),
         exit_code: Some(3),
+        traceback: Some("line 7".into()),
     }
 }
 
@@ -70,7 +104,7 @@ fn usage() -> Usage {
 }
 
 fn pipeline() -> PipelineSpec {
-    let gpu = DeviceRequest { kind: "gpu".into(), count: 1, vram: 1 << 33 };
+    let gpu = DeviceRequest { vram: 1 << 33, share: 500, ..DeviceRequest::whole("gpu", 1) };
     let command = CommandSpec {
         argv: vec!["sha256sum".into(), "{input}".into()],
         shell: false,
@@ -89,11 +123,18 @@ fn pipeline() -> PipelineSpec {
         prefers: BTreeMap::from([("disk".into(), "fast".into())]),
         ..StageSpec::new(name, handler)
     };
+    let session = SessionSpec {
+        batch: 8,
+        batch_wait: Span::millis(20),
+        signature: Some("{}".into()),
+        ..SessionSpec::new("generate")
+    };
     PipelineSpec {
         name: "mill".into(),
         stages: vec![
             stage("sum", Handler::Command(command)),
             stage("thumb", Handler::Images(ImagesSpec { recipe: "{}".into() })),
+            stage("generate", Handler::Session(session)),
         ],
     }
 }
@@ -179,6 +220,7 @@ fn parts() -> Vec<Event> {
         failures: 2,
         deaths: vec![(worker, AttemptId(20))],
         retry_at: Some(Time(99)),
+        shortages: 1,
     };
     let parts = vec![
         Part::Project { project, name: "lab".into(), weight: 3 },
@@ -200,6 +242,12 @@ fn parts() -> Vec<Event> {
             shape: shape(),
             draining: true,
             paused: false,
+            devices: vec![DevicePart {
+                quarantined: Some(("Xid 79".into(), Actor::Worker)),
+                errors: 2,
+                last: Some("generate".into()),
+            }],
+            measured: BTreeMap::from([("generate".into(), 1 << 33)]),
         },
         Part::Attempt {
             attempt: AttemptId(21),
@@ -209,6 +257,7 @@ fn parts() -> Vec<Event> {
             alternative: 1,
             leased_at: Time(5),
             running_since: Some(Time(6)),
+            seat: Some(seat()),
         },
         Part::Bound {
             project,
@@ -303,7 +352,15 @@ fn events() -> Vec<Event> {
         ),
         flow(Scope::Pipeline("mill".into()), Flow::Paused),
         flow(Scope::Stage("mill".into(), "sum".into()), Flow::Draining),
-        Event::AttemptLeased { attempt, job: job_id, stage: 0, number: 1, worker, alternative: 1 },
+        Event::AttemptLeased {
+            attempt,
+            job: job_id,
+            stage: 0,
+            number: 1,
+            worker,
+            alternative: 1,
+            seat: Some(seat()),
+        },
         succeeded(Then::NextStage),
         succeeded(Then::Succeed),
         failed(Then::Retry { at: Time(99) }),
@@ -330,6 +387,14 @@ fn events() -> Vec<Event> {
         Event::WorkerPaused { worker, paused: true, actor: Actor::Local },
         Event::WorkerDeclared { name: "big".into(), shape: Some(shape()) },
         Event::WorkerDeclared { name: "big".into(), shape: None },
+        Event::DeviceQuarantined {
+            worker,
+            device: "GPU-1".into(),
+            reason: "Xid 79".into(),
+            actor: Actor::Worker,
+        },
+        Event::DeviceReturned { worker, device: "GPU-1".into(), actor: Actor::Local },
+        Event::SessionMeasured { worker, session: "generate".into(), vram: 1 << 33 },
         Event::WorkerDraining { worker },
         Event::WorkerLeft { worker, reason: LeaveReason::Goodbye },
         Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired },
@@ -352,6 +417,7 @@ fn from_worker() -> Vec<FromWorker> {
             shared_disk: false,
             holds: vec![attempt],
             labels: labels(),
+            offers: vec![pipeline()],
         }),
         FromWorker::Heartbeat,
         FromWorker::Prefetch(16),
@@ -361,6 +427,10 @@ fn from_worker() -> Vec<FromWorker> {
             ended(Outcome::Succeeded(success())),
             ended(Outcome::Failed(failure())),
         ]),
+        FromWorker::Partial { attempt, index: 1, value: "[1]".into() },
+        FromWorker::Device { device: "GPU-1".into(), quarantined: Some("Xid 79".into()) },
+        FromWorker::Measured { session: "generate".into(), vram: 1 << 33 },
+        FromWorker::Sample { devices: vec![device_sample()], sessions: vec![session_sample()] },
         FromWorker::Draining,
         FromWorker::Goodbye,
     ]
@@ -387,9 +457,12 @@ fn to_worker() -> Vec<ToWorker> {
             timeout: stage.timeout,
             input: job().input,
             output: None,
+            seat: Some(seat()),
+            alone: true,
         }]),
         ToWorker::Stop(vec![AttemptId(21)]),
         ToWorker::Settled(vec![AttemptId(21)]),
+        ToWorker::Device { device: "GPU-1".into(), quarantined: None },
         ToWorker::Drain,
     ]
 }
@@ -543,7 +616,23 @@ fn what_lies_on_disk() {
     let record = |event| Record { at: Time(1_795_250_000_000_000), event };
     let records: Vec<_> = events().into_iter().map(record).collect();
     assert!(records.iter().all(|record| record.event.is_durable()));
-    check_msgpack("event-1.hex", &records);
+    check_msgpack("event-3.hex", &records);
+}
+
+#[test]
+fn what_older_versions_have_written_loads() {
+    let golden = std::fs::read_to_string(path("event-2.hex")).unwrap();
+    for line in golden.lines() {
+        rmp_serde::from_slice::<Record>(&unhex(line)).unwrap();
+    }
+    let lease = |line: &&str| line.contains(&hex(b"AttemptLeased"));
+    let line = golden.lines().find(lease).unwrap();
+    let Event::AttemptLeased { seat, .. } =
+        rmp_serde::from_slice::<Record>(&unhex(line)).unwrap().event
+    else {
+        unreachable!("it says so")
+    };
+    assert_eq!(seat, None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::pipeline::HANDLER_KINDS;
+use crate::pipeline::BUILT_IN;
 use crate::resources::{Capacity, Device, MilliCpus, WorkerShape};
 use crate::scope::{Flow, Rate, Scope};
 use crate::terms::{Dependency, Target, When};
@@ -134,7 +134,7 @@ pub struct DeclareRequest {
     /// Generic resources in thousandths.
     #[serde(default)]
     pub named: BTreeMap<String, u32>,
-    /// Kinds of handler that it would run; without any all that there are.
+    /// Kinds of handler that it would run; without any those that are built in.
     #[serde(default)]
     pub handlers: Vec<String>,
     /// What stages may require or prefer of it.
@@ -149,7 +149,7 @@ impl From<DeclareRequest> for WorkerShape {
     fn from(request: DeclareRequest) -> WorkerShape {
         let DeclareRequest { cpus, memory, devices, named, handlers, labels, shared_disk } =
             request;
-        let all = || HANDLER_KINDS.map(str::to_owned).to_vec();
+        let all = || BUILT_IN.map(str::to_owned).to_vec();
         let handlers = if handlers.is_empty() { all() } else { handlers };
         let capacity = Capacity { cpus, memory, devices, named };
         WorkerShape { capacity, handlers, labels, shared_disk }

@@ -4,22 +4,30 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::resources::Device;
+use crate::resources::{Device, DeviceRequest, WHOLE};
 
 fn cpus(milli: u32) -> Resources {
     Resources { cpus: milli, ..Resources::default() }
 }
 
+fn started(booking: &mut Booking, attempt: u64, request: &Resources) -> bool {
+    booking.admit(AttemptId(attempt), Want::of(request.clone()), None).is_some()
+}
+
+fn released(booking: &mut Booking, attempt: u64) -> Vec<AttemptId> {
+    booking.release(AttemptId(attempt)).into_iter().map(|(attempt, _)| attempt).collect()
+}
+
 #[test]
 fn a_backlog_starts_in_order_as_room_comes_free() {
     let mut booking = Booking::new(Capacity::of_cpus(2));
-    assert!(booking.admit(AttemptId(1), &cpus(1_000)));
-    assert!(booking.admit(AttemptId(2), &cpus(1_000)));
-    assert!(!booking.admit(AttemptId(3), &cpus(2_000)));
-    assert!(!booking.admit(AttemptId(4), &cpus(500)), "nobody overtakes a backlog");
-    assert_eq!(booking.release(AttemptId(1)), vec![]);
-    assert_eq!(booking.release(AttemptId(2)), vec![AttemptId(3)]);
-    assert_eq!(booking.release(AttemptId(3)), vec![AttemptId(4)]);
+    assert!(started(&mut booking, 1, &cpus(1_000)));
+    assert!(started(&mut booking, 2, &cpus(1_000)));
+    assert!(!started(&mut booking, 3, &cpus(2_000)));
+    assert!(!started(&mut booking, 4, &cpus(500)), "nobody overtakes a backlog");
+    assert_eq!(released(&mut booking, 1), vec![]);
+    assert_eq!(released(&mut booking, 2), vec![AttemptId(3)]);
+    assert_eq!(released(&mut booking, 3), vec![AttemptId(4)]);
     assert_eq!(booking.free_cpus(), 1_500);
 }
 
@@ -52,10 +60,10 @@ fn a_licence_is_waited_for_like_a_cpu() {
     let named = |amount| BTreeMap::from([("licence".to_owned(), amount)]);
     let needs = |amount| Resources { named: named(amount), ..cpus(0) };
     let mut booking = Booking::new(Capacity { named: named(2_000), ..Capacity::of_cpus(8) });
-    assert!(booking.admit(AttemptId(1), &needs(1_500)));
-    assert!(!booking.admit(AttemptId(2), &needs(501)));
-    assert!(!booking.admit(AttemptId(3), &cpus(1)), "nobody overtakes a backlog");
-    assert_eq!(booking.release(AttemptId(1)), [AttemptId(2), AttemptId(3)]);
+    assert!(started(&mut booking, 1, &needs(1_500)));
+    assert!(!started(&mut booking, 2, &needs(501)));
+    assert!(!started(&mut booking, 3, &cpus(1)), "nobody overtakes a backlog");
+    assert_eq!(released(&mut booking, 1), [AttemptId(2), AttemptId(3)]);
     let error = booking.could_fit(&needs(2_500)).unwrap_err().to_string();
     assert_eq!(error, "needs 2.5 of licence, has 2");
     let error = could_fit(&Capacity::of_cpus(8), &needs(1)).unwrap_err().to_string();
@@ -64,8 +72,8 @@ fn a_licence_is_waited_for_like_a_cpu() {
 
 #[test]
 fn wishes_for_one_kind_add_up() {
-    let gpu = |vram| Device { id: format!("GPU-{vram}"), kind: "gpu".into(), vram };
-    let wish = |count, vram| DeviceRequest { kind: "gpu".into(), count, vram };
+    let gpu = |vram| Device::new("gpu", format!("GPU-{vram}"), vram);
+    let wish = |count, vram| DeviceRequest { vram, ..DeviceRequest::whole("gpu", count) };
     let capacity = Capacity { devices: vec![gpu(8), gpu(24)], ..Capacity::of_cpus(8) };
     let needs = |devices| Resources { devices, ..cpus(0) };
     assert_eq!(could_fit(&capacity, &needs(vec![wish(1, 24), wish(1, 8)])), Ok(()));
@@ -75,56 +83,265 @@ fn wishes_for_one_kind_add_up() {
     assert_eq!(huge, Err(Misfit::Devices("gpu".into(), u32::MAX, 2)));
 }
 
-fn requests() -> impl Strategy<Value = Resources> {
+fn gpus(count: u64, vram: u64) -> Capacity {
+    let devices = (0..count).map(|n| Device::new("gpu", format!("GPU-{n}"), vram)).collect();
+    Capacity { devices, ..Capacity::of_cpus(64) }
+}
+
+fn gpu(share: u32, vram: u64) -> Resources {
+    let devices = vec![DeviceRequest { kind: "gpu".into(), count: 1, vram, share }];
+    Resources { devices, ..cpus(0) }
+}
+
+fn session(name: &str, seats: u32, resources: Resources) -> Want {
+    Want { resources, session: Some(SessionWant { name: name.into(), seats, alone: false }) }
+}
+
+fn alone(want: Want) -> Want {
+    let session = want.session.map(|session| SessionWant { alone: true, ..session });
+    Want { session, ..want }
+}
+
+/// Devices and session of an attempt that starts.
+fn sits(booking: &mut Booking, attempt: u64, want: &Want) -> (Vec<u16>, Option<u16>) {
+    let seat = booking.admit(AttemptId(attempt), want.clone(), None).expect("there is room");
+    (seat.devices, seat.session)
+}
+
+#[test]
+fn shares_and_memory_of_one_device_add_up_and_a_whole_one_is_shared_with_nobody() {
+    let mut booking = Booking::new(gpus(1, 80));
+    assert!(started(&mut booking, 1, &gpu(500, 0)));
+    assert_eq!(booking.free_vram(0), 40);
+    assert!(started(&mut booking, 2, &gpu(0, 30)));
+    assert!(!started(&mut booking, 3, &gpu(WHOLE, 0)), "it is not empty");
+    assert_eq!(released(&mut booking, 1), []);
+    assert_eq!(released(&mut booking, 2), [AttemptId(3)]);
+    assert!(!started(&mut booking, 4, &gpu(0, 1)), "it is given whole");
+    assert_eq!(could_fit(booking.capacity(), &gpu(0, 80)), Ok(()));
+    let error = could_fit(booking.capacity(), &gpu(0, 81)).unwrap_err();
+    assert_eq!(error.to_string(), "needs 81 bytes of memory on device gpu, has 80 bytes");
+    assert_eq!(slots(booking.capacity(), &gpu(0, 30)), 2);
+    assert_eq!(slots(booking.capacity(), &gpu(250, 0)), 4);
+}
+
+#[test]
+fn several_devices_are_given_all_or_none_and_differ() {
+    let two = Resources { devices: vec![DeviceRequest::whole("gpu", 2)], ..cpus(0) };
+    let mut booking = Booking::new(gpus(3, 8));
+    assert_eq!(sits(&mut booking, 1, &Want::of(two.clone())), (vec![0, 1], None));
+    assert!(!started(&mut booking, 2, &two));
+    assert_eq!(released(&mut booking, 1), [AttemptId(2)]);
+    let halves = DeviceRequest { share: 500, ..DeviceRequest::whole("gpu", 2) };
+    let halves = Resources { devices: vec![halves], ..cpus(0) };
+    let mut booking = Booking::new(gpus(2, 8));
+    assert_eq!(sits(&mut booking, 1, &Want::of(halves)), (vec![0, 1], None));
+}
+
+#[test]
+fn a_device_takes_no_more_processes_than_it_may() {
+    let mut capacity = gpus(1, 80);
+    capacity.devices[0].slots = 1;
+    let mut booking = Booking::new(capacity);
+    assert!(started(&mut booking, 1, &gpu(0, 10)));
+    assert!(!started(&mut booking, 2, &gpu(0, 10)));
+}
+
+#[test]
+fn the_seats_of_a_session_share_one_booking() {
+    let mut booking = Booking::new(gpus(1, 8));
+    let generate = session("generate", 2, gpu(WHOLE, 0));
+    assert_eq!(sits(&mut booking, 1, &generate), (vec![0], Some(0)));
+    assert_eq!(sits(&mut booking, 2, &generate), (vec![0], Some(0)));
+    assert_eq!(booking.admit(AttemptId(3), generate.clone(), None), None, "its seats are taken");
+    assert_eq!(booking.admit(AttemptId(4), session("other", 1, gpu(WHOLE, 0)), None), None);
+    assert_eq!(released(&mut booking, 1), [AttemptId(3)]);
+    assert_eq!(released(&mut booking, 2), []);
+    assert_eq!(booking.sitting(0).collect::<Vec<_>>(), [AttemptId(3)]);
+    assert_eq!(released(&mut booking, 3), [AttemptId(4)], "nobody of the first sits there now");
+    assert_eq!(booking.last_on(0), Some("generate"));
+    assert_eq!(released(&mut booking, 4), []);
+    assert_eq!(booking.last_on(0), Some("other"));
+}
+
+#[test]
+fn sessions_come_back_to_where_they_were_and_spare_others() {
+    let mut booking = Booking::new(gpus(3, 8));
+    let (first, second) = (session("a", 1, gpu(WHOLE, 0)), session("b", 1, gpu(WHOLE, 0)));
+    assert_eq!(sits(&mut booking, 1, &first).0, [0]);
+    assert_eq!(sits(&mut booking, 2, &second).0, [1]);
+    booking.release(AttemptId(1));
+    booking.release(AttemptId(2));
+    let seat = booking.seat(&second).unwrap();
+    assert_eq!((seat.devices.clone(), booking.is_hot(&second, &seat)), (vec![1], true));
+    let third = session("c", 1, gpu(WHOLE, 0));
+    let seat = booking.seat(&third).unwrap();
+    assert_eq!((seat.devices.clone(), booking.is_hot(&third, &seat)), (vec![2], false));
+}
+
+#[test]
+fn hot_devices_all_work_before_any_session_is_filled() {
+    let mut booking = Booking::new(gpus(2, 8));
+    let want = session("a", 8, gpu(WHOLE, 0));
+    assert_eq!(sits(&mut booking, 1, &want).0, [0]);
+    assert_eq!(sits(&mut booking, 2, &want).0, [0], "a cold device is not warmed up for it");
+    booking.release(AttemptId(1));
+    booking.release(AttemptId(2));
+    booking.restore_last(1, "a");
+    let devices = [3, 4, 5].map(|attempt| sits(&mut booking, attempt, &want).0[0]);
+    assert_eq!(devices, [0, 1, 0]);
+}
+
+#[test]
+fn who_wants_no_company_has_none() {
+    let mut booking = Booking::new(gpus(1, 8));
+    let want = session("a", 8, gpu(WHOLE, 0));
+    assert!(booking.admit(AttemptId(1), want.clone(), None).is_some());
+    assert_eq!(booking.admit(AttemptId(2), alone(want.clone()), None), None);
+    assert_eq!(booking.admit(AttemptId(3), want, None), None);
+    assert_eq!(released(&mut booking, 1), [AttemptId(2)]);
+    assert_eq!(released(&mut booking, 2), [AttemptId(3)]);
+}
+
+#[test]
+fn what_was_measured_is_booked_in_place_of_the_guess() {
+    let mut booking = Booking::new(gpus(1, 80));
+    let want = session("a", 1, gpu(0, 40));
+    assert!(booking.admit(AttemptId(1), want.clone(), None).is_some());
+    let other = session("b", 1, gpu(0, 60));
+    assert_eq!(booking.admit(AttemptId(2), other, None), None);
+    let promoted = booking.measure("a", 20);
+    assert_eq!(promoted.len(), 1, "it takes less than it had asked for");
+    assert_eq!(booking.free_vram(0), 0);
+    booking.measure("a", 200);
+    booking.release(AttemptId(1));
+    assert_eq!(booking.free_vram(0), 20);
+    assert_eq!(booking.measured().collect::<Vec<_>>(), [("a", 200)]);
+}
+
+#[test]
+fn a_device_out_of_service_is_given_to_nobody() {
+    let mut booking = Booking::new(gpus(2, 8));
+    assert!(booking.set_service(0, false).is_empty());
+    assert_eq!(sits(&mut booking, 1, &Want::of(gpu(WHOLE, 0))).0, [1]);
+    assert!(!started(&mut booking, 2, &gpu(WHOLE, 0)));
+    let promoted = booking.set_service(0, true);
+    assert_eq!(promoted, [(AttemptId(2), Seat { devices: vec![0], session: None })]);
+}
+
+#[test]
+fn a_seat_that_is_wished_for_is_given_where_it_is_free() {
+    let mut booking = Booking::new(gpus(2, 8));
+    let wish = Seat { devices: vec![1], session: None };
+    let seat = booking.admit(AttemptId(1), Want::of(gpu(WHOLE, 0)), Some(&wish)).unwrap();
+    assert_eq!(seat, wish);
+    let seat = booking.admit(AttemptId(2), Want::of(gpu(WHOLE, 0)), Some(&wish)).unwrap();
+    assert_eq!(seat.devices, [0]);
+    for strange in [vec![7], vec![], vec![0, 1]] {
+        let strange = Seat { devices: strange, session: None };
+        assert!(!booking.is_free(&Want::of(gpu(WHOLE, 0)), &strange));
+    }
+}
+
+#[test]
+fn wishes_for_different_things_at_once_are_met_together() {
+    let devices = vec![Device::new("gpu", "GPU-0", 24), Device::new("gpu", "GPU-1", 8)];
+    let booking = Booking::new(Capacity { devices, ..Capacity::of_cpus(8) });
+    let wish = |vram| DeviceRequest { vram, ..DeviceRequest::whole("gpu", 1) };
+    let both = Resources { devices: vec![wish(8), wish(24)], ..cpus(0) };
+    assert_eq!(booking.seat(&Want::of(both)).unwrap().devices, [1, 0], "in the order asked for");
+}
+
+/// What may be asked of a worker, some of it by sessions.
+fn wants() -> impl Strategy<Value = Want> {
     let kind = prop::sample::select(vec!["gpu", "tpu"]).prop_map(String::from);
-    let wish = (kind, 0..3_u32, 0..3_u64);
-    let wish = wish.prop_map(|(kind, count, vram)| DeviceRequest { kind, count, vram });
+    let share = prop_oneof![2 => Just(WHOLE), 1 => 1..WHOLE, 1 => Just(0)];
+    let wish = (kind, 0..3_u32, 0..4_u64, share).prop_map(|(kind, count, vram, share)| {
+        let vram = if share == 0 { vram.max(1) } else { vram };
+        DeviceRequest { kind, count, vram, share }
+    });
     let name = prop::sample::select(vec!["licence", "share"]).prop_map(String::from);
     let memory = prop_oneof![9 => 0..6_u64, 1 => Just(u64::MAX)];
-    (0..3_000_u32, memory, vec(wish, 0..3), btree_map(name, 0..2_500_u32, 0..3))
-        .prop_map(|(cpus, memory, devices, named)| Resources { cpus, memory, devices, named })
+    let resources = (0..3_000_u32, memory, vec(wish, 0..3), btree_map(name, 0..2_500_u32, 0..3))
+        .prop_map(|(cpus, memory, devices, named)| Resources { cpus, memory, devices, named });
+    let session = prop::option::of((prop::sample::select(vec!["a", "b"]), any::<bool>()));
+    (resources, session).prop_map(|(resources, session)| Want {
+        resources,
+        session: session.map(|(name, alone)| SessionWant { name: name.into(), seats: 3, alone }),
+    })
 }
 
 fn capacities() -> impl Strategy<Value = Capacity> {
-    let device = prop::sample::select(vec!["gpu", "tpu"]);
-    let device = (device, 0..3_u64).prop_map(|(kind, vram)| Device {
-        id: format!("{kind}-{vram}"),
-        kind: kind.into(),
-        vram,
-    });
+    let kind = prop::sample::select(vec!["gpu", "tpu"]);
+    let device = (kind, 0..6_u64, 0..4_u32);
     (1..6_u32, 0..12_u64, vec(device, 0..6), 0..5_000_u32).prop_map(
         |(whole, memory, devices, licences)| {
             let named = BTreeMap::from([("licence".into(), licences)]);
+            let device = |(place, (kind, vram, slots)): (usize, (&str, u64, u32))| {
+                let id = format!("{kind}-{place}");
+                Device { slots, ..Device::new(kind, id, vram) }
+            };
+            let devices = devices.into_iter().enumerate().map(device).collect();
             Capacity { memory, devices, named, ..Capacity::of_cpus(whole) }
         },
     )
 }
 
-/// Asserts that the running attempts fit together, summed up anew from their requests: each
-/// device that is wished for can be given, no amount exceeds what is there.
-fn holds_together(booking: &Booking, asked: &BTreeMap<AttemptId, Resources>) {
+/// Asserts that what runs fits together, summed up anew from what was asked: sessions once, however
+/// many sit in them.
+fn holds_together(booking: &Booking, asked: &BTreeMap<AttemptId, Want>) {
     let capacity = booking.capacity();
-    let running: Vec<&Resources> = booking.running().map(|attempt| &asked[&attempt]).collect();
-    let cpus: u64 = running.iter().map(|request| u64::from(request.cpus)).sum();
+    let mut bookings: Vec<(&Resources, Seat)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for attempt in booking.running() {
+        let (want, seat) = (&asked[&attempt], booking.seat_of(attempt).unwrap());
+        assert_eq!(want.session.is_some(), seat.session.is_some());
+        if let (Some(wanted), Some(number)) = (&want.session, seat.session) {
+            let company: Vec<_> = booking.sitting(number).collect();
+            assert!(company.len() <= wanted.seats as usize && company.contains(&attempt));
+            assert!(!wanted.alone || company.len() == 1);
+            if !seen.insert(number) {
+                continue;
+            }
+            assert!(company.iter().all(|attempt| asked[attempt] == *want), "all ask the same");
+        }
+        bookings.push((&want.resources, seat));
+    }
+    let cpus: u64 = bookings.iter().map(|(request, _)| u64::from(request.cpus)).sum();
     assert!(cpus <= u64::from(capacity.cpus));
     assert_eq!(booking.free_cpus(), u64::from(capacity.cpus) - cpus);
     if capacity.memory != 0 {
-        let memory: u64 = running.iter().map(|request| request.memory).sum();
-        assert!(memory <= capacity.memory);
-    }
-    let mut free = capacity.devices.clone();
-    let mut wishes: Vec<_> = running.iter().flat_map(|request| &request.devices).collect();
-    wishes.sort_by_key(|wish| std::cmp::Reverse(wish.vram));
-    for wish in wishes {
-        for _ in 0..wish.count {
-            let fits = |device: &Device| device.kind == wish.kind && device.vram >= wish.vram;
-            let at = free.iter().position(fits).expect("a device for each wish");
-            free.remove(at);
-        }
+        assert!(bookings.iter().map(|(request, _)| request.memory).sum::<u64>() <= capacity.memory);
     }
     for name in ["licence", "share"] {
-        let of = |request: &&Resources| request.named.get(name).map_or(0, |n| u64::from(*n));
-        assert!(running.iter().map(of).sum::<u64>() <= u64::from(there(capacity, name)));
+        let of = |request: &Resources| request.named.get(name).map_or(0, |n| u64::from(*n));
+        let sum: u64 = bookings.iter().map(|(request, _)| of(request)).sum();
+        assert!(sum <= u64::from(sums::there(capacity, name)));
+    }
+    devices_hold_together(capacity, &bookings);
+}
+
+fn devices_hold_together(capacity: &Capacity, bookings: &[(&Resources, Seat)]) {
+    let mut users = vec![Vec::new(); capacity.devices.len()];
+    for (owner, (request, seat)) in bookings.iter().enumerate() {
+        let wishes = request.devices.iter();
+        let each: Vec<_> =
+            wishes.flat_map(|wish| std::iter::repeat_n(wish, wish.count as usize)).collect();
+        assert_eq!(each.len(), seat.devices.len(), "a device for each wish");
+        for (wish, device) in each.into_iter().zip(&seat.devices) {
+            let there = &capacity.devices[usize::from(*device)];
+            assert!(there.kind == wish.kind && there.vram >= wish.vram);
+            users[usize::from(*device)].push((owner, wish));
+        }
+    }
+    for (there, users) in capacity.devices.iter().zip(users) {
+        let owners: BTreeSet<_> = users.iter().map(|(owner, _)| owner).collect();
+        let whole = users.iter().any(|(_, wish)| wish.share == WHOLE);
+        assert!(!whole || users.len() == 1, "a whole device is one wish's");
+        assert!(users.iter().map(|(_, wish)| wish.share).sum::<u32>() <= WHOLE);
+        assert!(there.slots == 0 || owners.len() <= there.slots as usize);
+        let explicit = |wish: &DeviceRequest| if wish.share == WHOLE { 0 } else { wish.vram };
+        assert!(users.iter().map(|(_, wish)| explicit(wish)).sum::<u64>() <= there.vram);
     }
 }
 
@@ -132,27 +349,29 @@ proptest! {
     #[test]
     fn booked_never_exceeds_capacity_and_ends_at_nothing(
         capacity in capacities(),
-        steps in vec((requests(), any::<prop::sample::Index>(), any::<bool>()), 1..60),
+        steps in vec((wants(), any::<prop::sample::Index>(), any::<bool>()), 1..60),
     ) {
         let mut booking = Booking::new(capacity);
         let (mut asked, mut order) = (BTreeMap::new(), Vec::new());
-        for (number, (request, which, leaves)) in (0..).zip(steps) {
+        for (number, (want, which, leaves)) in (0..).zip(steps) {
             if leaves && !order.is_empty() {
                 let attempt = order.remove(which.index(order.len()));
                 booking.release(attempt);
-            } else if booking.could_fit(&request).is_ok() {
+            } else if booking.could_fit(&want.resources).is_ok() {
                 let attempt = AttemptId(number);
                 let behind = booking.backlog_len() > 0;
-                let starts = booking.admit(attempt, &request);
-                prop_assert!(!(behind && starts), "nobody overtakes a backlog");
-                asked.insert(attempt, request);
+                let foreseen = booking.seat(&want);
+                let seat = booking.admit(attempt, want.clone(), None);
+                prop_assert_eq!(&foreseen, &seat);
+                prop_assert!(!(behind && seat.is_some()), "nobody overtakes a backlog");
+                asked.insert(attempt, want);
                 order.push(attempt);
             }
             holds_together(&booking, &asked);
             let waits: Vec<_> = booking.backlog().collect();
             prop_assert!(waits.is_sorted(), "first in, first out");
             if let Some(first) = waits.first() {
-                prop_assert!(!booking.has_room(&asked[first]), "what can start does");
+                prop_assert_eq!(booking.find_seat(&asked[first]), None, "what can start does");
             }
             prop_assert_eq!(booking.held(), order.len());
         }
@@ -160,7 +379,30 @@ proptest! {
             booking.release(attempt);
             holds_together(&booking, &asked);
         }
-        prop_assert_eq!(&booking.booked, &Booked::default());
+        prop_assert_eq!(&booking.sums, &Sums::default());
+        prop_assert!(booking.ledger.is_empty() && booking.sessions.is_empty());
         prop_assert_eq!(booking.held(), 0);
+    }
+
+    #[test]
+    fn what_runs_is_booked_again_from_its_seats_alone(
+        capacity in capacities(),
+        wants in vec(wants(), 1..40),
+    ) {
+        let mut booking = Booking::new(capacity.clone());
+        let fitting = wants.into_iter().filter(|want| could_fit(&capacity, &want.resources).is_ok());
+        let wants: Vec<_> = fitting.collect();
+        for (number, want) in (0..).zip(&wants) {
+            booking.admit(AttemptId(number), want.clone(), None);
+        }
+        let mut again = Booking::new(capacity);
+        for attempt in booking.running().collect::<Vec<_>>() {
+            let (want, seat) = (wants[attempt.0 as usize].clone(), booking.seat_of(attempt));
+            prop_assert_eq!(again.admit(attempt, want, seat.as_ref()), seat);
+        }
+        for attempt in booking.backlog() {
+            prop_assert_eq!(again.admit(attempt, wants[attempt.0 as usize].clone(), None), None);
+        }
+        prop_assert_eq!(again, booking);
     }
 }

@@ -1,0 +1,275 @@
+//! What is booked of each device, and which devices a request gets: all that it asks for, or none.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::ids::AttemptId;
+use crate::resources::{Capacity, Device, DeviceRequest, Resources, WHOLE};
+
+/// Bookings by device, in the order of the capacity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ledger {
+    devices: Vec<Account>,
+    /// Bytes on each device by name of session.
+    measured: BTreeMap<String, u64>,
+}
+
+/// Who has booked something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    Attempt(AttemptId),
+    Session(u16),
+}
+
+/// What is booked of one device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Account {
+    parts: BTreeMap<Owner, Part>,
+    out_of_service: bool,
+    /// Whose session was here last, if a session was.
+    last: Option<String>,
+}
+
+/// A part of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Part {
+    /// Thousandths.
+    share: u32,
+    /// Bytes.
+    vram: u64,
+}
+
+/// A request for devices, with the session that asks where one does.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) request: &'a Resources,
+    pub(super) session: Option<&'a str>,
+}
+
+impl Ledger {
+    pub(super) fn new(capacity: &Capacity) -> Ledger {
+        let devices = vec![Account::default(); capacity.devices.len()];
+        Ledger { devices, measured: BTreeMap::new() }
+    }
+
+    /// Devices for a request, in the order of its wishes; nothing where a wish stays open. Devices
+    /// come first on which that session was last, then those that were no session's, then the
+    /// emptiest; what is asked for whole gets the smallest that will do.
+    pub(super) fn find(&self, capacity: &Capacity, asked: Asked<'_>) -> Option<Vec<u16>> {
+        let wishes = &asked.request.devices;
+        let mut found = vec![Vec::new(); wishes.len()];
+        let mut given = Vec::new();
+        // What serves a large wish serves a small one too, so the largest choose first.
+        let mut order: Vec<usize> = (0..wishes.len()).collect();
+        order.sort_by_key(|place| (Reverse((wishes[*place].share, wishes[*place].vram)), *place));
+        for place in order {
+            for _ in 0..wishes[place].count {
+                let device =
+                    self.best(capacity, &wishes[place], asked.session, &given, &found[place])?;
+                given.push((device, self.part(capacity, &wishes[place], device, asked.session)));
+                found[place].push(device);
+            }
+        }
+        Some(found.concat())
+    }
+
+    /// The best device for one wish, beside what is `given` already; never one of `taken`, for the
+    /// devices of one wish differ.
+    fn best(
+        &self,
+        capacity: &Capacity,
+        wish: &DeviceRequest,
+        session: Option<&str>,
+        given: &[(u16, Part)],
+        taken: &[u16],
+    ) -> Option<u16> {
+        let all = (0..).zip(&capacity.devices).map(|(place, _)| place);
+        let fitting = all.filter(|device| {
+            !taken.contains(device) && self.has_room(capacity, wish, *device, session, given)
+        });
+        fitting.min_by_key(|device| {
+            let account = &self.devices[usize::from(*device)];
+            let strangeness = match (&account.last, session) {
+                (Some(last), Some(session)) if last == session => 0,
+                (None, _) => 1,
+                (Some(_), _) => 2,
+            };
+            let there = &capacity.devices[usize::from(*device)];
+            (strangeness, account.load(there, given, *device), there.vram, *device)
+        })
+    }
+
+    /// Whether a request fits on these very devices, in the order of its wishes.
+    pub(super) fn fits(&self, capacity: &Capacity, asked: Asked<'_>, devices: &[u16]) -> bool {
+        let count: u64 = asked.request.devices.iter().map(|wish| u64::from(wish.count)).sum();
+        let known = |device: &u16| usize::from(*device) < self.devices.len();
+        if count != devices.len() as u64 || !devices.iter().all(known) {
+            return false;
+        }
+        let mut given = Vec::new();
+        pairs(asked.request, devices).all(|(wish, device)| {
+            let fits = self.has_room(capacity, wish, device, asked.session, &given);
+            given.push((device, self.part(capacity, wish, device, asked.session)));
+            fits
+        })
+    }
+
+    fn has_room(
+        &self,
+        capacity: &Capacity,
+        wish: &DeviceRequest,
+        device: u16,
+        session: Option<&str>,
+        given: &[(u16, Part)],
+    ) -> bool {
+        let (there, account) =
+            (&capacity.devices[usize::from(device)], &self.devices[usize::from(device)]);
+        if there.kind != wish.kind || there.vram < wish.vram || account.out_of_service {
+            return false;
+        }
+        let Part { share, vram } = account.booked(given, device);
+        let more = self.part(capacity, wish, device, session);
+        let processes = account.parts.len() + given.iter().filter(|(at, _)| *at == device).count();
+        let alone = more.share < WHOLE || processes == 0;
+        alone
+            && share + more.share <= WHOLE
+            && vram.saturating_add(more.vram) <= there.vram
+            && (there.slots == 0 || processes < there.slots as usize)
+    }
+
+    pub(super) fn take(
+        &mut self,
+        capacity: &Capacity,
+        asked: Asked<'_>,
+        devices: &[u16],
+        owner: Owner,
+    ) {
+        for (wish, device) in pairs(asked.request, devices) {
+            let Part { share, vram } = self.part(capacity, wish, device, asked.session);
+            let part = self.devices[usize::from(device)].parts.entry(owner).or_default();
+            part.share += share;
+            part.vram += vram;
+        }
+    }
+
+    /// Books what an owner has of these devices as it would be booked now.
+    pub(super) fn book_anew(
+        &mut self,
+        capacity: &Capacity,
+        asked: Asked<'_>,
+        devices: &[u16],
+        owner: Owner,
+    ) {
+        for device in devices {
+            self.devices[usize::from(*device)].parts.remove(&owner);
+        }
+        self.take(capacity, asked, devices, owner);
+    }
+
+    /// Gives back what an owner had of these devices; whose session it was is remembered there.
+    pub(super) fn give_back(&mut self, devices: &[u16], owner: Owner, session: Option<&str>) {
+        for device in devices {
+            let account = &mut self.devices[usize::from(*device)];
+            account.parts.remove(&owner);
+            account.last = session.map(str::to_owned);
+        }
+    }
+
+    /// What a wish takes of a device: all of it, a share of its cores and memory, or memory alone.
+    /// Of a part that a session asks for, the memory is what its like were seen to take.
+    fn part(
+        &self,
+        capacity: &Capacity,
+        wish: &DeviceRequest,
+        device: u16,
+        session: Option<&str>,
+    ) -> Part {
+        let there: &Device = &capacity.devices[usize::from(device)];
+        if wish.share == WHOLE {
+            return Part { share: WHOLE, vram: there.vram };
+        }
+        let measured = session.and_then(|name| self.measured.get(name)).copied();
+        let guess = match wish.vram {
+            0 => share_of(there.vram, wish.share),
+            vram => vram,
+        };
+        // More than there is cannot be waited for.
+        let vram = measured.unwrap_or(guess).min(there.vram);
+        Part { share: wish.share, vram }
+    }
+
+    pub(super) fn set_service(&mut self, device: u16, in_service: bool) {
+        self.devices[usize::from(device)].out_of_service = !in_service;
+    }
+
+    pub(super) fn in_service(&self, device: u16) -> bool {
+        !self.devices[usize::from(device)].out_of_service
+    }
+
+    pub(super) fn last_on(&self, device: u16) -> Option<&str> {
+        self.devices[usize::from(device)].last.as_deref()
+    }
+
+    pub(super) fn set_last(&mut self, device: u16, name: &str) {
+        self.devices[usize::from(device)].last = Some(name.to_owned());
+    }
+
+    pub(super) fn all_last(&self, devices: &[u16], name: &str) -> bool {
+        devices.iter().all(|device| self.last_on(*device) == Some(name))
+    }
+
+    pub(super) fn measure(&mut self, name: &str, vram: u64) {
+        self.measured.insert(name.to_owned(), vram);
+    }
+
+    pub(super) fn measured(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.measured.iter().map(|(name, vram)| (name.as_str(), *vram))
+    }
+
+    /// Memory of a device that nothing has booked.
+    pub(super) fn free_vram(&self, capacity: &Capacity, device: u16) -> u64 {
+        let there = capacity.devices[usize::from(device)].vram;
+        let booked = self.devices[usize::from(device)].booked(&[], device).vram;
+        there.saturating_sub(booked)
+    }
+
+    /// Whether nothing is booked of any device.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.devices.iter().all(|account| account.parts.is_empty())
+    }
+}
+
+impl Account {
+    fn booked(&self, given: &[(u16, Part)], device: u16) -> Part {
+        let given = given.iter().filter(|(at, _)| *at == device).map(|(_, part)| part);
+        let sum = |sum: Part, part: &Part| Part {
+            share: sum.share + part.share,
+            vram: sum.vram.saturating_add(part.vram),
+        };
+        self.parts.values().chain(given).fold(Part::default(), sum)
+    }
+
+    /// How much of the device is booked, in thousandths of its share or memory, whichever is more.
+    fn load(&self, there: &Device, given: &[(u16, Part)], device: u16) -> u64 {
+        let Part { share, vram } = self.booked(given, device);
+        let memory = u128::from(vram) * u128::from(WHOLE) / u128::from(there.vram.max(1));
+        u64::from(share).max(u64::try_from(memory).unwrap_or(u64::MAX))
+    }
+}
+
+/// A share of some bytes, rounded down so that parts of a whole fit beside each other.
+fn share_of(bytes: u64, thousandths: u32) -> u64 {
+    let part = u128::from(bytes) * u128::from(thousandths) / u128::from(WHOLE);
+    u64::try_from(part).expect("a part of some bytes")
+}
+
+/// Each wish with each of its devices.
+fn pairs<'a>(
+    request: &'a Resources,
+    devices: &'a [u16],
+) -> impl Iterator<Item = (&'a DeviceRequest, u16)> {
+    let wishes = request.devices.iter();
+    let each = wishes.flat_map(|wish| std::iter::repeat_n(wish, wish.count as usize));
+    each.zip(devices.iter().copied())
+}
