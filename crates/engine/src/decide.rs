@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod callback;
 pub(crate) mod cancel;
+pub(crate) mod device;
 pub(crate) mod greet;
 pub(crate) mod heartbeat;
 pub(crate) mod hold;
@@ -80,6 +81,13 @@ pub(crate) fn unleased(state: &State, runs: &[JobRun]) -> Vec<JobRun> {
     select(state, runs, |job| {
         !job.state.is_final() && !matches!(job.state, JobState::Running | JobState::Cancelling)
     })
+}
+
+/// Cuts a text to its bound, at a character's border.
+fn cut(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+    }
 }
 
 /// How many jobs there are in runs.

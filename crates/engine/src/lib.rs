@@ -14,7 +14,9 @@ mod state;
 mod timer;
 mod turn;
 
-pub use state::{Attempt, Batch, Bound, Job, Pipeline, Project, Range, State, Worker};
+pub use state::{
+    Attempt, Batch, Bound, Health, Job, Pipeline, Project, Range, Samples, State, Worker,
+};
 
 use gristmill_model::api::Explanation;
 use gristmill_model::command::{Command, Reply, Request};
@@ -119,6 +121,18 @@ impl Engine {
             }
             Command::Report { worker, attempt, outcome, usage, devices } => {
                 decide::report::report(turn, worker, attempt, outcome, usage, devices)
+            }
+            Command::Partial { worker, attempt, index, value } => {
+                decide::report::partial(turn, worker, attempt, index, value)
+            }
+            Command::SetDevice { worker, device, quarantined } => {
+                decide::device::set(turn, actor, worker, device, quarantined)
+            }
+            Command::Measure { worker, session, vram } => {
+                decide::device::measure(turn, worker, session, vram)
+            }
+            Command::Sample { worker, devices, sessions } => {
+                decide::device::sample(turn, worker, devices, sessions)
             }
             Command::Disconnect(worker) => decide::leave::disconnect(turn, worker),
             Command::Drain(worker) => decide::leave::drain(turn, worker),

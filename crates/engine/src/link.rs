@@ -2,6 +2,7 @@
 //! workers must be sent because of what happened. Server and simulator both use this, so the
 //! simulator tests the translation too.
 
+use gristmill_model::access::Actor;
 use gristmill_model::command::{Command, Greeting, Progress};
 use gristmill_model::event::{Event, Record};
 use gristmill_model::job::JobState;
@@ -42,6 +43,16 @@ pub fn commands(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
             });
             std::iter::once(Command::Heartbeat { worker }).chain(reports).collect()
         }
+        FromWorker::Partial { attempt, index, value } => {
+            vec![Command::Partial { worker, attempt, index, value }]
+        }
+        FromWorker::Device { device, quarantined } => {
+            vec![Command::SetDevice { worker, device, quarantined }]
+        }
+        FromWorker::Measured { session, vram } => vec![Command::Measure { worker, session, vram }],
+        FromWorker::Sample { devices, sessions } => {
+            vec![Command::Sample { worker, devices, sessions }]
+        }
         FromWorker::Draining => vec![Command::Heartbeat { worker }, Command::Drain(worker)],
         FromWorker::Goodbye => vec![Command::Leave(worker)],
     }
@@ -70,6 +81,14 @@ pub fn frames(engine: &Engine, records: &[Record]) -> Vec<(WorkerId, ToWorker)> 
             // does not hold would only make it report once more.
             Event::AttemptFailed { attempt, worker, failure, .. } if failure.code == OVERDUE => {
                 frames.push((*worker, ToWorker::Stop(vec![*attempt])));
+            }
+            Event::DeviceQuarantined { worker, device, reason, actor }
+                if *actor != Actor::Worker =>
+            {
+                frames.push((*worker, device_frame(device, Some(reason))));
+            }
+            Event::DeviceReturned { worker, device, actor } if *actor != Actor::Worker => {
+                frames.push((*worker, device_frame(device, None)));
             }
             Event::WorkerDraining { worker } => frames.push((*worker, ToWorker::Drain)),
             Event::WorkerConnected { worker, .. } => frames.extend(reminders(engine, *worker)),
@@ -101,7 +120,18 @@ fn reminders(engine: &Engine, id: WorkerId) -> Vec<(WorkerId, ToWorker)> {
     let stop: Vec<_> = worker.attempts.iter().copied().filter(cancelling).collect();
     let stop = (!stop.is_empty()).then_some((id, ToWorker::Stop(stop)));
     let drain = worker.draining.then_some((id, ToWorker::Drain));
-    stop.into_iter().chain(drain).collect()
+    let devices = worker.booking.capacity().devices.iter().zip(&worker.devices);
+    let out = devices.filter_map(|(device, health)| match &health.quarantined {
+        Some((reason, by)) if *by != Actor::Worker => {
+            Some((id, device_frame(&device.id, Some(reason))))
+        }
+        _ => None,
+    });
+    stop.into_iter().chain(drain).chain(out).collect()
+}
+
+fn device_frame(device: &str, quarantined: Option<&String>) -> ToWorker {
+    ToWorker::Device { device: device.to_owned(), quarantined: quarantined.cloned() }
 }
 
 fn held_by(
@@ -118,6 +148,7 @@ fn assignment(engine: &Engine, id: AttemptId) -> Option<Assignment> {
     let batch = state.batch(job.batch)?;
     let pipeline = state.pipeline(batch.pipeline)?;
     let stage = pipeline.stage(job.stage);
+    let seat = state.worker(attempt.worker)?.booking.seat_of(id);
     let output = job.output.as_deref().filter(|_| pipeline.is_last(job.stage));
     Some(Assignment {
         attempt: id,
@@ -125,10 +156,12 @@ fn assignment(engine: &Engine, id: AttemptId) -> Option<Assignment> {
         batch: job.batch,
         stage: stage.name.clone(),
         number: attempt.number,
-        handler: stage.handler.clone(),
+        handler: stage.handler.for_worker(),
         resources: stage.request(attempt.alternative).clone(),
         timeout: stage.timeout,
         input: job.input.clone(),
         output: output.map(str::to_owned),
+        seat: seat.filter(|seat| !seat.is_plain()),
+        alone: job.keeps_apart(),
     })
 }

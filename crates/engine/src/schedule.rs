@@ -3,16 +3,18 @@
 //!
 //! The order: of the projects that have jobs waiting the one that has used least, of its classes
 //! the one whose first job has the smallest rank. A class that a limit or a pause bars steps
-//! aside; a need that no worker has room for is left for the rest of the round.
+//! aside; a need that no worker has room for is left for the rest of the round. A class whose
+//! session would drive out a hot one lets that one's jobs go first, for a while.
 
 pub(crate) mod fit;
+mod hot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::event::Event;
 use gristmill_model::{AttemptId, JobId, WorkerId, limits};
 
-use crate::state::{Class, Head, Need, State};
+use crate::state::{Class, Head, Job, Need, State};
 use crate::turn::Turn;
 use fit::Rank;
 
@@ -29,22 +31,38 @@ pub(crate) fn place(turn: &mut Turn) -> bool {
         let Some((need, head, class)) = round.next(turn) else { return false };
         if let Some((bar, why)) = turn.state().barred(&class, now) {
             turn.board().bar(&class, bar, why.until());
-        } else if let Some((worker, alternative)) = round.choose(turn.state(), need, &class) {
-            lease(turn, head.job, &class, worker, alternative);
-        } else {
-            round.full.insert(need);
+            round.list(turn, need);
             continue;
         }
-        round.list(turn, need);
+        match round.choose(turn.state(), need, &class) {
+            None => {
+                round.full.insert(need);
+            }
+            Some((rank, worker))
+                if rank.evicts() && hot::goes_first(turn, &class, head, worker) =>
+            {
+                round.step_aside(need);
+            }
+            Some((rank, worker)) => {
+                lease(turn, head.job, &class, worker, rank.alternative());
+                round.leased = true;
+                round.list(turn, need);
+            }
+        }
     }
     true
 }
 
 fn lease(turn: &mut Turn, job: JobId, class: &Class, worker: WorkerId, alternative: u8) {
-    let attempt = AttemptId(turn.state().next().attempt);
-    let number = turn.state().job(job).map_or(0, |job| job.attempts) + 1;
+    let state = turn.state();
+    let attempt = AttemptId(state.next().attempt);
+    let found = state.job(job);
+    let number = found.map_or(0, |job| job.attempts) + 1;
+    let want = fit::stage(state, class).want(alternative, found.is_some_and(Job::keeps_apart));
+    let seat = state.worker(worker).and_then(|worker| worker.booking.seat(&want));
+    let seat = seat.filter(|seat| !seat.is_plain());
     let stage = class.stage;
-    turn.emit(Event::AttemptLeased { attempt, job, stage, number, worker, alternative });
+    turn.emit(Event::AttemptLeased { attempt, job, stage, number, worker, alternative, seat });
 }
 
 /// What one round of placement has found out so far.
@@ -55,6 +73,10 @@ struct Round {
     order: BTreeSet<(u128, Head, Need)>,
     /// Needs that no worker has room for.
     full: BTreeSet<Need>,
+    /// Needs that let one go first whose session is hot. When no other is left their turn comes
+    /// again, if anything was leased meanwhile.
+    aside: BTreeSet<Need>,
+    leased: bool,
     /// For each need the workers that could take it, best first. Leases only make a worker less
     /// fit, so an entry is a lower bound and is mended when it comes up.
     workers: BTreeMap<Need, BTreeSet<(Rank, WorkerId)>>,
@@ -94,9 +116,28 @@ impl Round {
         }
     }
 
+    /// Lets others go first for now.
+    fn step_aside(&mut self, need: Need) {
+        self.aside.insert(need);
+    }
+
+    /// The class that is next; when all others are served, those that stepped aside are asked once
+    /// more.
+    fn next(&mut self, turn: &mut Turn) -> Option<(Need, Head, Class)> {
+        if let Some(next) = self.next_in_order(turn) {
+            return Some(next);
+        }
+        if !std::mem::take(&mut self.leased) {
+            return None;
+        }
+        let aside = std::mem::take(&mut self.aside);
+        aside.into_iter().for_each(|need| self.list(turn, need));
+        self.next_in_order(turn)
+    }
+
     /// The class that is next among the needs that are not full. Its need is taken off the order:
     /// who calls puts it back.
-    fn next(&mut self, turn: &mut Turn) -> Option<(Need, Head, Class)> {
+    fn next_in_order(&mut self, turn: &mut Turn) -> Option<(Need, Head, Class)> {
         while let Some((used, head, need)) = self.order.pop_first() {
             if self.full.contains(&need) {
                 continue;
@@ -113,8 +154,8 @@ impl Round {
         None
     }
 
-    /// The fittest worker for a class, and which of its stage's resources it would book.
-    fn choose(&mut self, state: &State, need: Need, class: &Class) -> Option<(WorkerId, u8)> {
+    /// The fittest worker for a class, and how fit it is.
+    fn choose(&mut self, state: &State, need: Need, class: &Class) -> Option<(Rank, WorkerId)> {
         let ranked = || fit::ranked(state, class).collect();
         let workers = self.workers.entry(need).or_insert_with(ranked);
         loop {
@@ -123,7 +164,7 @@ impl Round {
             let best = rank == noted || workers.first().is_none_or(|first| (rank, id) < *first);
             workers.insert((rank, id));
             if best {
-                return Some((id, rank.alternative()));
+                return Some((rank, id));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::booking::Fate;
 use crate::payload::{Artifact, Payload};
 use crate::time::Span;
 
@@ -114,7 +115,42 @@ pub struct Usage {
     pub peak_memory: u64,
 }
 
+/// The code of a failure of kind [`FailureKind::Lost`]: the worker died.
+pub const WORKER_LOST: &str = "worker_lost";
+
+/// The code of a failure of kind [`FailureKind::Lost`]: the session died, and the worker did not.
+pub const SESSION_LOST: &str = "session_lost";
+
+/// The code of a failure that was one death too many.
+pub const QUARANTINED: &str = "quarantined";
+
+impl Outcome {
+    /// What the outcome says about the devices that the attempt had.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        match self {
+            Outcome::Succeeded(_) => Fate::Succeeded,
+            Outcome::Failed(failure) => failure.fate(),
+        }
+    }
+}
+
 impl Failure {
+    /// Whether something died while it worked on the job: its worker, its session, or its device.
+    #[must_use]
+    pub fn is_death(&self) -> bool {
+        match self.kind {
+            FailureKind::Lost => [WORKER_LOST, SESSION_LOST, QUARANTINED].contains(&&*self.code),
+            kind => kind == FailureKind::Device,
+        }
+    }
+
+    /// What the failure says about the devices that the attempt had.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        if self.is_death() { Fate::Died } else { Fate::Other }
+    }
+
     /// A failure without an exit code.
     #[must_use]
     pub fn new(kind: FailureKind, code: &str, message: impl Into<String>) -> Failure {

@@ -22,6 +22,7 @@ mod want;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::AttemptId;
@@ -41,6 +42,17 @@ pub struct Booking {
     backlog: VecDeque<(AttemptId, Want)>,
     sums: Sums,
     ledger: Ledger,
+}
+
+/// How an attempt ended, as far as devices are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It succeeded: what was on its devices is there still, and they are sound.
+    Succeeded,
+    /// Its session or its device died under it: what was on its devices is gone.
+    Died,
+    /// It ended in another way, which says nothing about its devices.
+    Other,
 }
 
 /// What a running attempt has.
@@ -164,16 +176,30 @@ impl Booking {
         }
     }
 
+    /// Takes an attempt in as a snapshot tells of it: with its seat where it runs, without one where
+    /// it waits.
+    pub fn restore(&mut self, attempt: AttemptId, want: Want, seat: Option<Seat>) {
+        match seat {
+            Some(seat) => self.book(attempt, want, seat),
+            None => self.backlog.push_back((attempt, want)),
+        }
+    }
+
     /// Lets an attempt go and returns those of the backlog that may start now, in order.
-    pub fn release(&mut self, attempt: AttemptId) -> Vec<(AttemptId, Seat)> {
-        match self.running.remove(&attempt) {
-            None => self.backlog.retain(|(waiting, _)| *waiting != attempt),
+    pub fn release(&mut self, attempt: AttemptId, fate: Fate) -> Vec<(AttemptId, Seat)> {
+        let devices = match self.running.remove(&attempt) {
+            None => {
+                self.backlog.retain(|(waiting, _)| *waiting != attempt);
+                Vec::new()
+            }
             Some(Running::Own(resources, devices)) => {
                 self.sums.give_back(&self.capacity, &resources);
                 self.ledger.give_back(&devices, Owner::Attempt(attempt), None);
+                devices
             }
             Some(Running::In(number)) => self.stand_up(attempt, number),
-        }
+        };
+        self.ledger.note(&devices, fate);
         self.promote()
     }
 
@@ -190,15 +216,34 @@ impl Booking {
         self.ledger.in_service(device)
     }
 
+    /// What the worker has, without the devices that are out of service.
+    #[must_use]
+    pub fn capacity_in_service(&self) -> Cow<'_, Capacity> {
+        if self.ledger.all_in_service() {
+            return Cow::Borrowed(&self.capacity);
+        }
+        let devices = (0..).zip(&self.capacity.devices);
+        let sound = devices.filter(|(place, _)| self.in_service(*place));
+        let devices = sound.map(|(_, device)| device.clone()).collect();
+        Cow::Owned(Capacity { devices, ..self.capacity.clone() })
+    }
+
     /// The session that was on a device last.
     #[must_use]
     pub fn last_on(&self, device: u16) -> Option<&str> {
         self.ledger.last_on(device)
     }
 
-    /// Remembers whose session was on a device last, as a snapshot tells it.
-    pub fn restore_last(&mut self, device: u16, name: &str) {
-        self.ledger.set_last(device, name);
+    /// Attempts that died on a device since one succeeded there.
+    #[must_use]
+    pub fn deaths_on(&self, device: u16) -> u32 {
+        self.ledger.deaths_on(device)
+    }
+
+    /// Remembers what happened on a device, as a snapshot tells it: whose session was there last,
+    /// and how many attempts died since one succeeded.
+    pub fn restore_device(&mut self, device: u16, last: Option<&str>, deaths: u32) {
+        self.ledger.restore(device, last, deaths);
     }
 
     /// Device memory that sessions of a name really take, in bytes for each device: booked from
@@ -311,15 +356,18 @@ impl Booking {
         self.ledger.take(&self.capacity, asked(want), devices, owner);
     }
 
-    fn stand_up(&mut self, attempt: AttemptId, number: u16) {
+    /// Frees a seat; returns the session's devices.
+    fn stand_up(&mut self, attempt: AttemptId, number: u16) -> Vec<u16> {
         let session = self.sessions.get_mut(&number).expect("who sits has a session");
         session.taken.remove(&attempt);
-        if session.taken.is_empty() {
-            let Session { name, resources, devices, .. } =
-                self.sessions.remove(&number).expect("it was here");
-            self.sums.give_back(&self.capacity, &resources);
-            self.ledger.give_back(&devices, Owner::Session(number), Some(&name));
+        if !session.taken.is_empty() {
+            return session.devices.clone();
         }
+        let Session { name, resources, devices, .. } =
+            self.sessions.remove(&number).expect("it was here");
+        self.sums.give_back(&self.capacity, &resources);
+        self.ledger.give_back(&devices, Owner::Session(number), Some(&name));
+        devices
     }
 
     fn free_number(&self) -> u16 {

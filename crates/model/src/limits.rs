@@ -31,6 +31,8 @@ pub const AGEING: Span = Span::seconds(3_600);
 pub const LEAST_CHARGE: u64 = 1_000;
 /// What a device weighs beside CPUs when projects share them out, in thousandths of a CPU.
 pub const DEVICE_WEIGHT: u64 = 16_000;
+/// A part of a device weighs at least this much of the whole, in thousandths.
+pub const LEAST_SHARE: u32 = 100;
 /// Limits, and paused or draining scopes, of one project.
 pub const SCOPES: usize = 10_000;
 /// Things that one batch may wait for.
@@ -65,6 +67,21 @@ pub const NAMED_RESOURCES: usize = 32;
 pub const DEVICE_REQUESTS: usize = 16;
 /// Devices of one worker.
 pub const WORKER_DEVICES: usize = 256;
+/// A device that fails under this many different jobs in a row is taken out of service.
+pub const DEVICE_FAILURES: usize = 3;
+/// Bytes of the reason why a device is out of service.
+pub const REASON_BYTES: usize = 512;
+/// Reasons for throttling, and other users, that a sample of a device names.
+pub const DEVICE_WORDS: usize = 32;
+/// Sessions of one worker.
+pub const SESSIONS: usize = 1_024;
+/// A job goes behind younger ones whose session is hot for as long as its own session takes to
+/// load, so many times over, ...
+pub const HOT_PATIENCE: u64 = 4;
+/// ... but at least this long, ...
+pub const HOT_PATIENCE_LEAST: Span = Span::seconds(10);
+/// ... and at most this long.
+pub const HOT_PATIENCE_MOST: Span = Span::seconds(600);
 /// Devices that a report names.
 pub const DEVICES: usize = 64;
 /// Stages of a pipeline.

@@ -123,6 +123,29 @@ impl Handler {
         Want { resources, session: Some(SessionWant { name, seats, alone }) }
     }
 
+    /// The handler as a worker is told of it: inputs were judged before, so it needs no signature.
+    #[must_use]
+    pub fn for_worker(&self) -> Handler {
+        match self {
+            Handler::Session(spec) => {
+                let SessionSpec { name, batch, batch_wait, .. } = spec;
+                let (name, signature) = (name.clone(), None);
+                let (batch, batch_wait) = (*batch, *batch_wait);
+                Handler::Session(SessionSpec { name, batch, batch_wait, signature })
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Jobs that one session takes at a time, where a session does the work.
+    #[must_use]
+    pub fn seats(&self) -> Option<u32> {
+        match self {
+            Handler::Command(_) | Handler::Images(_) => None,
+            Handler::Session(session) => Some(session.batch),
+        }
+    }
+
     /// The word by which workers announce that they run this: the kind of a built-in handler, the
     /// name of a session.
     #[must_use]

@@ -37,6 +37,8 @@ pub enum Code {
     NoSuchPipeline,
     /// No such worker.
     NoSuchWorker,
+    /// The worker has no such device.
+    NoSuchDevice,
     /// No such blob.
     NoSuchBlob,
     /// No such project.
@@ -107,7 +109,7 @@ pub mod exit {
 
 impl Code {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Code; 30] = [
+    pub const ALL: [Code; 31] = [
         Code::InvalidRequest,
         Code::InvalidFilter,
         Code::InvalidPipeline,
@@ -121,6 +123,7 @@ impl Code {
         Code::NoSuchAttempt,
         Code::NoSuchPipeline,
         Code::NoSuchWorker,
+        Code::NoSuchDevice,
         Code::NoSuchBlob,
         Code::NoSuchProject,
         Code::BatchClosed,
@@ -186,6 +189,12 @@ impl Code {
                 NOT_FOUND,
                 "no such worker",
                 "see `gristmill workers` and `gristmill workers declared`",
+            ),
+            Code::NoSuchDevice => (
+                404,
+                NOT_FOUND,
+                "no such device",
+                "`gristmill devices --server URL` lists those that workers have",
             ),
             Code::NoSuchBlob => {
                 (404, NOT_FOUND, "no such blob", "upload it first with PUT /v1/blobs/DIGEST")

@@ -207,8 +207,10 @@ pub struct JobPart {
 pub struct DevicePart {
     /// Why it is out of service and who took it out, where it is.
     pub quarantined: Option<(String, Actor)>,
-    /// Attempts in a row that it failed under.
-    pub errors: u32,
+    /// Jobs that it failed under since one succeeded there.
+    pub failed_under: Vec<JobId>,
     /// Whose session was on it last.
     pub last: Option<String>,
+    /// Attempts that died on it since one succeeded there.
+    pub deaths: u32,
 }

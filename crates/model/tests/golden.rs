@@ -244,8 +244,9 @@ fn parts() -> Vec<Event> {
             paused: false,
             devices: vec![DevicePart {
                 quarantined: Some(("Xid 79".into(), Actor::Worker)),
-                errors: 2,
+                failed_under: vec![job],
                 last: Some("generate".into()),
+                deaths: 2,
             }],
             measured: BTreeMap::from([("generate".into(), 1 << 33)]),
         },

@@ -1,7 +1,7 @@
 //! A worker's connection breaks; a worker drains; a worker leaves, and what it held is taken back.
 
 use gristmill_model::WorkerId;
-use gristmill_model::attempt::{Failure, FailureKind, Usage};
+use gristmill_model::attempt::{Failure, FailureKind, Usage, WORKER_LOST};
 use gristmill_model::command::Reply;
 use gristmill_model::event::{Event, LeaveReason};
 use gristmill_model::problem::Rejection;
@@ -42,7 +42,7 @@ pub(crate) fn remove(turn: &mut Turn, worker: WorkerId, reason: LeaveReason) {
         let failure = match reason {
             LeaveReason::LeaseExpired if was_running => Failure::new(
                 FailureKind::Lost,
-                crate::state::WORKER_LOST,
+                WORKER_LOST,
                 format!("worker {worker} was not heard of for longer than its lease"),
             ),
             _ => Failure::new(

@@ -1,6 +1,8 @@
 //! An attempt ended, or has come so far. Only the live attempt is believed.
 
-use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::attempt::{
+    Failure, FailureKind, Outcome, QUARANTINED, Success, Usage, WORKER_LOST,
+};
 use gristmill_model::command::{Progress, Reply};
 use gristmill_model::event::{Event, Then};
 use gristmill_model::job::JobState;
@@ -9,8 +11,8 @@ use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::terms::EndedBy;
 use gristmill_model::{AttemptId, JobId, Time, WorkerId};
 
-use super::{find_worker, heartbeat};
-use crate::state::{Batch, Job, QUARANTINED, State, WORKER_LOST};
+use super::{cut, device, find_worker, heartbeat};
+use crate::state::{Batch, Job, State};
 use crate::turn::Turn;
 
 pub(crate) fn report(
@@ -24,16 +26,20 @@ pub(crate) fn report(
     judge(turn.state(), worker, attempt)?;
     heartbeat::renew(turn, worker);
     devices.truncate(limits::DEVICES);
-    devices.iter_mut().for_each(truncate);
+    devices.iter_mut().for_each(|device| cut(device, limits::NAME_BYTES));
     match outcome {
         Outcome::Succeeded(success) => match oversize(&success) {
             None => succeed(turn, attempt, success, usage, devices),
             Some(failure) => fail(turn, attempt, failure, usage, devices),
         },
         Outcome::Failed(mut failure) => {
-            truncate(&mut failure.message);
-            truncate(&mut failure.code);
+            bound(&mut failure);
+            let broken = failure.kind == FailureKind::Device;
+            let message = failure.message.clone();
             fail(turn, attempt, failure, usage, devices);
+            if broken {
+                device::judge(turn, worker, &message);
+            }
         }
     }
     Ok(Reply::Done)
@@ -48,8 +54,27 @@ pub(crate) fn progress(
     let job = judge(turn.state(), worker, attempt)?;
     heartbeat::renew(turn, worker);
     let Progress { done, total, mut message } = progress;
-    truncate(&mut message);
+    cut(&mut message, limits::MESSAGE_BYTES);
     turn.emit(Event::ProgressMade { attempt, job, done, total, message });
+    Ok(Reply::Done)
+}
+
+/// A part of a result, for whoever follows the job: nothing is kept of it.
+pub(crate) fn partial(
+    turn: &mut Turn,
+    worker: WorkerId,
+    attempt: AttemptId,
+    index: u64,
+    value: String,
+) -> Result<Reply, Rejection> {
+    let job = judge(turn.state(), worker, attempt)?;
+    heartbeat::renew(turn, worker);
+    if value.len() > limits::INLINE_BYTES {
+        let (size, most) = (value.len(), limits::INLINE_BYTES);
+        let detail = format!("a part of {size} bytes: at most {most} inline");
+        return Err(Rejection::new(Code::TooLarge, detail));
+    }
+    turn.emit(Event::PartialMade { attempt, job, index, value });
     Ok(Reply::Done)
 }
 
@@ -123,12 +148,14 @@ fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: 
     match failure.kind {
         // A worker that stops ends its attempts without anybody having asked for that.
         FailureKind::Cancelled => Then::Requeue,
-        FailureKind::Lost if failure.code != WORKER_LOST => Then::Requeue,
-        FailureKind::Lost if job.deaths.len() + 1 < limits::LOST_WORKERS => Then::Requeue,
-        FailureKind::Lost => {
+        _ if failure.is_death() && job.deaths.len() + 1 >= limits::LOST_WORKERS => {
             quarantine(job, (worker, attempt), failure);
             Then::Fail
         }
+        FailureKind::Lost | FailureKind::Device => Then::Requeue,
+        // Once more, and then apart from all others: it may have been their memory that was wanting.
+        FailureKind::OutOfMemory if !job.keeps_apart() => Then::Requeue,
+        FailureKind::OutOfMemory => Then::Fail,
         kind => match state.stage_of(id).retry.pause(id, job.failures + 1, kind) {
             Some(pause) => Then::Retry { at: now + pause },
             None => Then::Fail,
@@ -151,9 +178,10 @@ fn quarantine(job: &Job, last: (WorkerId, AttemptId), failure: &mut Failure) {
     let deaths = job.deaths.iter().chain(std::iter::once(&last));
     let evidence: Vec<String> =
         deaths.map(|(worker, attempt)| format!("{worker} while it ran {attempt}")).collect();
+    let died = if failure.code == WORKER_LOST { "workers" } else { "workers or sessions" };
     failure.code = QUARANTINED.into();
     failure.message = format!(
-        "{} workers died while they ran this job ({}); the last: {}",
+        "{} {died} died while they ran this job ({}); the last: {}",
         evidence.len(),
         evidence.join(", "),
         failure.message
@@ -177,9 +205,15 @@ fn oversize(success: &Success) -> Option<Failure> {
     Some(Failure::new(FailureKind::Invalid, "output_too_large", message))
 }
 
-fn truncate(text: &mut String) {
-    if text.len() > limits::MESSAGE_BYTES {
-        let end = (0..=limits::MESSAGE_BYTES).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or(0));
+/// What a failure may say.
+fn bound(failure: &mut Failure) {
+    cut(&mut failure.message, limits::MESSAGE_BYTES);
+    cut(&mut failure.code, limits::NAME_BYTES);
+    // Where it happened stands at the end.
+    if let Some(traceback) = &mut failure.traceback
+        && traceback.len() > limits::TRACEBACK_BYTES
+    {
+        let from = traceback.ceil_char_boundary(traceback.len() - limits::TRACEBACK_BYTES);
+        traceback.drain(..from);
     }
 }

@@ -128,13 +128,15 @@ pub(super) fn check_drains(
 }
 
 /// What could run on no worker that is known: refused where somebody declared what workers there
-/// will be, told otherwise, for a fitting one may still join.
+/// will be, or where it is for want of devices and there are workers with its handler; told
+/// otherwise, for a fitting one may still join.
 pub(super) fn check_fits(state: &State, spec: &PipelineSpec) -> Result<Vec<String>, Rejection> {
     let mut warnings = Vec::new();
     for stage in &spec.stages {
         let Some(reason) = fit::never(state, stage) else { continue };
         let detail = format!("stage `{}`: {reason}", stage.name);
-        if state.declared().next().is_some() {
+        let is_told = state.declared().next().is_some();
+        if is_told || fit::lacks_devices(state, stage) {
             return Err(Rejection::new(Code::NeverFits, detail));
         }
         warnings.push(detail);

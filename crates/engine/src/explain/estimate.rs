@@ -128,11 +128,14 @@ impl Filled {
     /// Adds the places of a worker. What runs there now may need more or less than such a job: then
     /// a place comes free with the last of several, or several with one.
     fn add(&mut self, worker: &Worker, stage: &StageSpec, running: &[u64]) {
-        let slots = |request| booking::slots(worker.booking.capacity(), request);
+        let seats = u64::from(stage.handler.seats().unwrap_or(1));
+        let slots =
+            |request| booking::slots(worker.booking.capacity(), request).saturating_mul(seats);
         let most = limits::ATTEMPTS_PER_WORKER;
         let places = stage.requests().map(slots).max().unwrap_or(0);
         let places = usize::try_from(places).map_or(most, |places| places.min(most));
-        let has_room = stage.requests().any(|request| worker.booking.fits_now(request));
+        let mut wants = (0..).zip(stage.requests()).map(|(place, _)| stage.want(place, false));
+        let has_room = wants.any(|want| worker.booking.seat(&want).is_some());
         let run = running.len();
         for place in 0..places {
             let free = match run {

@@ -8,7 +8,7 @@ use gristmill_model::{JobRun, ProjectId, WorkerId};
 use super::{
     attempt_and_job_agree, batch_adds_up, job_stands_in_its_indexes, worker_holds_what_was_leased,
 };
-use crate::state::{State, weight_of};
+use crate::state::State;
 
 /// Asserts that every index agrees with what it indexes.
 ///
@@ -94,7 +94,7 @@ fn projects_count_what_is_theirs(state: &State) {
         let (count, booked) = leased.entry(state.class(job).project).or_default();
         *count += 1;
         if attempt.running_since.is_some() {
-            *booked += weight_of(state.request_of(attempt));
+            *booked += state.charge(attempt);
         }
     }
     for (id, project) in state.projects() {

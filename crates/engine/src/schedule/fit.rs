@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gristmill_model::booking::{self, Misfit};
+use gristmill_model::booking::{self, Booking, Misfit, Seat, Want};
 use gristmill_model::pipeline::StageSpec;
-use gristmill_model::resources::{Capacity, WorkerShape};
+use gristmill_model::resources::{Capacity, Resources, WorkerShape};
 use gristmill_model::{WorkerId, limits};
 
 use crate::state::{Class, State, Worker};
@@ -18,6 +18,8 @@ pub(crate) enum Fit {
     Now {
         /// Which of the stage's resources it would book.
         alternative: u8,
+        /// What would be at hand there.
+        warmth: Warmth,
         /// Free CPUs in thousandths.
         free: u64,
     },
@@ -32,26 +34,43 @@ pub(crate) enum Fit {
     Not(Reason),
 }
 
+/// How much must happen before a job's session can work on it; the least goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Warmth {
+    /// Nothing: it needs no session, or its session is there.
+    Hot,
+    /// A session must load.
+    Cold,
+    /// Another session must go first.
+    Evicting,
+}
+
 /// Why a worker does not take a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reason {
     Disconnected,
     Draining,
     Paused,
-    NoHandler(&'static str),
+    NoHandler(Box<str>),
     NoSharedDisk,
     NoLabel(String, String),
     TooSmall(Misfit),
-    Full { running: usize, waiting: usize },
+    /// All devices that would do are out of service: one of them, and why.
+    OutOfService(String, String),
+    Full {
+        running: usize,
+        waiting: usize,
+    },
 }
 
 /// How fit a worker is; the smallest goes first. One that can start at once before one where it
-/// would wait; then the preferred resources; then the more preferred labels; then the most free
-/// CPUs, or the shortest backlog.
+/// would wait; then the preferred resources; then one whose session is hot; then the more preferred
+/// labels; then the most free CPUs, or the shortest backlog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     waits: bool,
     alternative: u8,
+    warmth: Warmth,
     labels_missed: usize,
     crowd: u64,
 }
@@ -60,6 +79,16 @@ impl Rank {
     /// Which of the stage's resources would be booked.
     pub(crate) fn alternative(self) -> u8 {
         self.alternative
+    }
+
+    /// Whether a job would start at once, with all that it needs at hand.
+    pub(crate) fn is_hot(self) -> bool {
+        !self.waits && self.warmth == Warmth::Hot
+    }
+
+    /// Whether another session would have to go first.
+    pub(crate) fn evicts(self) -> bool {
+        !self.waits && self.warmth == Warmth::Evicting
     }
 }
 
@@ -72,20 +101,20 @@ pub(crate) fn ranked(state: &State, class: &Class) -> impl Iterator<Item = (Rank
 pub(crate) fn rank(state: &State, class: &Class, id: WorkerId) -> Option<Rank> {
     let fit = verdict(state, class, id);
     let worker = state.worker(id).expect("asked about workers that are here");
-    let (waits, alternative, crowd) = match fit {
-        Fit::Now { alternative, free } => {
+    let (waits, alternative, warmth, crowd) = match fit {
+        Fit::Now { alternative, warmth, free } => {
             let cpus = u64::from(worker.booking.capacity().cpus);
-            (false, alternative, u64::MAX - in_steps(free, cpus))
+            (false, alternative, warmth, u64::MAX - in_steps(free, cpus))
         }
         Fit::Backlog { alternative, waiting } => {
             let prefetch = state.pulse().link(id).map_or(0, |link| link.prefetch);
-            (true, alternative, in_steps(waiting as u64, prefetch.into()))
+            (true, alternative, Warmth::Hot, in_steps(waiting as u64, prefetch.into()))
         }
         Fit::Not(_) => return None,
     };
     let prefers = &stage(state, class).prefers;
     let labels_missed = prefers.iter().filter(|(n, v)| worker.labels.get(*n) != Some(v)).count();
-    Some(Rank { waits, alternative, labels_missed, crowd })
+    Some(Rank { waits, alternative, warmth, labels_missed, crowd })
 }
 
 /// Of a large worker's room and backlog so many steps are told apart. With finer ones a flood of
@@ -115,18 +144,57 @@ fn room(state: &State, stage: &StageSpec, id: WorkerId, worker: &Worker) -> Fit 
     if held >= limits::ATTEMPTS_PER_WORKER {
         return Fit::Not(Reason::Full { running: held - waiting, waiting });
     }
-    let requests = || (0u8..).zip(stage.requests());
-    if let Some((alternative, _)) = requests().find(|(_, request)| booking.fits_now(request)) {
-        return Fit::Now { alternative, free: booking.free_cpus() };
+    for (alternative, _) in (0..).zip(stage.requests()) {
+        let want = stage.want(alternative, false);
+        if let Some(seat) = booking.seat(&want) {
+            let warmth = warmth(booking, &want, &seat);
+            return Fit::Now { alternative, warmth, free: booking.free_cpus() };
+        }
+    }
+    if let Some((device, why)) = out_of_service(stage, worker) {
+        return Fit::Not(Reason::OutOfService(device, why));
     }
     let prefetch = state.pulse().link(id).map_or(0, |link| link.prefetch);
-    let fitting = requests().find(|(_, request)| booking.could_fit(request).is_ok());
+    let fitting =
+        (0..).zip(stage.requests()).find(|(_, request)| booking.could_fit(request).is_ok());
     match fitting {
         Some((alternative, _)) if waiting < prefetch as usize => {
             Fit::Backlog { alternative, waiting }
         }
         _ => Fit::Not(Reason::Full { running: held - waiting, waiting }),
     }
+}
+
+fn warmth(booking: &Booking, want: &Want, seat: &Seat) -> Warmth {
+    if booking.is_hot(want, seat) {
+        return Warmth::Hot;
+    }
+    let taken = |device: &u16| booking.last_on(*device).is_some();
+    match &want.session {
+        _ if seat.devices.iter().any(taken) => Warmth::Evicting,
+        Some(_) => Warmth::Cold,
+        None => Warmth::Hot,
+    }
+}
+
+/// Sessions that would have to leave for a job that starts at a worker now.
+pub(crate) fn evicted(worker: &Worker, want: &Want) -> Vec<String> {
+    let seat = worker.booking.seat(want).unwrap_or_default();
+    let last = seat.devices.iter().filter_map(|device| worker.booking.last_on(*device));
+    last.map(str::to_owned).collect()
+}
+
+/// A device that keeps every alternative of a stage from running by being out of service, and why.
+fn out_of_service(stage: &StageSpec, worker: &Worker) -> Option<(String, String)> {
+    let sound = worker.booking.capacity_in_service();
+    if stage.requests().any(|request| booking::could_fit(&sound, request).is_ok()) {
+        return None;
+    }
+    let devices = worker.booking.capacity().devices.iter().zip(&worker.devices);
+    let mut out = devices.filter_map(|(device, health)| {
+        health.quarantined.as_ref().map(|(reason, _)| (device.id.clone(), reason.clone()))
+    });
+    out.next()
 }
 
 /// Why a worker cannot take jobs of a class, however empty it is.
@@ -149,7 +217,7 @@ fn unable(
     if class.shared_disk && !worker.shared_disk {
         return Some(Reason::NoSharedDisk);
     }
-    let kind = stage.handler.kind();
+    let kind = stage.handler.word();
     let handles = worker.handlers.contains(kind);
     never_on(stage, handles, &worker.labels, worker.booking.capacity())
 }
@@ -162,7 +230,7 @@ fn never_on(
     capacity: &Capacity,
 ) -> Option<Reason> {
     if !handles {
-        return Some(Reason::NoHandler(stage.handler.kind()));
+        return Some(Reason::NoHandler(stage.handler.word().into()));
     }
     let missing = stage.requires.iter().find(|(name, value)| labels.get(*name) != Some(value));
     if let Some((name, value)) = missing {
@@ -182,7 +250,7 @@ fn never_on(
 /// or where no worker is known at all.
 pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
     let known = state.workers().map(|(id, worker)| {
-        let handles = worker.handlers.contains(stage.handler.kind());
+        let handles = worker.handlers.contains(stage.handler.word());
         let capacity = worker.booking.capacity();
         (format!("worker {id}"), never_on(stage, handles, &worker.labels, capacity))
     });
@@ -203,6 +271,21 @@ pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
     })
 }
 
+/// Whether a stage wants devices that no worker which runs its handler has. Workers for it are
+/// there, so what they lack is no question of time.
+pub(crate) fn lacks_devices(state: &State, stage: &StageSpec) -> bool {
+    let runs = |worker: &Worker| worker.handlers.contains(stage.handler.word());
+    let has_all = |capacity: &Capacity| {
+        stage.requests().any(|request| {
+            let devices = request.devices.clone();
+            let only = Resources { cpus: 0, devices, ..Resources::default() };
+            booking::could_fit(capacity, &only).is_ok()
+        })
+    };
+    let mut workers = state.workers().filter(|(_, worker)| runs(worker)).peekable();
+    workers.peek().is_some() && workers.all(|(_, worker)| !has_all(worker.booking.capacity()))
+}
+
 /// Declared workers that could run a stage, by name.
 pub(crate) fn declared<'a>(
     state: &'a State,
@@ -213,7 +296,7 @@ pub(crate) fn declared<'a>(
 }
 
 fn never_on_declared(stage: &StageSpec, shape: &WorkerShape) -> Option<Reason> {
-    let handles = shape.handlers.iter().any(|handler| handler == stage.handler.kind());
+    let handles = shape.handlers.iter().any(|handler| handler == stage.handler.word());
     never_on(stage, handles, &shape.labels, &shape.capacity)
 }
 
@@ -221,7 +304,7 @@ fn never_on_declared(stage: &StageSpec, shape: &WorkerShape) -> Option<Reason> {
 pub(crate) fn suits(state: &State, class: &Class, id: WorkerId) -> bool {
     let worker = state.worker(id).expect("asked about workers that are here");
     let stage = stage(state, class);
-    let handles = worker.handlers.contains(stage.handler.kind());
+    let handles = worker.handlers.contains(stage.handler.word());
     (worker.shared_disk || !class.shared_disk)
         && never_on(stage, handles, &worker.labels, worker.booking.capacity()).is_none()
 }
@@ -230,7 +313,7 @@ pub(crate) fn suits(state: &State, class: &Class, id: WorkerId) -> bool {
 pub(crate) fn wanted(stage: &StageSpec) -> String {
     let labels = stage.requires.iter().map(|(name, value)| format!("label {name}={value}"));
     let has: Vec<String> = labels.chain(stage.resources.beyond_one_cpu()).collect();
-    let kind = stage.handler.kind();
+    let kind = stage.handler.word();
     if has.is_empty() {
         return format!("that runs `{kind}`");
     }
@@ -265,6 +348,7 @@ impl fmt::Display for Reason {
             }
             Reason::NoLabel(name, value) => write!(f, "it has no label {name}={value}"),
             Reason::TooSmall(misfit) => misfit.fmt(f),
+            Reason::OutOfService(device, why) => write!(f, "{device} is out of service: {why}"),
             Reason::Full { running, waiting } => {
                 write!(f, "it is busy: {running} running, {waiting} waiting")
             }

@@ -2,6 +2,7 @@
 
 use gristmill_model::access::Actor;
 use gristmill_model::attempt::FailureKind;
+use gristmill_model::booking::Fate;
 use gristmill_model::event::{Event, Record};
 use gristmill_model::job::JobState;
 use gristmill_model::resources::WorkerShape;
@@ -38,24 +39,28 @@ impl State {
 
     fn apply_to_work(&mut self, event: &Event, at: Time) {
         match event {
-            Event::AttemptLeased { attempt, job, stage, number, worker, alternative } => {
+            Event::AttemptLeased { attempt, job, stage, number, worker, alternative, seat } => {
                 let (job, worker, number) = (*job, *worker, *number);
                 let (alternative, running_since) = (*alternative, None);
                 let leased =
                     Attempt { job, worker, number, alternative, leased_at: at, running_since };
-                self.lease(*attempt, *stage, leased);
+                self.lease(*attempt, *stage, leased, seat.as_ref());
             }
-            Event::AttemptSucceeded { attempt, job, success, then, .. } => {
+            Event::AttemptSucceeded { attempt, job, worker, success, devices, then, .. } => {
                 self.note_run(*attempt, at);
-                self.end_attempt(*attempt, *job, at);
+                self.clear_errors(*worker, devices);
+                self.end_attempt(*attempt, *job, Fate::Succeeded, at);
                 self.settle(*job, *then, Some(&success.output), at);
             }
-            Event::AttemptFailed { attempt, job, worker, failure, then, .. } => {
+            Event::AttemptFailed { attempt, job, worker, failure, devices, then, .. } => {
+                if failure.kind == FailureKind::Device {
+                    self.note_errors(*worker, devices, *job);
+                }
                 // Of one that was lost or stopped nobody knows how long it would have run.
                 if !matches!(failure.kind, FailureKind::Lost | FailureKind::Cancelled) {
                     self.note_run(*attempt, at);
                 }
-                self.end_attempt(*attempt, *job, at);
+                self.end_attempt(*attempt, *job, failure.fate(), at);
                 self.blame(*job, *attempt, *worker, failure);
                 self.settle(*job, *then, None, at);
             }
@@ -136,6 +141,16 @@ impl State {
             Event::WorkerPaused { worker, paused, .. } => self.pause_worker(*worker, *paused),
             Event::WorkerDeclared { name, shape } => self.declare(name, shape.as_ref()),
             Event::WorkerDraining { worker } => self.drain(*worker),
+            Event::DeviceQuarantined { worker, device, reason, actor } => {
+                self.set_device(*worker, device, Some((reason.clone(), actor.clone())), at);
+            }
+            Event::DeviceReturned { worker, device, .. } => {
+                self.set_device(*worker, device, None, at);
+            }
+            Event::SessionMeasured { worker, session, vram } => {
+                let promoted = self.worker_mut(*worker).booking.measure(session, *vram);
+                self.begin_promoted(*worker, &promoted, at);
+            }
             Event::WorkerLeft { worker, .. } => self.leave(*worker),
             event => self.apply_pulse(event),
         }
@@ -159,6 +174,10 @@ impl State {
             Event::ProgressMade { attempt, done, total, message, .. } => {
                 return self.pulse.set_progress(*attempt, *done, *total, message);
             }
+            Event::DevicesSampled { worker, devices, sessions } => {
+                return self.pulse.sample(*worker, devices, sessions);
+            }
+            Event::PartialMade { .. } => return,
             other => unreachable!("{} is applied elsewhere", other.name()),
         };
         self.note_hunger(touched);

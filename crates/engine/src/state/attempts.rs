@@ -1,11 +1,11 @@
 //! Attempts that are leased now. An attempt's id is the fence: once it has ended it is gone from
 //! here, and whatever a worker says about it later is stale.
 
+use gristmill_model::booking::{Fate, Seat, Want};
 use gristmill_model::job::JobState;
-use gristmill_model::resources::Resources;
 use gristmill_model::{AttemptId, JobId, Span, Time, WorkerId};
 
-use super::{Class, State};
+use super::{Class, State, weight_of};
 
 /// A try of one stage of one job that is leased to a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,13 @@ pub struct Attempt {
 }
 
 impl State {
-    pub(super) fn lease(&mut self, id: AttemptId, stage: u16, attempt: Attempt) {
+    pub(super) fn lease(
+        &mut self,
+        id: AttemptId,
+        stage: u16,
+        attempt: Attempt,
+        seat: Option<&Seat>,
+    ) {
         assert_eq!(id.0, self.next.attempt, "attempt ids come in order");
         self.next.attempt += 1;
         let (job_id, worker, at) = (attempt.job, attempt.worker, attempt.leased_at);
@@ -38,51 +44,63 @@ impl State {
         job.attempts = attempt.number;
         job.attempt = Some(id);
         let class = self.class(self.here(job_id));
-        let request = self.request_of(&attempt).clone();
         self.bounds_begin(&class, at);
-        self.project_leased(class.project, &request, at);
+        self.project_leased(class.project, self.charge(&attempt), at);
+        let want = self.want_of(&attempt);
         let holder = self.worker_mut(worker);
-        let runs = holder.booking.admit(id, &request);
+        let given = holder.booking.admit(id, want, seat);
+        assert!(
+            seat.is_none() || given.as_ref() == seat,
+            "{id} gets the seat that was found for it"
+        );
         holder.attempts.insert(id);
         self.attempts.insert(id, attempt);
-        if runs {
+        if given.is_some() {
             self.begin_run(id, at);
         }
         self.note_hunger(worker);
     }
 
-    pub(super) fn restore_attempt(&mut self, id: AttemptId, attempt: Attempt) {
+    pub(super) fn restore_attempt(&mut self, id: AttemptId, attempt: Attempt, seat: Option<&Seat>) {
         self.job_mut(attempt.job).attempt = Some(id);
         let project = self.class(self.here(attempt.job)).project;
-        let request = self.request_of(&attempt).clone();
-        self.project_leased(project, &request, attempt.leased_at);
-        let runs = attempt.running_since;
+        let charge = self.charge(&attempt);
+        self.project_leased(project, charge, attempt.leased_at);
+        let (runs, want) = (attempt.running_since, self.want_of(&attempt));
         let holder = self.worker_mut(attempt.worker);
-        let booked = holder.booking.admit(id, &request);
-        assert_eq!(booked, runs.is_some(), "{id} is booked as it was");
+        holder.booking.restore(id, want, runs.map(|_| seat.cloned().unwrap_or_default()));
         holder.attempts.insert(id);
         if let Some(since) = runs {
-            self.project_running(project, &request, since);
+            self.project_running(project, charge, since);
         }
         self.attempts.insert(id, attempt);
     }
 
     /// Takes an attempt off its worker; attempts of the backlog that fit now begin to run.
-    pub(super) fn end_attempt(&mut self, id: AttemptId, job: JobId, at: Time) {
+    pub(super) fn end_attempt(&mut self, id: AttemptId, job: JobId, fate: Fate, at: Time) {
         let attempt = self.attempts.remove(&id).expect("only a live attempt ends");
         assert_eq!(attempt.job, job, "{id} belongs to its job");
         self.job_mut(job).attempt = None;
         self.pulse.forget(id);
         let class = self.class(self.here(job));
-        let request = self.request_of(&attempt).clone();
         self.bounds_end(&class);
-        self.project_ended(class.project, &request, attempt.running_since.is_some(), at);
+        let charge = self.charge(&attempt);
+        self.project_ended(class.project, charge, attempt.running_since.is_some(), at);
         let holder = self.worker_mut(attempt.worker);
         holder.attempts.remove(&id);
-        for promoted in holder.booking.release(id) {
-            self.begin_run(promoted, at);
-        }
-        self.note_hunger(attempt.worker);
+        let promoted = holder.booking.release(id, fate);
+        self.begin_promoted(attempt.worker, &promoted, at);
+    }
+
+    /// Attempts of a worker's backlog begin to run: there is room for them now.
+    pub(super) fn begin_promoted(
+        &mut self,
+        worker: WorkerId,
+        promoted: &[(AttemptId, Seat)],
+        at: Time,
+    ) {
+        promoted.iter().for_each(|(attempt, _)| self.begin_run(*attempt, at));
+        self.note_hunger(worker);
     }
 
     /// Notes how long an attempt ran that comes to its end: that is how long others will.
@@ -103,17 +121,26 @@ impl State {
         let attempt = self.attempts.get_mut(&id).expect("booked attempts are live");
         attempt.running_since = Some(at);
         let attempt = attempt.clone();
-        let request = self.request_of(&attempt).clone();
+        let charge = self.charge(&attempt);
         let batch = self.here(attempt.job).batch;
         let project = self.batches[&batch].project;
-        self.project_running(project, &request, at);
+        self.project_running(project, charge, at);
         if let Some(timeout) = self.stage_of(attempt.job).timeout {
             self.pulse.expect_by(id, at + timeout + self.timing.timeout_grace);
         }
     }
 
-    /// What an attempt books.
-    pub(crate) fn request_of(&self, attempt: &Attempt) -> &Resources {
-        self.stage_of(attempt.job).request(attempt.alternative)
+    /// What an attempt asks of its worker. It asks the same for as long as it lives.
+    pub(crate) fn want_of(&self, attempt: &Attempt) -> Want {
+        let apart = self.here(attempt.job).keeps_apart();
+        self.stage_of(attempt.job).want(attempt.alternative, apart)
+    }
+
+    /// What an attempt's project is charged for while it runs: of a session's resources what one of
+    /// its seats is worth.
+    pub(crate) fn charge(&self, attempt: &Attempt) -> u64 {
+        let stage = self.stage_of(attempt.job);
+        let whole = weight_of(stage.request(attempt.alternative));
+        (whole / u64::from(stage.handler.seats().unwrap_or(1))).max(1)
     }
 }

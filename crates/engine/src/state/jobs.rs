@@ -36,8 +36,10 @@ pub struct Job {
     pub attempts: u32,
     /// Failed attempts at this stage that count against the retry policy.
     pub failures: u32,
-    /// Workers that died while they ran it, with the attempts that they held.
+    /// Workers that died while they ran it, or whose session for it did, with the attempts.
     pub deaths: Vec<(WorkerId, AttemptId)>,
+    /// Attempts at this stage that ended for want of device memory.
+    pub shortages: u32,
     /// The live attempt.
     pub attempt: Option<AttemptId>,
     /// When the pause after a failure ends.
@@ -59,9 +61,17 @@ impl Job {
             attempts: 0,
             failures: 0,
             deaths: Vec::new(),
+            shortages: 0,
             attempt: None,
             retry_at: None,
         }
+    }
+
+    /// Whether its next attempt shares neither a call nor a device with others: it may have been
+    /// what ended a session, or what filled a device.
+    #[must_use]
+    pub fn keeps_apart(&self) -> bool {
+        self.shortages > 0 || !self.deaths.is_empty()
     }
 
     /// Whether no attempt of it was ever leased.
@@ -122,7 +132,7 @@ impl State {
                 job.stage += 1;
                 job.input = output.expect("only a success goes on").clone();
                 job.shared_disk = needs_shared_disk(job);
-                (job.attempts, job.failures) = (0, 0);
+                (job.attempts, job.failures, job.shortages) = (0, 0, 0);
                 job.deaths.clear();
                 self.move_to(id, JobState::Queued, at);
             }
@@ -151,8 +161,9 @@ impl State {
     ) {
         let job = self.job_mut(id);
         match failure.kind {
-            FailureKind::Lost if is_death(failure) => job.deaths.push((worker, attempt)),
+            _ if failure.is_death() => job.deaths.push((worker, attempt)),
             FailureKind::Lost | FailureKind::Cancelled => {}
+            FailureKind::OutOfMemory => job.shortages += 1,
             _ => job.failures += 1,
         }
     }
@@ -181,7 +192,7 @@ impl State {
             let here: Vec<JobId> = self.jobs_in(*run).map(|(id, _)| id).collect();
             for id in here {
                 let job = self.job_mut(id);
-                job.failures = 0;
+                (job.failures, job.shortages) = (0, 0);
                 job.deaths.clear();
                 job.expiring = false;
             }
@@ -263,16 +274,6 @@ const MAY_BECOME: [[bool; JobState::ALL.len()]; JobState::ALL.len()] = {
 
 pub(super) fn may_become(from: JobState, to: JobState) -> bool {
     MAY_BECOME[from as usize][to as usize]
-}
-
-/// A worker's death counts against a job only if the job was running there.
-pub(crate) const WORKER_LOST: &str = "worker_lost";
-
-/// The code of the death that was one too many.
-pub(crate) const QUARANTINED: &str = "quarantined";
-
-fn is_death(failure: &Failure) -> bool {
-    failure.code == WORKER_LOST || failure.code == QUARANTINED
 }
 
 fn needs_shared_disk(job: &Job) -> bool {

@@ -25,7 +25,9 @@ pub struct Pipeline {
 /// All that a stage asks of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asks {
-    handler: &'static str,
+    handler: Box<str>,
+    /// Seats of the session that does the work, where one does.
+    seats: Option<u32>,
     requests: Vec<Resources>,
     requires: BTreeMap<String, String>,
     prefers: BTreeMap<String, String>,
@@ -67,7 +69,8 @@ impl State {
 
     fn need_number(&mut self, stage: &StageSpec) -> u32 {
         let asks = Asks {
-            handler: stage.handler.kind(),
+            handler: stage.handler.word().into(),
+            seats: stage.handler.seats(),
             requests: stage.requests().cloned().collect(),
             requires: stage.requires.clone(),
             prefers: stage.prefers.clone(),

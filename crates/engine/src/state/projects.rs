@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use gristmill_model::resources::Resources;
+use gristmill_model::resources::{DeviceRequest, Resources, WHOLE};
 use gristmill_model::{ProjectId, Time, limits};
 
 use super::State;
@@ -35,8 +35,15 @@ pub struct Project {
 
 /// What resources weigh beside each other: thousandths of a CPU, or what stands for them.
 pub(crate) fn weight_of(resources: &Resources) -> u64 {
-    let devices: u64 = resources.devices.iter().map(|wish| u64::from(wish.count)).sum();
-    (u64::from(resources.cpus) + devices * limits::DEVICE_WEIGHT).max(1)
+    let devices: u64 = resources.devices.iter().map(device_weight).sum();
+    (u64::from(resources.cpus) + devices).max(1)
+}
+
+/// A part of a device weighs what it is of the whole; of one that is asked for by its memory nobody
+/// can say that without the device, so it counts as the least part that counts.
+fn device_weight(wish: &DeviceRequest) -> u64 {
+    let share = u64::from(wish.share.max(limits::LEAST_SHARE));
+    u64::from(wish.count) * share * limits::DEVICE_WEIGHT / u64::from(WHOLE)
 }
 
 impl Project {
@@ -124,36 +131,30 @@ impl State {
 
     /// An attempt was leased: even the shortest costs something, so that projects take turns
     /// within one round.
-    pub(super) fn project_leased(&mut self, id: ProjectId, resources: &Resources, at: Time) {
+    pub(super) fn project_leased(&mut self, id: ProjectId, weight: u64, at: Time) {
         let project = self.project_mut(id);
         let used = project.used(at);
         project.settle(at);
-        let charge = u128::from(weight_of(resources)) * u128::from(limits::LEAST_CHARGE);
+        let charge = u128::from(weight) * u128::from(limits::LEAST_CHARGE);
         project.settled += charge / u128::from(project.weight);
         project.leased += 1;
         self.served = self.served.max(used);
     }
 
-    /// A leased attempt began to run, and books what it asked for.
-    pub(super) fn project_running(&mut self, id: ProjectId, resources: &Resources, at: Time) {
+    /// A leased attempt began to run, and weighs this much while it does.
+    pub(super) fn project_running(&mut self, id: ProjectId, weight: u64, at: Time) {
         let project = self.project_mut(id);
         project.settle(at);
-        project.booked += weight_of(resources);
+        project.booked += weight;
     }
 
     /// A leased attempt ended; it ran if it was booked.
-    pub(super) fn project_ended(
-        &mut self,
-        id: ProjectId,
-        resources: &Resources,
-        ran: bool,
-        at: Time,
-    ) {
+    pub(super) fn project_ended(&mut self, id: ProjectId, weight: u64, ran: bool, at: Time) {
         let project = self.project_mut(id);
         project.settle(at);
         project.leased -= 1;
         if ran {
-            project.booked -= weight_of(resources);
+            project.booked -= weight;
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gristmill_model::device::{DeviceSample, SessionSample};
 use gristmill_model::{AttemptId, PipelineId, Span, Time, WorkerId};
 
 /// A worker's connection.
@@ -47,6 +48,16 @@ pub(crate) struct Pulse {
     due: BTreeMap<AttemptId, Time>,
     overdue: BTreeSet<(Time, AttemptId)>,
     progress: BTreeMap<AttemptId, Progress>,
+    samples: BTreeMap<WorkerId, Samples>,
+}
+
+/// How a worker's devices and sessions did when it last told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Samples {
+    /// Its devices.
+    pub devices: Vec<DeviceSample>,
+    /// Its sessions.
+    pub sessions: Vec<SessionSample>,
 }
 
 impl Pulse {
@@ -74,7 +85,33 @@ impl Pulse {
         }
     }
 
-    pub(super) fn remove(&mut self, worker: WorkerId) {
+    pub(super) fn sample(
+        &mut self,
+        worker: WorkerId,
+        devices: &[DeviceSample],
+        sessions: &[SessionSample],
+    ) {
+        let samples = Samples { devices: devices.to_vec(), sessions: sessions.to_vec() };
+        self.samples.insert(worker, samples);
+    }
+
+    /// How a worker's devices and sessions did when it last told.
+    pub(crate) fn samples(&self, worker: WorkerId) -> Option<&Samples> {
+        self.samples.get(&worker)
+    }
+
+    /// How long a session of a name took to load of late, at whichever worker it took longest.
+    pub(crate) fn load_of(&self, session: &str) -> Option<Span> {
+        let sessions = self.samples.values().flat_map(|samples| &samples.sessions);
+        sessions.filter(|sample| sample.name == session).filter_map(|sample| sample.load).max()
+    }
+
+    pub(super) fn forget_worker(&mut self, worker: WorkerId) {
+        self.remove(worker);
+        self.samples.remove(&worker);
+    }
+
+    fn remove(&mut self, worker: WorkerId) {
         if let Some(link) = self.links.remove(&worker) {
             self.leases.remove(&(link.until, worker));
         }

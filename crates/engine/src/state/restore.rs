@@ -97,13 +97,17 @@ impl State {
             shape: found.shape(),
             draining: found.draining,
             paused: found.paused,
+            devices: found.device_parts(),
+            measured: found.booking.measured().map(|(name, vram)| (name.into(), vram)).collect(),
         })
     }
 
     fn attempt_parts(&self) -> impl Iterator<Item = Part> + '_ {
-        let held = self.workers.values();
-        let ids = held.flat_map(|worker| worker.booking.running().chain(worker.booking.backlog()));
-        ids.map(|attempt| {
+        let held = self.workers.values().flat_map(|worker| {
+            let ids = worker.booking.running().chain(worker.booking.backlog());
+            ids.map(|attempt| (attempt, worker.booking.seat_of(attempt)))
+        });
+        held.map(|(attempt, seat)| {
             let live = &self.attempts[&attempt];
             Part::Attempt {
                 attempt,
@@ -113,6 +117,7 @@ impl State {
                 alternative: live.alternative,
                 leased_at: live.leased_at,
                 running_since: live.running_since,
+                seat: seat.filter(|seat| !seat.is_plain()),
             }
         })
     }
@@ -150,12 +155,13 @@ impl State {
                 self.job_keys.insert((*project, key.clone()), *job);
                 self.keyed_jobs.insert(*job, key.clone());
             }
-            Part::Worker { worker, instance, name, shape, draining, paused } => {
+            Part::Worker { worker, instance, name, shape, draining, paused, devices, measured } => {
                 self.next.worker = worker.0;
                 self.join(*worker, *instance, name, shape);
                 self.pulse.disconnect(*worker, self.now + self.timing.lease);
                 let found = self.worker_mut(*worker);
                 (found.draining, found.paused) = (*draining, *paused);
+                found.restore_devices(devices, measured);
             }
             Part::Attempt {
                 attempt,
@@ -165,6 +171,7 @@ impl State {
                 alternative,
                 leased_at,
                 running_since,
+                seat,
             } => {
                 let live = Attempt {
                     job: *job,
@@ -174,7 +181,7 @@ impl State {
                     leased_at: *leased_at,
                     running_since: *running_since,
                 };
-                self.restore_attempt(*attempt, live);
+                self.restore_attempt(*attempt, live, seat.as_ref());
             }
             Part::Bound { project, scope, limit, next } => {
                 self.set_limit(*project, scope, limit);
@@ -206,6 +213,7 @@ impl State {
             attempts: part.attempts,
             failures: part.failures,
             deaths: part.deaths.clone(),
+            shortages: part.shortages,
             attempt: None,
             retry_at: part.retry_at,
         };
@@ -236,5 +244,6 @@ fn part_of(id: JobId, job: &Job) -> JobPart {
         failures: job.failures,
         deaths: job.deaths.clone(),
         retry_at: job.retry_at,
+        shortages: job.shortages,
     }
 }

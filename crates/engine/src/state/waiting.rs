@@ -198,6 +198,18 @@ impl State {
         self.queue.holds(&class, rank, id) || gated.is_some_and(|lane| lane.holds(rank, id))
     }
 
+    /// Since when a job that is not final stands where it does.
+    ///
+    /// # Panics
+    /// When there is no such job.
+    pub(crate) fn stands_since(&self, id: JobId) -> Time {
+        match (self.job(id), self.fold(id)) {
+            (Some(job), _) => job.since,
+            (None, Some((_, fold))) => fold.since,
+            (None, None) => panic!("{id} is here"),
+        }
+    }
+
     pub(crate) fn gated(&self) -> &Gated {
         &self.gated
     }

@@ -8,6 +8,8 @@ use gristmill_model::resources::WorkerShape;
 use gristmill_model::{AttemptId, JobId, Time, WorkerId, limits};
 
 use super::State;
+use super::devices::Health;
+use super::pulse::Samples;
 
 /// A connected process on a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Worker {
     pub booking: Booking,
     /// Attempts that are leased to it.
     pub attempts: BTreeSet<AttemptId>,
+    /// How its devices do, in the order of its capacity.
+    pub devices: Vec<Health>,
 }
 
 impl Worker {
@@ -58,6 +62,7 @@ impl State {
             paused: false,
             booking: Booking::new(shape.capacity.clone()),
             attempts: BTreeSet::new(),
+            devices: vec![Health::default(); shape.capacity.devices.len()],
         };
         self.workers.insert(id, worker);
         self.instances.insert(instance, id);
@@ -101,8 +106,14 @@ impl State {
         let worker = self.workers.remove(&id).expect("only a worker that is here leaves");
         assert!(worker.attempts.is_empty(), "{id} leaves with empty hands");
         self.instances.remove(&worker.instance);
-        self.pulse.remove(id);
+        self.pulse.forget_worker(id);
         self.hungry.remove(&id);
+    }
+
+    /// How a worker's devices and sessions did when it last told; nothing where it has not.
+    #[must_use]
+    pub fn samples(&self, id: WorkerId) -> Option<&Samples> {
+        self.pulse.samples(id)
     }
 
     pub(super) fn worker_mut(&mut self, id: WorkerId) -> &mut Worker {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a story fails where it stands")]
 
 mod cancel;
+mod devices;
 mod explain;
 mod fitting;
 mod keeping;

@@ -111,16 +111,10 @@ impl World {
         cpus: u32,
         holds: &[AttemptId],
     ) -> (WorkerId, Vec<AttemptId>) {
-        let greeting = Greeting {
-            instance,
-            name: format!("worker-{instance}"),
-            handlers: vec!["command".into()],
-            capacity: Capacity::of_cpus(cpus),
-            prefetch: 0,
-            shared_disk: false,
-            labels: BTreeMap::new(),
-            holds: holds.to_vec(),
-        };
+        self.greet_as(Greeting { holds: holds.to_vec(), ..greeting(instance, cpus) })
+    }
+
+    pub fn greet_as(&mut self, greeting: Greeting) -> (WorkerId, Vec<AttemptId>) {
         match self.ask(Command::Greet(greeting)).expect("welcome") {
             Reply::Welcome { worker, stale } => (worker, stale),
             other => panic!("a greeting answers with a welcome, not {other:?}"),
@@ -164,6 +158,20 @@ impl World {
                 _ => None,
             })
             .expect("an attempt failed")
+    }
+}
+
+/// A worker with CPUs alone, that runs programs.
+pub fn greeting(instance: u64, cpus: u32) -> Greeting {
+    Greeting {
+        instance,
+        name: format!("worker-{instance}"),
+        handlers: vec!["command".into()],
+        capacity: Capacity::of_cpus(cpus),
+        prefetch: 0,
+        shared_disk: false,
+        labels: BTreeMap::new(),
+        holds: Vec::new(),
     }
 }
 

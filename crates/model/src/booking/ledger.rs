@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::Fate;
 use crate::ids::AttemptId;
 use crate::resources::{Capacity, Device, DeviceRequest, Resources, WHOLE};
 
@@ -28,6 +29,8 @@ struct Account {
     out_of_service: bool,
     /// Whose session was here last, if a session was.
     last: Option<String>,
+    /// Attempts that died here since one succeeded.
+    deaths: u32,
 }
 
 /// A part of a device.
@@ -53,7 +56,7 @@ impl Ledger {
     }
 
     /// Devices for a request, in the order of its wishes; nothing where a wish stays open. Devices
-    /// come first on which that session was last, then those that were no session's, then the
+    /// come first on which nothing died of late, then those on which that session was last, then those that were no session's, then the
     /// emptiest; what is asked for whole gets the smallest that will do.
     pub(super) fn find(&self, capacity: &Capacity, asked: Asked<'_>) -> Option<Vec<u16>> {
         let wishes = &asked.request.devices;
@@ -95,7 +98,8 @@ impl Ledger {
                 (Some(_), _) => 2,
             };
             let there = &capacity.devices[usize::from(*device)];
-            (strangeness, account.load(there, given, *device), there.vram, *device)
+            let load = account.load(there, given, *device);
+            (account.deaths, strangeness, load, there.vram, *device)
         })
     }
 
@@ -199,7 +203,12 @@ impl Ledger {
     }
 
     pub(super) fn set_service(&mut self, device: u16, in_service: bool) {
-        self.devices[usize::from(device)].out_of_service = !in_service;
+        let account = &mut self.devices[usize::from(device)];
+        (account.out_of_service, account.deaths) = (!in_service, 0);
+    }
+
+    pub(super) fn all_in_service(&self) -> bool {
+        self.devices.iter().all(|account| !account.out_of_service)
     }
 
     pub(super) fn in_service(&self, device: u16) -> bool {
@@ -210,8 +219,28 @@ impl Ledger {
         self.devices[usize::from(device)].last.as_deref()
     }
 
-    pub(super) fn set_last(&mut self, device: u16, name: &str) {
-        self.devices[usize::from(device)].last = Some(name.to_owned());
+    pub(super) fn deaths_on(&self, device: u16) -> u32 {
+        self.devices[usize::from(device)].deaths
+    }
+
+    pub(super) fn restore(&mut self, device: u16, last: Option<&str>, deaths: u32) {
+        let account = &mut self.devices[usize::from(device)];
+        (account.last, account.deaths) = (last.map(str::to_owned), deaths);
+    }
+
+    /// Remembers how an attempt on these devices ended.
+    pub(super) fn note(&mut self, devices: &[u16], fate: Fate) {
+        for device in devices {
+            let account = &mut self.devices[usize::from(*device)];
+            match fate {
+                Fate::Succeeded => account.deaths = 0,
+                Fate::Died => {
+                    account.deaths = account.deaths.saturating_add(1);
+                    account.last = None;
+                }
+                Fate::Other => {}
+            }
+        }
     }
 
     pub(super) fn all_last(&self, devices: &[u16], name: &str) -> bool {

@@ -15,7 +15,11 @@ fn started(booking: &mut Booking, attempt: u64, request: &Resources) -> bool {
 }
 
 fn released(booking: &mut Booking, attempt: u64) -> Vec<AttemptId> {
-    booking.release(AttemptId(attempt)).into_iter().map(|(attempt, _)| attempt).collect()
+    booking
+        .release(AttemptId(attempt), Fate::Succeeded)
+        .into_iter()
+        .map(|(attempt, _)| attempt)
+        .collect()
 }
 
 #[test]
@@ -170,8 +174,8 @@ fn sessions_come_back_to_where_they_were_and_spare_others() {
     let (first, second) = (session("a", 1, gpu(WHOLE, 0)), session("b", 1, gpu(WHOLE, 0)));
     assert_eq!(sits(&mut booking, 1, &first).0, [0]);
     assert_eq!(sits(&mut booking, 2, &second).0, [1]);
-    booking.release(AttemptId(1));
-    booking.release(AttemptId(2));
+    booking.release(AttemptId(1), Fate::Succeeded);
+    booking.release(AttemptId(2), Fate::Succeeded);
     let seat = booking.seat(&second).unwrap();
     assert_eq!((seat.devices.clone(), booking.is_hot(&second, &seat)), (vec![1], true));
     let third = session("c", 1, gpu(WHOLE, 0));
@@ -185,9 +189,9 @@ fn hot_devices_all_work_before_any_session_is_filled() {
     let want = session("a", 8, gpu(WHOLE, 0));
     assert_eq!(sits(&mut booking, 1, &want).0, [0]);
     assert_eq!(sits(&mut booking, 2, &want).0, [0], "a cold device is not warmed up for it");
-    booking.release(AttemptId(1));
-    booking.release(AttemptId(2));
-    booking.restore_last(1, "a");
+    booking.release(AttemptId(1), Fate::Succeeded);
+    booking.release(AttemptId(2), Fate::Succeeded);
+    booking.restore_device(1, Some("a"), 0);
     let devices = [3, 4, 5].map(|attempt| sits(&mut booking, attempt, &want).0[0]);
     assert_eq!(devices, [0, 1, 0]);
 }
@@ -214,9 +218,24 @@ fn what_was_measured_is_booked_in_place_of_the_guess() {
     assert_eq!(promoted.len(), 1, "it takes less than it had asked for");
     assert_eq!(booking.free_vram(0), 0);
     booking.measure("a", 200);
-    booking.release(AttemptId(1));
+    booking.release(AttemptId(1), Fate::Succeeded);
     assert_eq!(booking.free_vram(0), 20);
     assert_eq!(booking.measured().collect::<Vec<_>>(), [("a", 200)]);
+}
+
+#[test]
+fn where_something_died_nothing_is_hot_and_others_come_first() {
+    let mut booking = Booking::new(gpus(2, 8));
+    let want = session("a", 2, gpu(WHOLE, 0));
+    assert_eq!(sits(&mut booking, 1, &want).0, [0]);
+    assert_eq!(sits(&mut booking, 2, &want).0, [0]);
+    booking.release(AttemptId(1), Fate::Died);
+    booking.release(AttemptId(2), Fate::Died);
+    assert_eq!((booking.last_on(0), booking.deaths_on(0)), (None, 2));
+    assert_eq!(sits(&mut booking, 3, &want).0, [1]);
+    assert_eq!(sits(&mut booking, 4, &session("b", 1, gpu(WHOLE, 0))).0, [0], "for want of better");
+    booking.release(AttemptId(4), Fate::Succeeded);
+    assert_eq!(booking.deaths_on(0), 0);
 }
 
 #[test]
@@ -356,7 +375,7 @@ proptest! {
         for (number, (want, which, leaves)) in (0..).zip(steps) {
             if leaves && !order.is_empty() {
                 let attempt = order.remove(which.index(order.len()));
-                booking.release(attempt);
+                booking.release(attempt, Fate::Other);
             } else if booking.could_fit(&want.resources).is_ok() {
                 let attempt = AttemptId(number);
                 let behind = booking.backlog_len() > 0;
@@ -376,7 +395,7 @@ proptest! {
             prop_assert_eq!(booking.held(), order.len());
         }
         for attempt in order {
-            booking.release(attempt);
+            booking.release(attempt, Fate::Other);
             holds_together(&booking, &asked);
         }
         prop_assert_eq!(&booking.sums, &Sums::default());
@@ -398,10 +417,10 @@ proptest! {
         let mut again = Booking::new(capacity);
         for attempt in booking.running().collect::<Vec<_>>() {
             let (want, seat) = (wants[attempt.0 as usize].clone(), booking.seat_of(attempt));
-            prop_assert_eq!(again.admit(attempt, want, seat.as_ref()), seat);
+            again.restore(attempt, want, seat);
         }
         for attempt in booking.backlog() {
-            prop_assert_eq!(again.admit(attempt, wants[attempt.0 as usize].clone(), None), None);
+            again.restore(attempt, wants[attempt.0 as usize].clone(), None);
         }
         prop_assert_eq!(again, booking);
     }

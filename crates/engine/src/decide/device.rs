@@ -1,0 +1,120 @@
+//! A device goes out of service or comes back; what sessions take of its memory; how devices and
+//! sessions do.
+
+use gristmill_model::access::Actor;
+use gristmill_model::command::Reply;
+use gristmill_model::device::{DeviceSample, SessionSample};
+use gristmill_model::event::Event;
+use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::{WorkerId, limits};
+
+use super::{cut, find_worker, heartbeat};
+use crate::state::Health;
+use crate::turn::Turn;
+
+/// Takes a device out of service, or (without a reason) puts it back.
+///
+/// A worker says what it sees; what a person or the server took out it cannot put back, and it is
+/// told so by its reminders.
+pub(crate) fn set(
+    turn: &mut Turn,
+    actor: Actor,
+    worker: WorkerId,
+    device: String,
+    quarantined: Option<String>,
+) -> Result<Reply, Rejection> {
+    let found = find_worker(turn.state(), worker)?;
+    let Some(place) = found.device(&device) else {
+        let devices = &found.booking.capacity().devices;
+        let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let detail = format!("worker {worker} has no device `{device}`; it has {has}");
+        return Err(Rejection::new(Code::NoSuchDevice, detail));
+    };
+    let now = found.devices[usize::from(place)].quarantined.as_ref();
+    match (quarantined, now) {
+        (None, None) => {}
+        (None, Some((_, by))) if actor == Actor::Worker && *by != Actor::Worker => {}
+        (None, Some(_)) => turn.emit(Event::DeviceReturned { worker, device, actor }),
+        (Some(_), Some((_, by))) if actor == Actor::Worker && *by != Actor::Worker => {}
+        (Some(mut reason), now) => {
+            cut(&mut reason, limits::REASON_BYTES);
+            if now.is_none_or(|(old, by)| (old, by) != (&reason, &actor)) {
+                turn.emit(Event::DeviceQuarantined { worker, device, reason, actor });
+            }
+        }
+    }
+    Ok(Reply::Done)
+}
+
+/// Takes devices out of service that have failed under too many jobs in a row.
+pub(crate) fn judge(turn: &mut Turn, worker: WorkerId, message: &str) {
+    let Some(found) = turn.state().worker(worker) else { return };
+    let failing = |health: &Health| {
+        health.quarantined.is_none() && health.failed_under.len() >= limits::DEVICE_FAILURES
+    };
+    let devices = found.booking.capacity().devices.iter().zip(&found.devices);
+    let failing: Vec<(String, String)> = devices
+        .filter(|(_, health)| failing(health))
+        .map(|(device, health)| {
+            let jobs: Vec<String> = health.failed_under.iter().map(ToString::to_string).collect();
+            let jobs = jobs.join(", ");
+            (device.id.clone(), format!("it failed under {jobs} in a row; the last: {message}"))
+        })
+        .collect();
+    for (device, mut reason) in failing {
+        cut(&mut reason, limits::REASON_BYTES);
+        let actor = Actor::Server;
+        turn.emit(Event::DeviceQuarantined { worker, device, reason, actor });
+    }
+}
+
+/// Notes what sessions of a name really take of a device's memory.
+pub(crate) fn measure(
+    turn: &mut Turn,
+    worker: WorkerId,
+    session: String,
+    vram: u64,
+) -> Result<Reply, Rejection> {
+    let found = find_worker(turn.state(), worker)?;
+    if session.is_empty() || session.len() > limits::NAME_BYTES {
+        let detail = format!("a session's name has 1 to {} bytes", limits::NAME_BYTES);
+        return Err(Rejection::new(Code::InvalidRequest, detail));
+    }
+    let known = found.booking.measured().find(|(name, _)| *name == session).map(|(_, old)| old);
+    if known.is_none() && found.booking.measured().count() >= limits::SESSIONS {
+        let detail = format!("{} sessions were measured there already", limits::SESSIONS);
+        return Err(Rejection::new(Code::TooMany, detail));
+    }
+    if known != Some(vram) {
+        turn.emit(Event::SessionMeasured { worker, session, vram });
+    }
+    Ok(Reply::Done)
+}
+
+/// Passes on how devices and sessions do.
+pub(crate) fn sample(
+    turn: &mut Turn,
+    worker: WorkerId,
+    mut devices: Vec<DeviceSample>,
+    mut sessions: Vec<SessionSample>,
+) -> Result<Reply, Rejection> {
+    find_worker(turn.state(), worker)?;
+    heartbeat::renew(turn, worker);
+    devices.truncate(limits::WORKER_DEVICES);
+    sessions.truncate(limits::SESSIONS);
+    for sample in &mut devices {
+        cut(&mut sample.device, limits::NAME_BYTES);
+        for words in [&mut sample.throttled, &mut sample.users] {
+            words.truncate(limits::DEVICE_WORDS);
+            words.iter_mut().for_each(|word| cut(word, limits::REASON_BYTES));
+        }
+    }
+    for sample in &mut sessions {
+        cut(&mut sample.name, limits::NAME_BYTES);
+        sample.devices.truncate(limits::DEVICES);
+        sample.devices.iter_mut().for_each(|device| cut(device, limits::NAME_BYTES));
+    }
+    turn.emit(Event::DevicesSampled { worker, devices, sessions });
+    Ok(Reply::Done)
+}
