@@ -8,7 +8,7 @@
 //!
 //! An attempt that a session works on takes a seat in it; the session books the resources, once,
 //! for as long as any of its seats is taken. Its process may stay when they are empty: that is the
-//! worker's business, and no longer a booking. Here it is only remembered of each device whose
+//! worker's business, and no longer a booking, unless it is pinned. Here it is only remembered of each device whose
 //! session was on it last, for that one is likely to be there still.
 //!
 //! **Rule of change.** Which seats a backlog gets is told by no event, so recovery finds them by
@@ -31,7 +31,7 @@ use ledger::{Asked, Ledger, Owner};
 use sums::Sums;
 
 pub use misfit::{Misfit, could_fit, slots};
-pub use want::{Seat, SessionWant, Want};
+pub use want::{Pinned, Seat, SessionWant, Want};
 
 /// A worker's capacity and what is booked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ enum Running {
     In(u16),
 }
 
-/// A session with at least one seat taken.
+/// A session with at least one seat taken, or a pinned one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Session {
     name: String,
@@ -74,6 +74,8 @@ struct Session {
     taken: BTreeSet<AttemptId>,
     /// Whether whoever sits there wants no company.
     alone: bool,
+    /// Whether it stays booked when nobody sits there.
+    pinned: bool,
 }
 
 impl Booking {
@@ -185,6 +187,26 @@ impl Booking {
         }
     }
 
+    /// Pinned sessions in which nobody sits.
+    pub fn pinned(&self) -> impl Iterator<Item = Pinned> + '_ {
+        let empty = self.sessions.iter().filter(|(_, session)| session.taken.is_empty());
+        empty.map(|(number, session)| Pinned {
+            name: session.name.clone(),
+            seats: session.seats,
+            resources: session.resources.clone(),
+            seat: self.seat_in(*number),
+        })
+    }
+
+    /// Books a pinned session in which nobody sits, as a snapshot tells of it.
+    pub fn restore_pinned(&mut self, pinned: Pinned) {
+        let Pinned { name, seats, resources, seat } = pinned;
+        let session = Some(SessionWant { name, seats, alone: false, pinned: true });
+        let (want, number) = (Want { resources, session }, seat.session.unwrap_or_default());
+        self.take(&want, &seat.devices, Owner::Session(number));
+        self.sessions.insert(number, Session::new(want, seat.devices));
+    }
+
     /// Lets an attempt go and returns those of the backlog that may start now, in order.
     pub fn release(&mut self, attempt: AttemptId, fate: Fate) -> Vec<(AttemptId, Seat)> {
         let devices = match self.running.remove(&attempt) {
@@ -197,7 +219,7 @@ impl Booking {
                 self.ledger.give_back(&devices, Owner::Attempt(attempt), None);
                 devices
             }
-            Some(Running::In(number)) => self.stand_up(attempt, number),
+            Some(Running::In(number)) => self.stand_up(attempt, number, fate),
         };
         self.ledger.note(&devices, fate);
         self.promote()
@@ -342,11 +364,13 @@ impl Booking {
             self.running.insert(attempt, Running::Own(want.resources, seat.devices));
             return;
         };
+        let alone = want.session.as_ref().is_some_and(|wanted| wanted.alone);
         if !self.sessions.contains_key(&number) {
             self.take(&want, &seat.devices, Owner::Session(number));
             self.sessions.insert(number, Session::new(want, seat.devices));
         }
         let session = self.sessions.get_mut(&number).expect("it is there now");
+        session.alone |= alone;
         session.taken.insert(attempt);
         self.running.insert(attempt, Running::In(number));
     }
@@ -357,10 +381,14 @@ impl Booking {
     }
 
     /// Frees a seat; returns the session's devices.
-    fn stand_up(&mut self, attempt: AttemptId, number: u16) -> Vec<u16> {
+    fn stand_up(&mut self, attempt: AttemptId, number: u16, fate: Fate) -> Vec<u16> {
         let session = self.sessions.get_mut(&number).expect("who sits has a session");
         session.taken.remove(&attempt);
-        if !session.taken.is_empty() {
+        if fate == Fate::Died {
+            session.pinned = false;
+        }
+        session.alone &= !session.taken.is_empty();
+        if session.pinned || !session.taken.is_empty() {
             return session.devices.clone();
         }
         let Session { name, resources, devices, .. } =
@@ -384,15 +412,17 @@ fn asked(want: &Want) -> Asked<'_> {
 impl Session {
     fn new(want: Want, devices: Vec<u16>) -> Session {
         let Want { resources, session } = want;
-        let SessionWant { name, seats, alone } = session.expect("who sits in a session wants one");
-        Session { name, resources, devices, seats, taken: BTreeSet::new(), alone }
+        let SessionWant { name, seats, alone, pinned } =
+            session.expect("who sits in a session wants one");
+        Session { name, resources, devices, seats, taken: BTreeSet::new(), alone, pinned }
     }
 
     /// Whether one more may sit down. All who sit there ask the same, so that it matters to nobody
     /// who came first.
     fn takes(&self, want: &Want) -> bool {
         let alike = |wanted: &SessionWant| {
-            wanted.name == self.name && wanted.seats == self.seats && !wanted.alone
+            let company = !wanted.alone || self.taken.is_empty();
+            wanted.name == self.name && wanted.seats == self.seats && company
         };
         want.session.as_ref().is_some_and(alike)
             && want.resources == self.resources

@@ -101,6 +101,9 @@ pub struct SessionSpec {
     #[serde(default)]
     #[schema(value_type = String, example = "20ms")]
     pub batch_wait: Span,
+    /// Whether a session keeps its devices when it has nothing to do, even where others need them.
+    #[serde(default)]
+    pub pinned: bool,
     /// Compact JSON of a [`Signature`](crate::host::Signature): what inputs are held against; none
     /// holds them against nothing.
     #[serde(default)]
@@ -119,8 +122,8 @@ impl Handler {
         if alone {
             resources.devices.iter_mut().for_each(|wish| wish.share = WHOLE);
         }
-        let (name, seats) = (spec.name.clone(), spec.batch);
-        Want { resources, session: Some(SessionWant { name, seats, alone }) }
+        let (name, seats, pinned) = (spec.name.clone(), spec.batch, spec.pinned);
+        Want { resources, session: Some(SessionWant { name, seats, alone, pinned }) }
     }
 
     /// The handler as a worker is told of it: inputs were judged before, so it needs no signature.
@@ -128,22 +131,28 @@ impl Handler {
     pub fn for_worker(&self) -> Handler {
         match self {
             Handler::Session(spec) => {
-                let SessionSpec { name, batch, batch_wait, .. } = spec;
-                let (name, signature) = (name.clone(), None);
-                let (batch, batch_wait) = (*batch, *batch_wait);
-                Handler::Session(SessionSpec { name, batch, batch_wait, signature })
+                let (name, batch_wait) = (spec.name.clone(), spec.batch_wait);
+                let (batch, pinned) = (spec.batch, spec.pinned);
+                let signature = None;
+                Handler::Session(SessionSpec { name, batch, batch_wait, pinned, signature })
             }
             other => other.clone(),
+        }
+    }
+
+    /// The session that does the work, where one does.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionSpec> {
+        match self {
+            Handler::Command(_) | Handler::Images(_) => None,
+            Handler::Session(session) => Some(session),
         }
     }
 
     /// Jobs that one session takes at a time, where a session does the work.
     #[must_use]
     pub fn seats(&self) -> Option<u32> {
-        match self {
-            Handler::Command(_) | Handler::Images(_) => None,
-            Handler::Session(session) => Some(session.batch),
-        }
+        self.session().map(|session| session.batch)
     }
 
     /// The word by which workers announce that they run this: the kind of a built-in handler, the
@@ -280,7 +289,13 @@ impl SessionSpec {
     /// A session that takes one job at a time and holds its input against nothing.
     #[must_use]
     pub fn new(name: impl Into<String>) -> SessionSpec {
-        SessionSpec { name: name.into(), batch: 1, batch_wait: Span::ZERO, signature: None }
+        SessionSpec {
+            name: name.into(),
+            batch: 1,
+            batch_wait: Span::ZERO,
+            pinned: false,
+            signature: None,
+        }
     }
 
     fn check(&self, stage: &str) -> Result<(), Rejection> {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Actor;
-use crate::booking::Seat;
+use crate::booking::{Pinned, Seat};
 use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, WorkerId};
 use crate::job::JobState;
 use crate::payload::Payload;
@@ -80,6 +80,9 @@ pub enum Part {
         /// What sessions were seen to take of a device's memory, in bytes by name.
         #[serde(default)]
         measured: BTreeMap<String, u64>,
+        /// Pinned sessions in which nobody sat.
+        #[serde(default)]
+        pinned: Vec<Pinned>,
     },
     /// An attempt that is leased; those that run before those that wait, which come in order.
     Attempt {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use gristmill_model::access::Actor;
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
-use gristmill_model::booking::Seat;
+use gristmill_model::booking::{Pinned, Seat};
 use gristmill_model::device::{DeviceSample, SessionSample, SessionState};
 use gristmill_model::digest::Digest;
 use gristmill_model::event::{Event, LeaveReason, Record, Then};
@@ -249,6 +249,12 @@ fn parts() -> Vec<Event> {
                 deaths: 2,
             }],
             measured: BTreeMap::from([("generate".into(), 1 << 33)]),
+            pinned: vec![Pinned {
+                name: "generate".into(),
+                seats: 8,
+                resources: Resources::default(),
+                seat: seat(),
+            }],
         },
         Part::Attempt {
             attempt: AttemptId(21),

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_model::access::Actor;
+use gristmill_model::booking::Pinned;
 use gristmill_model::restored::DevicePart;
 use gristmill_model::{JobId, Time, WorkerId, limits};
 
@@ -44,6 +45,7 @@ impl Worker {
         &mut self,
         parts: &[DevicePart],
         measured: &BTreeMap<String, u64>,
+        pinned: &[Pinned],
     ) {
         for (place, (health, part)) in (0..).zip(self.devices.iter_mut().zip(parts)) {
             health.quarantined.clone_from(&part.quarantined);
@@ -54,6 +56,7 @@ impl Worker {
         for (name, vram) in measured {
             self.booking.measure(name, *vram);
         }
+        pinned.iter().cloned().for_each(|pinned| self.booking.restore_pinned(pinned));
     }
 
     fn healths(&mut self, ids: &[String]) -> impl Iterator<Item = &mut Health> {

@@ -98,6 +98,7 @@ impl State {
             draining: found.draining,
             paused: found.paused,
             devices: found.device_parts(),
+            pinned: found.booking.pinned().collect(),
             measured: found.booking.measured().map(|(name, vram)| (name.into(), vram)).collect(),
         })
     }
@@ -155,13 +156,23 @@ impl State {
                 self.job_keys.insert((*project, key.clone()), *job);
                 self.keyed_jobs.insert(*job, key.clone());
             }
-            Part::Worker { worker, instance, name, shape, draining, paused, devices, measured } => {
+            Part::Worker {
+                worker,
+                instance,
+                name,
+                shape,
+                draining,
+                paused,
+                devices,
+                measured,
+                pinned,
+            } => {
                 self.next.worker = worker.0;
                 self.join(*worker, *instance, name, shape);
                 self.pulse.disconnect(*worker, self.now + self.timing.lease);
                 let found = self.worker_mut(*worker);
                 (found.draining, found.paused) = (*draining, *paused);
-                found.restore_devices(devices, measured);
+                found.restore_devices(devices, measured, pinned);
             }
             Part::Attempt {
                 attempt,

@@ -98,7 +98,10 @@ fn gpu(share: u32, vram: u64) -> Resources {
 }
 
 fn session(name: &str, seats: u32, resources: Resources) -> Want {
-    Want { resources, session: Some(SessionWant { name: name.into(), seats, alone: false }) }
+    Want {
+        resources,
+        session: Some(SessionWant { name: name.into(), seats, alone: false, pinned: false }),
+    }
 }
 
 fn alone(want: Want) -> Want {
@@ -208,6 +211,31 @@ fn who_wants_no_company_has_none() {
 }
 
 #[test]
+fn a_pinned_session_keeps_its_device_until_it_dies() {
+    let mut booking = Booking::new(gpus(1, 8));
+    let mut want = session("a", 2, gpu(WHOLE, 0));
+    want.session.as_mut().unwrap().pinned = true;
+    assert_eq!(sits(&mut booking, 1, &want), (vec![0], Some(0)));
+    booking.release(AttemptId(1), Fate::Succeeded);
+    let other = session("b", 1, gpu(WHOLE, 0));
+    assert_eq!(booking.seat(&other), None, "nobody sits there, and it stays");
+    let mut again = Booking::new(gpus(1, 8));
+    booking.pinned().for_each(|pinned| again.restore_pinned(pinned));
+    assert_eq!(again.pinned().collect::<Vec<_>>(), booking.pinned().collect::<Vec<_>>());
+    assert_eq!(
+        sits(&mut booking, 2, &alone(want.clone())),
+        (vec![0], Some(0)),
+        "nobody else is in"
+    );
+    assert_eq!(booking.seat(&want), None, "and nobody joins");
+    booking.release(AttemptId(2), Fate::Succeeded);
+    assert!(booking.seat(&want).is_some());
+    assert_eq!(sits(&mut booking, 3, &want), (vec![0], Some(0)));
+    booking.release(AttemptId(3), Fate::Died);
+    assert!(booking.seat(&other).is_some());
+}
+
+#[test]
 fn what_was_measured_is_booked_in_place_of_the_guess() {
     let mut booking = Booking::new(gpus(1, 80));
     let want = session("a", 1, gpu(0, 40));
@@ -286,7 +314,12 @@ fn wants() -> impl Strategy<Value = Want> {
     let session = prop::option::of((prop::sample::select(vec!["a", "b"]), any::<bool>()));
     (resources, session).prop_map(|(resources, session)| Want {
         resources,
-        session: session.map(|(name, alone)| SessionWant { name: name.into(), seats: 3, alone }),
+        session: session.map(|(name, alone)| SessionWant {
+            name: name.into(),
+            seats: 3,
+            alone,
+            pinned: false,
+        }),
     })
 }
 

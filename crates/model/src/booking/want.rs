@@ -22,6 +22,21 @@ pub struct SessionWant {
     pub seats: u32,
     /// Whether nobody else may sit there meanwhile.
     pub alone: bool,
+    /// Whether it keeps its devices when nobody sits in it.
+    pub pinned: bool,
+}
+
+/// A pinned session in which nobody sits, as a snapshot tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// What it is called.
+    pub name: String,
+    /// How many may sit there.
+    pub seats: u32,
+    /// What it has booked.
+    pub resources: Resources,
+    /// Its devices and its number.
+    pub seat: Seat,
 }
 
 /// Where at its worker an attempt runs.
