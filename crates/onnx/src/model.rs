@@ -1,0 +1,218 @@
+//! A model in memory: loads its graph into ONNX Runtime and runs it on arrays.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use gristmill_model::host::HostError;
+use ort::ep;
+use ort::memory::Allocator;
+use ort::session::builder::{GraphOptimizationLevel, LoadCanceler, SessionBuilder};
+use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue};
+use ort::value::{DynTensor, DynTensorValueType, DynValue, Shape, Tensor as StringTensor};
+
+use crate::OnnxError;
+use crate::dtype::Dtype;
+use crate::failure;
+use crate::placement::{self, Placement};
+use crate::runtime::Started;
+use crate::signature::Signature;
+use crate::tensor::{Data, Tensor};
+
+/// How a graph is loaded.
+pub(crate) struct Settings {
+    pub(crate) place: Place,
+    /// Threads that share one node's work.
+    pub(crate) threads: usize,
+    /// Whether to make the graph fast; it takes a while.
+    optimise: bool,
+}
+
+/// Where a graph shall run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Cpus,
+    /// The first GPU that this process sees; with at most this much memory, where it is not 0.
+    Gpu {
+        memory: u64,
+    },
+}
+
+impl Settings {
+    pub(crate) fn for_work(place: Place, threads: usize) -> Self {
+        Self { place, threads, optimise: true }
+    }
+
+    /// To read the signature and nothing else.
+    pub(crate) fn for_a_look() -> Self {
+        Self { place: Place::Cpus, threads: 1, optimise: false }
+    }
+}
+
+/// A loaded graph.
+pub(crate) struct Model {
+    session: Session,
+    signature: Signature,
+    placement: Placement,
+}
+
+impl Model {
+    pub(crate) fn load(
+        started: &Started,
+        path: &Path,
+        settings: &Settings,
+    ) -> Result<Self, OnnxError> {
+        Self::load_stoppable(started, path, settings, |_| {})
+    }
+
+    /// Loads; `loading` gets what another thread can stop it with.
+    pub(crate) fn load_stoppable(
+        started: &Started,
+        path: &Path,
+        settings: &Settings,
+        loading: impl FnOnce(LoadCanceler),
+    ) -> Result<Self, OnnxError> {
+        let failed = |reason| OnnxError::Load { path: path.to_path_buf(), reason };
+        let builder = builder(started, settings).map_err(failed)?;
+        let mut builder = placed(builder, settings.place)?;
+        loading(builder.canceler());
+        let session =
+            builder.commit_from_file(path).map_err(|error| failed(failure::of(&error)))?;
+        let signature = Signature::of(&session)?;
+        let placement = Placement::of(&session).map_err(|error| failed(failure::of(&error)))?;
+        if settings.place != Place::Cpus && placement.device == 0 {
+            let what = format!(
+                "none of the {} nodes of {} would run on the GPU: ONNX Runtime gave all to the CPUs",
+                placement.cpu,
+                path.display()
+            );
+            return Err(OnnxError::NotOnDevice { what });
+        }
+        Ok(Self { session, signature, placement })
+    }
+
+    pub(crate) fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    pub(crate) fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    /// What the author wrote about it.
+    pub(crate) fn doc(&self) -> String {
+        let metadata = self.session.metadata();
+        metadata.ok().and_then(|metadata| metadata.description()).unwrap_or_default()
+    }
+
+    /// Runs the graph: one array for each input, one back for each output, in the signature's order.
+    pub(crate) fn run(
+        &mut self,
+        inputs: &[Cow<'_, Tensor>],
+        stop: &RunOptions<NoSelectedOutputs>,
+    ) -> Result<Vec<Tensor>, HostError> {
+        let names = self.signature.inputs.iter().map(|port| port.name.as_str());
+        let values = names
+            .zip(inputs)
+            .map(|(name, tensor)| Ok((name, hand_over(tensor)?)))
+            .collect::<Result<Vec<_>, ort::Error>>()
+            .map_err(|error| failure::of(&error))?;
+        let mut outputs =
+            self.session.run_with_options(values, stop).map_err(|error| failure::of(&error))?;
+        self.signature
+            .outputs
+            .iter()
+            .map(|port| match outputs.remove(&port.name) {
+                Some(value) => take_back(value),
+                None => Err(failure::failed("run_failed", format!("no output `{}`", port.name))),
+            })
+            .collect()
+    }
+}
+
+fn builder(started: &Started, settings: &Settings) -> Result<SessionBuilder, HostError> {
+    let level = if settings.optimise {
+        GraphOptimizationLevel::All
+    } else {
+        GraphOptimizationLevel::Disable
+    };
+    // Each setting may fail, and the error then holds the builder, which nobody wants back.
+    let build = || -> Result<SessionBuilder, ort::Error> {
+        Ok(Session::builder(&started.environment)?
+            .with_optimization_level(level)?
+            .with_intra_threads(settings.threads)?
+            .with_inter_threads(1)?
+            // Waiting threads would turn round and round, and a session waits most of its life.
+            .with_intra_op_spinning(false)?
+            .with_config_entry(placement::RECORD, "1")?)
+    };
+    build().map_err(|error| failure::of(&error))
+}
+
+/// Says where the graph is to run. The runtime takes no for an answer only where it is told to.
+fn placed(builder: SessionBuilder, place: Place) -> Result<SessionBuilder, OnnxError> {
+    let provider = match place {
+        // Named even so: the runtime could otherwise choose by itself.
+        Place::Cpus => ep::CPU::default().build(),
+        Place::Gpu { memory } => {
+            let cuda = ep::CUDA::default()
+                .with_device_id(0)
+                .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested);
+            match usize::try_from(memory) {
+                Ok(memory) if memory > 0 => cuda.with_memory_limit(memory).build(),
+                _ => cuda.build(),
+            }
+        }
+    };
+    builder.with_execution_providers([provider.error_on_failure()]).map_err(|error| {
+        let what = format!(
+            "this ONNX Runtime cannot use the GPU: {}; `pip install onnxruntime-gpu`",
+            error.message().trim_end_matches(['.', '\n'])
+        );
+        OnnxError::NotOnDevice { what }
+    })
+}
+
+/// Copies an array into memory of the runtime's own, which is aligned as it likes it.
+fn hand_over(tensor: &Tensor) -> Result<SessionInputValue<'static>, ort::Error> {
+    let shape = Shape::new(tensor.shape.iter().map(|size| *size as i64));
+    let bytes = match &tensor.data {
+        Data::Strings(strings) => {
+            return Ok(StringTensor::from_string_array((shape, &strings[..]))?.into());
+        }
+        Data::Bytes(bytes) => bytes,
+    };
+    let mut value = DynTensor::new(&Allocator::default(), tensor.dtype.element(), shape)?;
+    if !bytes.is_empty() {
+        // SAFETY: the array was just made for this type and shape, in the CPUs' memory, and
+        // `Tensor` holds as many bytes as they say.
+        unsafe {
+            let target = value.data_ptr_mut().cast::<u8>();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+        }
+    }
+    Ok(value.into())
+}
+
+fn take_back(value: DynValue) -> Result<Tensor, HostError> {
+    let unusable = |what: String| failure::failed("output_unsupported", what);
+    let value =
+        value.downcast::<DynTensorValueType>().map_err(|error| unusable(error.to_string()))?;
+    let dtype = Dtype::of_element(*value.data_type())
+        .ok_or_else(|| unusable(format!("an output of type {}", value.data_type())))?;
+    let shape = value.shape().iter().map(|size| usize::try_from(*size).unwrap_or(0)).collect();
+    if dtype == Dtype::String {
+        let (_, strings) = value.try_extract_strings().map_err(|error| failure::of(&error))?;
+        return Ok(Tensor { dtype, shape, data: Data::Strings(strings) });
+    }
+    if !value.memory_info().is_cpu_accessible() {
+        return Err(unusable("an output that was left in the device's memory".into()));
+    }
+    let size = value.shape().num_elements() * dtype.size();
+    let bytes = if size == 0 {
+        Vec::new()
+    } else {
+        // SAFETY: the runtime gave this array out as one of this type and shape in the CPUs' memory.
+        unsafe { std::slice::from_raw_parts(value.data_ptr().cast::<u8>(), size) }.to_vec()
+    };
+    Ok(Tensor { dtype, shape, data: Data::Bytes(bytes) })
+}
