@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gristmill_onnx::{Runtime, describe};
+use gristmill_onnx::{Options, Runtime, describe, inherited_socket, serve};
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +17,9 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["describe", model] => describe(Path::new(model), &runtime)
             .map(|described| println!("{}", serde_json::to_string(&described).expect("is JSON"))),
+        ["run"] => {
+            inherited_socket().and_then(|socket| serve(socket, &Options { runtime, threads: None }))
+        }
         _ => {
             eprintln!("host [--runtime PATH] describe MODEL | run");
             return ExitCode::from(2);

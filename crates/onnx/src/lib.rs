@@ -5,16 +5,29 @@
 //! knows nothing of jobs beyond their inputs: batches are put together by the worker, retries are the
 //! server's, and the bytes of large values lie in files that both sides name.
 
+mod call;
+mod cuda_libraries;
 mod describe;
+mod desk;
 mod dtype;
 mod error;
 mod failure;
+mod input;
+mod line;
 mod model;
+mod npy;
+mod output;
 mod placement;
+mod plain;
+mod pulse;
 mod runtime;
+mod serve;
 mod signature;
+mod stack;
 mod tensor;
+mod threads;
 
 pub use describe::describe;
 pub use error::OnnxError;
 pub use runtime::Runtime;
+pub use serve::{Options, inherited_socket, serve};

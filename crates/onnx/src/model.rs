@@ -1,6 +1,5 @@
 //! A model in memory: loads its graph into ONNX Runtime and runs it on arrays.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use gristmill_model::host::HostError;
@@ -12,11 +11,12 @@ use ort::value::{DynTensor, DynTensorValueType, DynValue, Shape, Tensor as Strin
 
 use crate::OnnxError;
 use crate::dtype::Dtype;
-use crate::failure;
 use crate::placement::{self, Placement};
 use crate::runtime::Started;
 use crate::signature::Signature;
+use crate::stack;
 use crate::tensor::{Data, Tensor};
+use crate::{cuda_libraries, failure};
 
 /// How a graph is loaded.
 pub(crate) struct Settings {
@@ -71,6 +71,9 @@ impl Model {
         settings: &Settings,
         loading: impl FnOnce(LoadCanceler),
     ) -> Result<Self, OnnxError> {
+        if settings.place != Place::Cpus {
+            cuda_libraries::load_beside(&started.library);
+        }
         let failed = |reason| OnnxError::Load { path: path.to_path_buf(), reason };
         let builder = builder(started, settings).map_err(failed)?;
         let mut builder = placed(builder, settings.place)?;
@@ -104,16 +107,20 @@ impl Model {
         metadata.ok().and_then(|metadata| metadata.description()).unwrap_or_default()
     }
 
-    /// Runs the graph: one array for each input, one back for each output, in the signature's order.
+    /// Runs the graph on one item, or on several that are stacked along their first dimension: one
+    /// array for each input, and one back for each output, in the signature's order.
     pub(crate) fn run(
         &mut self,
-        inputs: &[Cow<'_, Tensor>],
+        items: &[&[Tensor]],
         stop: &RunOptions<NoSelectedOutputs>,
     ) -> Result<Vec<Tensor>, HostError> {
         let names = self.signature.inputs.iter().map(|port| port.name.as_str());
         let values = names
-            .zip(inputs)
-            .map(|(name, tensor)| Ok((name, hand_over(tensor)?)))
+            .enumerate()
+            .map(|(place, name)| {
+                let arrays: Vec<&Tensor> = items.iter().map(|item| &item[place]).collect();
+                Ok((name, hand_over(&arrays)?))
+            })
             .collect::<Result<Vec<_>, ort::Error>>()
             .map_err(|error| failure::of(&error))?;
         let mut outputs =
@@ -172,22 +179,23 @@ fn placed(builder: SessionBuilder, place: Place) -> Result<SessionBuilder, OnnxE
     })
 }
 
-/// Copies an array into memory of the runtime's own, which is aligned as it likes it.
-fn hand_over(tensor: &Tensor) -> Result<SessionInputValue<'static>, ort::Error> {
-    let shape = Shape::new(tensor.shape.iter().map(|size| *size as i64));
-    let bytes = match &tensor.data {
-        Data::Strings(strings) => {
-            return Ok(StringTensor::from_string_array((shape, &strings[..]))?.into());
-        }
-        Data::Bytes(bytes) => bytes,
-    };
-    let mut value = DynTensor::new(&Allocator::default(), tensor.dtype.element(), shape)?;
-    if !bytes.is_empty() {
-        // SAFETY: the array was just made for this type and shape, in the CPUs' memory, and
-        // `Tensor` holds as many bytes as they say.
+/// Copies arrays, one behind the other, into memory of the runtime's own, aligned as it likes it.
+fn hand_over(arrays: &[&Tensor]) -> Result<SessionInputValue<'static>, ort::Error> {
+    let (dtype, shape) = stack::stacked(arrays);
+    let shape = Shape::new(shape.iter().map(|size| *size as i64));
+    if dtype == Dtype::String {
+        let strings: Vec<String> =
+            arrays.iter().flat_map(|array| array.strings()).cloned().collect();
+        return Ok(StringTensor::from_string_array((shape, &strings[..]))?.into());
+    }
+    let mut value = DynTensor::new(&Allocator::default(), dtype.element(), shape)?;
+    let mut target = value.data_ptr_mut().cast::<u8>();
+    for bytes in arrays.iter().filter_map(|array| array.raw()).filter(|bytes| !bytes.is_empty()) {
+        // SAFETY: the stack was just made in the CPUs' memory for the type and shape of all arrays
+        // together, and each `Tensor` holds as many bytes as its own type and shape say.
         unsafe {
-            let target = value.data_ptr_mut().cast::<u8>();
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+            target = target.add(bytes.len());
         }
     }
     Ok(value.into())

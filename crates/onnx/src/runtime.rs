@@ -31,6 +31,19 @@ pub(crate) struct Started {
     pub(crate) library: PathBuf,
 }
 
+impl Started {
+    /// The library's version, as its file is named: `libonnxruntime.so.1.31.1`. Nothing where the
+    /// name does not tell.
+    pub(crate) fn version(&self) -> Option<String> {
+        let file = self.library.canonicalize().ok()?;
+        let name = file.file_name()?.to_str()?;
+        let version = name.strip_prefix("libonnxruntime.")?;
+        let version = version.trim_start_matches("so").trim_start_matches('.');
+        let version = version.trim_end_matches("dylib").trim_end_matches('.');
+        (!version.is_empty()).then(|| version.to_owned())
+    }
+}
+
 /// A process loads one library, ever: another cannot take its place, nor can it be let go of.
 static STARTED: Mutex<Option<Started>> = Mutex::new(None);
 

@@ -47,6 +47,22 @@ impl Tensor {
         self.shape.first().copied()
     }
 
+    /// Its elements, where they are bytes.
+    pub(crate) fn raw(&self) -> Option<&[u8]> {
+        match &self.data {
+            Data::Bytes(bytes) => Some(bytes),
+            Data::Strings(_) => None,
+        }
+    }
+
+    /// Its elements, where they are strings.
+    pub(crate) fn strings(&self) -> &[String] {
+        match &self.data {
+            Data::Bytes(_) => &[],
+            Data::Strings(strings) => strings,
+        }
+    }
+
     /// Bytes that its elements take.
     pub(crate) fn bytes(&self) -> usize {
         match &self.data {

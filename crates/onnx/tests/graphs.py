@@ -96,6 +96,20 @@ graph(
     [port("y", FLOAT, ["batch", "width"])],
 )
 
+# Each row of the output is the number of rows that were run together.
+graph(
+    "company",
+    [
+        helper.make_node("Shape", ["x"], ["rows"], start=0, end=1),
+        helper.make_node("Cast", ["rows"], ["number"], to=FLOAT),
+        helper.make_node("Mul", ["x", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "number"], ["y"]),
+    ],
+    [port("x", FLOAT, ["batch", 1])],
+    [port("y", FLOAT, ["batch", 1])],
+    [("zero", numpy.zeros(1, dtype=numpy.float32))],
+)
+
 # Rows of a sequence depend on each other: it must not be stacked, whatever its shape allows.
 graph(
     "sequence",
