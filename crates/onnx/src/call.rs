@@ -1,7 +1,7 @@
 //! Answers one call: reads its items, puts those together that fit, runs, takes apart, tells.
 //!
-//! Each item ends once and by itself. What fails in a shared run is run again in halves, until it is
-//! known whose fault it was; so an item never fails for another's sake.
+//! Each item ends once and by itself. What fails in a shared run is run again in halves, until it
+//! is known whose fault it was; so an item never fails for another's sake.
 
 use std::sync::Arc;
 

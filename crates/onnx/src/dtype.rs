@@ -21,8 +21,8 @@ pub(crate) enum Dtype {
     String,
 }
 
-/// One row for each: its name, its letters in a `.npy` file, the runtime's word, bytes of an element.
-/// Strings have no fixed size, and neither they nor `bfloat16` are known to `.npy`.
+/// One row for each: its name, its letters in a `.npy` file, the runtime's word, bytes of an
+/// element. Strings have no fixed size, and neither they nor `bfloat16` are known to `.npy`.
 const TABLE: [(Dtype, &str, &str, TensorElementType, usize); 14] = [
     (Dtype::Float16, "float16", "f2", TensorElementType::Float16, 2),
     (Dtype::Bfloat16, "bfloat16", "", TensorElementType::Bfloat16, 2),

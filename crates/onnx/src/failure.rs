@@ -1,4 +1,5 @@
-//! What an error of ONNX Runtime means for a job: its class, and whether this process is at its end.
+//! What an error of ONNX Runtime means for a job: its class, and whether this process is at its
+//! end.
 
 use gristmill_model::host::{HostError, HostErrorKind};
 use ort::ErrorCode;

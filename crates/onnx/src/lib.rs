@@ -1,8 +1,8 @@
 //! Host for ONNX models: the process in which a model stays loaded while a worker hands it inputs.
 //!
-//! It speaks the contract of [`gristmill_model::host`] over an inherited socket. The runtime
-//! is the library of ONNX Runtime, found when the host starts; nothing of it is in this program. It
-//! knows nothing of jobs beyond their inputs: batches are put together by the worker, retries are the
+//! It speaks the contract of [`gristmill_model::host`] over an inherited socket. The runtime is the
+//! library of ONNX Runtime, found when the host starts; nothing of it is in this program. It knows
+//! nothing of jobs beyond their inputs: batches are put together by the worker, retries are the
 //! server's, and the bytes of large values lie in files that both sides name.
 
 mod call;

@@ -84,7 +84,7 @@ impl Model {
         let placement = Placement::of(&session).map_err(|error| failed(failure::of(&error)))?;
         if settings.place != Place::Cpus && placement.device == 0 {
             let what = format!(
-                "none of the {} nodes of {} would run on the GPU: ONNX Runtime gave all to the CPUs",
+                "none of the {} nodes of {} would run on the GPU",
                 placement.cpu,
                 path.display()
             );
@@ -219,7 +219,8 @@ fn take_back(value: DynValue) -> Result<Tensor, HostError> {
     let bytes = if size == 0 {
         Vec::new()
     } else {
-        // SAFETY: the runtime gave this array out as one of this type and shape in the CPUs' memory.
+        // SAFETY: the runtime gave this array out as one of this type and shape, and it lies in the
+        // CPUs' memory.
         unsafe { std::slice::from_raw_parts(value.data_ptr().cast::<u8>(), size) }.to_vec()
     };
     Ok(Tensor { dtype, shape, data: Data::Bytes(bytes) })

@@ -1,5 +1,6 @@
-//! Reads and writes `.npy`, the format of numpy for one array, as far as it is plain numbers: versions
-//! 1 to 3, C order, little-endian. Objects, which can run code when read, are refused like all else.
+//! Reads and writes `.npy`, the format of numpy for one array, as far as it is plain numbers:
+//! versions 1 to 3, C order, little-endian. Objects, which can run code when read, are refused like
+//! all else.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -123,8 +124,8 @@ fn parse_shape(text: &str) -> Option<Vec<usize>> {
     inner.split(',').map(|size| size.trim().parse().ok()).collect()
 }
 
-/// Writes an array as a new file. `bfloat16`, which `.npy` does not know, becomes `float32`, in which
-/// it has the same value.
+/// Writes an array as a new file. `bfloat16`, which `.npy` does not know, becomes `float32`, in
+/// which it has the same value.
 pub(crate) fn write(path: &Path, tensor: &Tensor) -> io::Result<()> {
     let unsupported = || io::Error::other("strings are not written to files");
     let Data::Bytes(bytes) = &tensor.data else { return Err(unsupported()) };

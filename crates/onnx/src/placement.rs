@@ -2,6 +2,7 @@
 //! cannot do it gives to the CPUs without a word.
 
 use std::ffi::CStr;
+use std::fmt;
 use std::ptr;
 
 use ort::AsPointer;
@@ -60,5 +61,11 @@ impl Placement {
     /// that compute shapes, on the CPUs on purpose; so most nodes decide.
     pub(crate) fn on_device(self) -> bool {
         self.device > self.cpu
+    }
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} nodes run on the CPUs, {} on a device", self.cpu, self.device)
     }
 }

@@ -4,6 +4,7 @@
 //! work, and whoever wants a GPU installs the build that has one.
 
 use std::error::Error as _;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -85,6 +86,7 @@ impl Runtime {
         prefixes.extend(
             ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).map(Into::into),
         );
+        prefixes.extend(variable("PATH").iter().flat_map(|path| pythons_on(path)));
         prefixes.extend(variable("HOME").map(|home| Path::new(&home).join(".local")));
         prefixes.extend(["/usr/local", "/usr"].map(PathBuf::from));
 
@@ -100,6 +102,14 @@ impl Runtime {
         places.retain(|place| place.exists());
         places
     }
+}
+
+/// Where the Pythons are installed that a shell would find.
+fn pythons_on(path: &OsStr) -> Vec<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|folder| folder.join("python3").exists())
+        .filter_map(|folder| Some(folder.parent()?.to_path_buf()))
+        .collect()
 }
 
 /// The folders in which the Python package keeps the library, one for each Python below `prefix`.

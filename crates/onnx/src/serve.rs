@@ -1,7 +1,7 @@
 //! The host's life: hello, open, load, calls one at a time, the end.
 //!
-//! Three threads: one hears the worker, one says `alive`, and the one that called [`serve`] loads and
-//! works. The first two hand over by channels and by the [`Desk`].
+//! Three threads: one hears the worker, one says `alive`, and the one that called [`serve`] loads
+//! and works. They hand over by channels, and what is to be stopped stands on the [`Desk`].
 
 use std::collections::BTreeMap;
 use std::net::Shutdown;
@@ -28,8 +28,8 @@ use crate::{OnnxError, Runtime, threads};
 pub struct Options {
     /// Where to look for ONNX Runtime.
     pub runtime: Runtime,
-    /// Threads that share the work of one node; where it is not said, the CPUs that `GRISTMILL_CPUS`
-    /// or `OMP_NUM_THREADS` names, else all.
+    /// Threads that share the work of one node; where it is not said, the CPUs that
+    /// `GRISTMILL_CPUS` or `OMP_NUM_THREADS` names, else all.
     pub threads: Option<usize>,
 }
 
@@ -111,11 +111,8 @@ fn work(
         }
     };
     let placement = model.placement();
+    eprintln!("{} is loaded: {placement}", open.entry);
     let on_device = (!open.devices.is_empty()).then(|| placement.on_device());
-    if on_device.is_some() && placement.cpu > 0 {
-        let all = placement.cpu + placement.device;
-        eprintln!("{} of the model's {all} nodes run on the CPUs", placement.cpu);
-    }
     line.send(&FromHost::Ready { devices: Vec::new(), on_device })?;
 
     let stackable = model.signature().is_batchable();

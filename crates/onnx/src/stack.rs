@@ -40,8 +40,8 @@ fn agree(some: &[Tensor], others: &[Tensor]) -> bool {
         && some.iter().zip(others).all(|(one, other)| one.shape[1..] == other.shape[1..])
 }
 
-/// Cuts a shared run's outputs into those of each item. Nothing where an output has not as many rows
-/// as went in: the graph does not treat rows one by one, and no part of the output is one item's.
+/// Cuts a shared run's outputs into those of each item. Nothing where an output has not as many
+/// rows as went in: the graph does not treat rows one by one, and no part of it is one item's.
 pub(crate) fn split(outputs: Vec<Tensor>, rows: &[usize]) -> Option<Vec<Vec<Tensor>>> {
     let all: usize = rows.iter().sum();
     if outputs.iter().any(|output| output.rows() != Some(all)) {

@@ -77,7 +77,7 @@ pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
     if shape.len() > limits::ARRAY_DIMENSIONS {
         return Err(format!("{} dimensions, {} at most", shape.len(), limits::ARRAY_DIMENSIONS));
     }
-    // A 0 among them makes it empty however large the others are; multiplied first they could overflow.
+    // A 0 among them makes it empty however large the others are, and those alone could overflow.
     if shape.contains(&0) {
         return Ok(0);
     }

@@ -1,11 +1,11 @@
-//! How many threads a graph may use: a worker books CPUs for a session, and a runtime left to itself
-//! takes all that the machine has.
+//! How many threads a graph may use: a worker books CPUs for a session, and a runtime left to
+//! itself takes all that the machine has.
 
 /// Threads at most, whatever anybody says.
 const MOST: usize = 1024;
 
-/// What was asked for; else the CPUs that the worker or the user named in the environment, a part of
-/// one rounded up; else all that this process may use.
+/// What was asked for; else the CPUs that the worker or the user named in the environment, a part
+/// of one rounded up; else all that this process may use.
 pub(crate) fn count(asked: Option<usize>, variable: impl Fn(&str) -> Option<String>) -> usize {
     let named = |name: &str| variable(name)?.trim().parse::<f64>().ok().filter(|cpus| *cpus > 0.0);
     asked

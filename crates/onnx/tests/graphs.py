@@ -155,6 +155,19 @@ graph(
     [("shape", numpy.array([-1, 4], dtype=numpy.int64))],
 )
 
+# As much memory as it is told.
+graph(
+    "hoard",
+    [
+        helper.make_node(
+            "ConstantOfShape", ["shape"], ["ones"], value=numpy_helper.from_array(numpy.ones(1, dtype=numpy.float32))
+        ),
+        helper.make_node("ReduceSum", ["ones"], ["sum"], keepdims=0),
+    ],
+    [port("shape", INT64, [1])],
+    [port("sum", FLOAT, [])],
+)
+
 # As many products as it is told: a run that lasts as long as a test wants.
 body = helper.make_graph(
     [

@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use gristmill_model::host::HostErrorKind::OutOfMemory;
+use serde_json::{Value, json};
 
-use crate::process::{Host, made};
+use crate::process::{Host, assert_error, made};
 
 /// What the set-up wrote of a graph: inputs and outputs.
 pub fn expected(graph: &str) -> Vec<(Value, Value)> {
@@ -65,4 +66,12 @@ fn a_real_model_knows_rust_from_python() {
         kinds.push(best(&result));
     }
     assert_ne!(kinds[0], kinds[1]);
+}
+
+#[test]
+fn too_little_memory_is_said_and_survived() {
+    let mut host = Host::with("hoard.onnx");
+    let results = host.call(vec![json!({"shape": [1_u64 << 45]}), json!({"shape": [4]})]);
+    assert_error(&results[0], OutOfMemory, "");
+    assert_eq!(floats(&results[1].as_ref().unwrap()["sum"]), [4.0]);
 }

@@ -20,6 +20,10 @@ fn close_ends_it_well() {
     host.say(&ToHost::Close {});
     let (status, words) = host.wait();
     assert!(status.success(), "{words}");
+    assert!(
+        words.contains("add.onnx is loaded: 1 nodes run on the CPUs, 0 on a device"),
+        "{words}"
+    );
 }
 
 #[test]

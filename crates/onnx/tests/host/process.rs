@@ -73,7 +73,7 @@ impl Host {
                 _ => Err(std::io::Error::last_os_error()),
             });
         }
-        let process = command.spawn().expect("the example is built with the tests");
+        let process = command.spawn().expect("cargo build -p gristmill-onnx --examples");
         let folder = tempfile::tempdir().unwrap();
         let mut host = Self { socket: ours, process, folder, calls: 0 };
         let FromHost::Hello { protocol, versions } = host.hear() else { panic!("no hello") };
