@@ -163,7 +163,9 @@ fn placed(builder: SessionBuilder, place: Place) -> Result<SessionBuilder, OnnxE
         Place::Gpu { memory } => {
             let cuda = ep::CUDA::default()
                 .with_device_id(0)
-                .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested);
+                .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested)
+                // Left alone it tries out all algorithms for every new number of rows.
+                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
             match usize::try_from(memory) {
                 Ok(memory) if memory > 0 => cuda.with_memory_limit(memory).build(),
                 _ => cuda.build(),
