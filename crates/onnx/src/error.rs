@@ -14,8 +14,8 @@ use thiserror::Error;
 pub enum OnnxError {
     /// No library of ONNX Runtime was found, or none that can be used.
     #[error(
-        "no usable ONNX Runtime: {reason}; `pip install onnxruntime` (`onnxruntime-gpu` for GPUs) \
-         in an active virtual environment, or name the library with `--onnx-runtime PATH`"
+        "no usable ONNX Runtime: {reason}; `pip install onnxruntime` in an active virtual \
+         environment, or name the library with `--onnx-runtime PATH`"
     )]
     RuntimeMissing {
         /// Where it was looked for, and what was wrong with what was found.

@@ -173,9 +173,12 @@ fn placed(builder: SessionBuilder, place: Place) -> Result<SessionBuilder, OnnxE
         }
     };
     builder.with_execution_providers([provider.error_on_failure()]).map_err(|error| {
+        // Before that it tells in which line of its own source it noticed.
+        let words = error.message().rsplit("FAIL : ").next().unwrap_or_default();
         let what = format!(
-            "this ONNX Runtime cannot use the GPU: {}; `pip install onnxruntime-gpu`",
-            error.message().trim_end_matches(['.', '\n'])
+            "this ONNX Runtime cannot use the GPU: {}; `pip install \"onnxruntime-gpu[cuda,cudnn]\"` \
+             brings all that it needs but the driver",
+            words.trim_end_matches(['.', '\n'])
         );
         OnnxError::NotOnDevice { what }
     })
