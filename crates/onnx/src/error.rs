@@ -90,7 +90,9 @@ impl OnnxError {
     pub fn for_worker(&self) -> HostError {
         let kind = match self {
             Self::Load { reason, .. } => reason.kind,
-            Self::NotOnDevice { .. } | Self::Device { .. } => HostErrorKind::Device,
+            // A package that is missing is no fault of the device's: others may well use it.
+            Self::NotOnDevice { .. } => HostErrorKind::Failed,
+            Self::Device { .. } => HostErrorKind::Device,
             _ => HostErrorKind::Failed,
         };
         HostError {

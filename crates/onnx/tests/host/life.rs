@@ -1,6 +1,6 @@
 //! Beginning and end: what is said first, what stops a host, and what it does not put up with.
 
-use gristmill_model::host::HostErrorKind::{Cancelled, Device, Failed};
+use gristmill_model::host::HostErrorKind::{Cancelled, Failed};
 use gristmill_model::host::{FromHost, HostError, Open, ToHost};
 use serde_json::json;
 
@@ -103,7 +103,7 @@ fn a_gpu_that_the_runtime_cannot_use_is_never_replaced_by_cpus() {
     let mut host = Host::start();
     let open = Open { devices: vec![gpu()], ..host.opening("add.onnx") };
     let error = failure(&mut host, open);
-    assert_eq!((error.kind, error.code.as_str()), (Device, "not_on_device"));
+    assert_eq!((error.kind, error.code.as_str()), (Failed, "not_on_device"));
     assert!(error.message.contains("onnxruntime-gpu"), "{error:?}");
     let (status, words) = host.wait();
     assert!(!status.success() && words.contains("not_on_device"), "{words}");
