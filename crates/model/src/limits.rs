@@ -203,7 +203,7 @@ pub const OUTPUT_AFTER_EXIT: Span = Span::millis(250);
 pub const STOP_GRACE: Span = Span::seconds(5);
 /// Bytes of one frame between a worker and a session's host; larger values travel as files.
 pub const HOST_FRAME_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes of one array that an ONNX model takes, and of those that are stacked for one run.
+/// Bytes of one array that an ONNX model takes, and of those that are held for its runs at a time.
 pub const ARRAY_BYTES: usize = 2 * 1024 * 1024 * 1024;
 /// Dimensions of an array.
 pub const ARRAY_DIMENSIONS: usize = 32;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use gristmill_model::host::{Call, FromHost, HostError, HostErrorKind, HostResult};
+use gristmill_model::limits;
 use ort::session::RunOptions;
 use serde_json::Value;
 
@@ -34,33 +35,46 @@ impl Clerk<'_> {
     /// Answers a call to its end.
     pub(crate) fn answer(&mut self, call: Call) -> Result<(), OnnxError> {
         let number = call.call;
-        let mut ready = Vec::new();
+        let mut broken = None;
+        let (mut ready, mut held) = (Vec::new(), 0);
         for (item, place) in call.items.into_iter().zip(0..) {
             if !self.desk.wants(place) {
                 self.ended(number, place, Err(failure::cancelled()))?;
                 continue;
             }
             match input::read(self.model.signature(), &item.input) {
-                Ok(arrays) => ready.push((place, arrays)),
+                Ok(arrays) => {
+                    held += arrays.iter().map(Tensor::bytes).sum::<usize>();
+                    ready.push((place, arrays));
+                }
                 Err(error) => self.ended(number, place, Err(error))?,
             }
+            // Files may be large: no more of them are read before these are done with.
+            if held > limits::ARRAY_BYTES {
+                self.run_all(number, &ready, &mut broken)?;
+                (ready, held) = (Vec::new(), 0);
+            }
         }
-        let broken = self.run_all(number, &ready)?;
+        self.run_all(number, &ready, &mut broken)?;
         self.desk.over();
         self.line.send(&FromHost::Done { call: number, memory: None })?;
         match broken {
-            Some(what) => Err(OnnxError::Device { what }),
+            Some(error) => Err(OnnxError::Device { what: error.message }),
             None => Ok(()),
         }
     }
 
-    /// Runs every item, and says how the device broke, if it did.
-    fn run_all(&mut self, call: u64, ready: &[Ready]) -> Result<Option<String>, OnnxError> {
+    /// Runs every item. Once the device is `broken` they all end with that.
+    fn run_all(
+        &mut self,
+        call: u64,
+        ready: &[Ready],
+        broken: &mut Option<HostError>,
+    ) -> Result<(), OnnxError> {
         let mut waiting = stack::runs(ready, self.stackable);
         waiting.reverse();
-        let mut broken: Option<HostError> = None;
         while let Some(mut run) = waiting.pop() {
-            if let Some(error) = &broken {
+            if let Some(error) = broken {
                 for place in run {
                     self.ended(call, ready[place].0, Err(error.clone()))?;
                 }
@@ -88,7 +102,7 @@ impl Clerk<'_> {
                 }
                 Err(error) if error.fatal => {
                     waiting.push(run);
-                    broken = Some(error);
+                    *broken = Some(error);
                 }
                 // Stopped, because nobody wanted it.
                 Err(_) if run.iter().all(|place| !self.desk.wants(ready[*place].0)) => {
@@ -101,7 +115,7 @@ impl Clerk<'_> {
                 Err(error) => self.ended(call, items[0].0, Err(error))?,
             }
         }
-        Ok(broken.map(|error| error.message))
+        Ok(())
     }
 
     /// Runs items together. Nothing where their outputs cannot be told apart.
