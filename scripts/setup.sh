@@ -37,12 +37,14 @@ c_compiler_works() {
 }
 
 # libjpeg-turbo is built from source with its SIMD code: cmake, nasm, make and a C compiler. SQLite
-# and BLAKE3 need the compiler too. curl asks the demonstration's server whether it is up.
+# and BLAKE3 need the compiler too. curl asks the demonstration's server whether it is up. The tests of
+# the ONNX host take its runtime from a Python package.
 missing_packages() {
     c_compiler_works || echo gcc libc6-dev
     for tool in cmake nasm make curl; do
         command -v "$tool" >/dev/null || echo "$tool"
     done
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
 install_packages() {

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
+scripts/onnx-test-set-up.sh
 
 # Tests must pass under both runners: nextest gives each a process of its own and reports better,
 # cargo test is what everybody has.

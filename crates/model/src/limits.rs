@@ -226,6 +226,12 @@ pub const BATCH_WAIT: Span = Span::seconds(60);
 pub const SIGNATURE_BYTES: usize = 64 * 1024;
 /// Bytes of one frame between a worker and a session's host; larger values travel as files.
 pub const HOST_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one array that an ONNX model takes, and of those that are held for its runs at a time.
+pub const ARRAY_BYTES: usize = 2 * 1024 * 1024 * 1024;
+/// Dimensions of an array.
+pub const ARRAY_DIMENSIONS: usize = 32;
+/// Bytes of the header of a `.npy` file.
+pub const NPY_HEADER_BYTES: usize = 64 * 1024;
 /// Bytes of a JSON request body.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Jobs submitted over one submission link that wait for their answers; more are not read.
