@@ -30,6 +30,7 @@ use crate::resources::{Capacity, Resources};
 use ledger::{Asked, Ledger, Owner};
 use sums::Sums;
 
+pub use ledger::Hold;
 pub use misfit::{Misfit, could_fit, slots};
 pub use want::{Pinned, Seat, SessionWant, Want};
 
@@ -133,6 +134,21 @@ impl Booking {
             Running::Own(_, devices) => Seat { devices: devices.clone(), session: None },
             Running::In(number) => self.seat_in(*number),
         })
+    }
+
+    /// What of devices is booked for a running attempt, or for the session that it sits in.
+    #[must_use]
+    pub fn hold_of(&self, attempt: AttemptId) -> Vec<Hold> {
+        match self.running.get(&attempt) {
+            None => Vec::new(),
+            Some(Running::Own(_, devices)) => {
+                self.ledger.held(&self.capacity, devices, Owner::Attempt(attempt))
+            }
+            Some(Running::In(number)) => {
+                let devices = &self.sessions[number].devices;
+                self.ledger.held(&self.capacity, devices, Owner::Session(*number))
+            }
+        }
     }
 
     /// Attempts that sit in a session, in order of their ids.

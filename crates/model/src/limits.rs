@@ -75,6 +75,18 @@ pub const REASON_BYTES: usize = 512;
 pub const DEVICE_WORDS: usize = 32;
 /// Sessions of one worker.
 pub const SESSIONS: usize = 1_024;
+/// First and longest pause before a session is opened again that could not load.
+pub const SESSION_PAUSE_FIRST: Span = Span::seconds(1);
+/// See [`SESSION_PAUSE_FIRST`].
+pub const SESSION_PAUSE_LONGEST: Span = Span::seconds(60);
+/// A session may take this long to load, unless its worker says otherwise.
+pub const SESSION_START: Span = Span::seconds(600);
+/// A session that says nothing for this long while it loads or works is taken for hung.
+pub const SESSION_SILENCE: Span = Span::seconds(60);
+/// A session says at least this often that it lives.
+pub const SESSION_ALIVE: Span = Span::seconds(1);
+/// The memory of a session that has ended must be back on its devices within this.
+pub const VRAM_RETURN: Span = Span::seconds(30);
 /// A job goes behind younger ones whose session is hot for as long as its own session takes to
 /// load, so many times over, ...
 pub const HOT_PATIENCE: u64 = 4;

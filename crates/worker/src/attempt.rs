@@ -58,6 +58,7 @@ impl Bench {
         let made = match self.assignment.handler.clone() {
             Handler::Command(spec) => command::run(self, &spec, input).await?,
             Handler::Images(spec) => images::run(self, &spec, input).await?,
+            Handler::Session(_) => unreachable!("sessions are called, not started"),
         };
         self.publish(made).await
     }

@@ -6,10 +6,12 @@
 //! each reconnect until the server settles it. An attempt that the server calls stale is stopped
 //! and never spoken of again. What the server says is judged, never asserted.
 
+mod devices;
 mod greeting;
 mod held;
 mod pace;
 mod reports;
+mod sessions;
 mod withheld;
 
 #[cfg(test)]
@@ -18,16 +20,22 @@ mod tests;
 use std::collections::BTreeMap;
 
 use gristmill_model::attempt::{Failure, FailureKind, Outcome};
-use gristmill_model::booking::Booking;
+use gristmill_model::booking::{Booking, Fate, Seat};
+use gristmill_model::device::DeviceSample;
+use gristmill_model::pipeline::{Handler, PipelineSpec};
 use gristmill_model::problem::Code;
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker};
 use gristmill_model::{AttemptId, Span, Time, limits};
 
+use devices::Devices;
 use held::{Holding, StopReason};
 use pace::Pace;
 use reports::Reports;
+use sessions::{Guest, Sessions};
 use withheld::WithheldLogs;
+
+pub use sessions::{Opening, SessionId};
 
 /// Who this worker is, for the whole life of its process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +52,8 @@ pub struct Identity {
     pub shared_disk: bool,
     /// What stages may require or prefer of it.
     pub labels: BTreeMap<String, String>,
+    /// Pipelines for the sessions that it runs.
+    pub offers: Vec<PipelineSpec>,
     /// The most attempts that it will hold beyond those that run; it begins with one and learns
     /// from how long attempts take.
     pub prefetch: u32,
@@ -80,6 +90,32 @@ pub enum Input {
         /// The bytes as the program wrote them.
         bytes: Vec<u8>,
     },
+    /// A handler made a part of an attempt's result.
+    Partial {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Its place among the parts, from 0.
+        index: u64,
+        /// The part, as compact JSON.
+        value: String,
+    },
+    /// A session has loaded and takes calls.
+    Ready(SessionId),
+    /// A session is done with its call; each of its attempts has ended before.
+    Done(SessionId),
+    /// A session takes this much of each of its devices' memory, in bytes.
+    Measured(SessionId, u64),
+    /// A session's process has ended, and what it had of devices is back, or never will be.
+    Gone(Gone),
+    /// A device went out of service for this reason, or (without one) is sound again.
+    Device {
+        /// Its place in the capacity.
+        device: u16,
+        /// Why, in one sentence.
+        quarantined: Option<String>,
+    },
+    /// How devices do.
+    Sampled(Vec<DeviceSample>),
     /// Somebody asked the worker to finish what it holds and leave.
     Drain,
     /// Somebody asked the worker to leave now; what runs is ended and given back.
@@ -97,8 +133,26 @@ pub enum Action {
     Start(Assignment),
     /// End this running attempt; its `Input::Ended` still follows.
     Stop(AttemptId),
+    /// Start a session's process; `Input::Ready` or `Input::Gone` follows.
+    Open(Opening),
+    /// Hand these attempts to a session as one call; `Input::Ended` follows for each, and
+    /// `Input::Done` or `Input::Gone` after them.
+    Call(SessionId, Vec<Assignment>),
+    /// End a session's process; `Input::Gone` follows.
+    Close(SessionId),
     /// Close the connection and end whatever still runs. The last action.
     Leave,
+}
+
+/// A session's process that is no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Which.
+    pub session: SessionId,
+    /// Why, where nobody had told it to end.
+    pub ruin: Option<Failure>,
+    /// Devices that did not get their memory back, with what is held there.
+    pub stuck: Vec<(u16, String)>,
 }
 
 /// Why a server did not take the worker in.
@@ -130,6 +184,8 @@ pub struct Core {
     holding: Holding,
     reports: Reports,
     withheld: WithheldLogs,
+    sessions: Sessions,
+    devices: Devices,
     pace: Pace,
     prefetch_told: u32,
     spoke: Time,
@@ -148,6 +204,8 @@ impl Core {
             holding: Holding::default(),
             reports: Reports::default(),
             withheld: WithheldLogs::default(),
+            sessions: Sessions::default(),
+            devices: Devices::default(),
             pace: Pace::new(identity.prefetch),
             prefetch_told: 0,
             spoke: Time::default(),
@@ -173,10 +231,22 @@ impl Core {
                 self.pass_progress(attempt, done, total, message, out);
             }
             Input::Log { attempt, stream, bytes } => self.pass_log(attempt, stream, bytes, out),
+            Input::Partial { attempt, index, value } => {
+                self.pass_partial(attempt, index, value, out);
+            }
+            Input::Ready(session) => self.sessions.ready(now, session),
+            Input::Done(session) => self.sessions.done(now, session),
+            Input::Measured(session, vram) => self.measure(now, session, vram, out),
+            Input::Gone(gone) => self.bury(now, gone, out),
+            Input::Device { device, quarantined } => {
+                self.judge_device(now, device, quarantined, out);
+            }
+            Input::Sampled(devices) => self.pass_samples(devices, out),
             Input::Drain => self.drain(out),
             Input::Quit => return self.quit(out),
             Input::Tick => {}
         }
+        self.pump(now, out);
         self.end_overdue(now, out);
         self.say_reports(now, out);
         self.beat(now, out);
@@ -194,7 +264,8 @@ impl Core {
             Talk::Up { heartbeat } => (Some(self.spoke + heartbeat), self.reports.due()),
             Talk::Down | Talk::Greeting => (None, None),
         };
-        [timeout, heartbeat, reports].into_iter().flatten().min()
+        let sessions = self.sessions.next_deadline();
+        [timeout, heartbeat, reports, sessions].into_iter().flatten().min()
     }
 
     /// Attempts that run now, in order of their ids.
@@ -241,6 +312,9 @@ impl Core {
                     self.reports.settle(attempt);
                 }
             }
+            (Talk::Up { .. }, ToWorker::Device { device, quarantined }) => {
+                self.hear_of_device(now, &device, quarantined, out);
+            }
             (Talk::Up { .. }, ToWorker::Drain) => self.drain(out),
         }
     }
@@ -259,24 +333,42 @@ impl Core {
             let refused = held::never_ran(attempt, Outcome::Failed(failure));
             return self.report(now, refused);
         }
-        let starts = self.booking.admit(attempt, &assignment.resources);
+        let want = assignment.handler.want(assignment.resources.clone(), assignment.alone);
+        let seat = self.booking.admit(attempt, want, assignment.seat.as_ref());
         self.holding.take_in(assignment);
-        if starts {
-            self.start(now, attempt, out);
+        if let Some(seat) = seat {
+            self.begin(now, attempt, &seat, out);
         }
     }
 
     fn judge(&self, assignment: &Assignment) -> Result<(), Failure> {
         let refuse = |code, message| Err(Failure::new(FailureKind::Failed, code, message));
-        let kind = assignment.handler.kind();
-        if !self.identity.handlers.iter().any(|handler| handler == kind) {
+        let word = assignment.handler.word();
+        if !self.identity.handlers.iter().any(|handler| handler == word) {
             let runs = self.identity.handlers.join(", ");
-            return refuse("handler_not_run", format!("this worker runs {runs}, not {kind}"));
+            return refuse("handler_not_run", format!("this worker runs {runs}, not {word}"));
         }
         if let Err(misfit) = self.booking.could_fit(&assignment.resources) {
             return refuse("does_not_fit", misfit.to_string());
         }
         Ok(())
+    }
+
+    /// There is room for an attempt: it starts, or goes where its session will find it.
+    fn begin(&mut self, now: Time, attempt: AttemptId, seat: &Seat, out: &mut Vec<Action>) {
+        let Some(assignment) = self.holding.waiting(attempt) else { return };
+        let holds = || self.booking.hold_of(attempt);
+        match &assignment.handler {
+            Handler::Session(spec) => {
+                let (holds, alone) = (holds(), assignment.alone);
+                self.sessions.sit(now, Guest { attempt, spec, seat, holds, alone });
+            }
+            _ if !seat.devices.is_empty() => {
+                let holds = holds();
+                self.sessions.visit(attempt, holds);
+            }
+            _ => self.start(now, attempt, out),
+        }
     }
 
     fn start(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
@@ -286,16 +378,22 @@ impl Core {
     }
 
     /// Gives an attempt's room back and starts those that waited for it.
-    fn release(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
-        for waiting in self.booking.release(attempt) {
-            self.start(now, waiting, out);
+    fn release(&mut self, now: Time, attempt: AttemptId, fate: Fate, out: &mut Vec<Action>) {
+        self.sessions.leave(now, attempt);
+        let promoted = self.booking.release(attempt, fate);
+        self.begin_all(now, &promoted, out);
+    }
+
+    fn begin_all(&mut self, now: Time, promoted: &[(AttemptId, Seat)], out: &mut Vec<Action>) {
+        for (attempt, seat) in promoted {
+            self.begin(now, *attempt, seat, out);
         }
     }
 
     fn stop(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
         if self.holding.drop_waiting(attempt) {
             self.report(now, held::never_ran(attempt, held::cancelled()));
-            self.release(now, attempt, out);
+            self.release(now, attempt, Fate::Other, out);
         } else if self.holding.contains(attempt) {
             self.stop_running(attempt, StopReason::Cancelled, out);
         } else if !self.reports.contains(attempt) {
@@ -318,10 +416,12 @@ impl Core {
         if run.stop.is_none() {
             self.pace.learn(now.since(run.since), at_once);
         }
+        let outcome = run.verdict(ended.outcome);
+        let fate = outcome.fate();
         if run.stop != Some(StopReason::Stale) {
-            self.report(now, Ended { outcome: run.verdict(ended.outcome), ..ended });
+            self.report(now, Ended { outcome, ..ended });
         }
-        self.release(now, attempt, out);
+        self.release(now, attempt, fate, out);
         self.adjust_prefetch(out);
     }
 
@@ -368,7 +468,8 @@ impl Core {
     }
 
     fn adjust_prefetch(&mut self, out: &mut Vec<Action>) {
-        let wanted = self.pace.prefetch();
+        // A session's next call should be here when it is done with this one.
+        let wanted = self.pace.prefetch().max(self.sessions.largest_call().min(limits::PREFETCH));
         let told = u64::from(self.prefetch_told);
         if self.is_up() && u64::from(wanted).abs_diff(told) * 4 > told {
             self.prefetch_told = wanted;

@@ -103,6 +103,9 @@ impl Driver {
                     Action::Send(frame) => self.unsaid.push_back(frame),
                     Action::Start(assignment) => self.start(assignment),
                     Action::Stop(attempt) => self.stop(attempt),
+                    Action::Open(_) | Action::Call(..) | Action::Close(_) => {
+                        unreachable!("this worker offers no session yet")
+                    }
                     Action::Leave => leaving = true,
                 }
             }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use gristmill_model::pipeline::HANDLER_KINDS;
+use gristmill_model::pipeline::BUILT_IN;
 use gristmill_model::problem::Code;
 
 use crate::link::BadAddress;
@@ -12,10 +12,10 @@ use crate::link::BadAddress;
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// It would have nothing to do.
-    #[error("this worker runs no handler: expected at least one of {kinds}", kinds = HANDLER_KINDS.join(", "))]
+    #[error("this worker runs no handler: expected at least one of {kinds}", kinds = BUILT_IN.join(", "))]
     NoHandler,
     /// Not a kind of handler that this version knows.
-    #[error("unknown handler `{0}`: expected some of {kinds}", kinds = HANDLER_KINDS.join(", "))]
+    #[error("unknown handler `{0}`: expected some of {kinds}", kinds = BUILT_IN.join(", "))]
     UnknownHandler(String),
     /// A folder that is to be shared is not there.
     #[error("cannot share a folder: {0}; check that all of them exist")]

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_model::limits;
-use gristmill_model::pipeline::HANDLER_KINDS;
+use gristmill_model::pipeline::BUILT_IN;
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{FromWorker, ToWorker};
 use tokio::sync::mpsc;
@@ -55,7 +55,7 @@ pub use uplink::{BlobError, Blobs, HttpBlobs, Stored, Transfer};
 pub struct WorkerConfig {
     /// A name for people.
     pub name: String,
-    /// Kinds of handler that it runs, of [`HANDLER_KINDS`].
+    /// Kinds of handler that it runs, of [`BUILT_IN`].
     pub handlers: Vec<String>,
     /// Whole CPUs to give; see [`probe::cpus`].
     pub cpus: u32,
@@ -143,7 +143,7 @@ fn check(config: &WorkerConfig) -> Result<(), WorkerError> {
         return Err(WorkerError::NoHandler);
     }
     for handler in &config.handlers {
-        if !HANDLER_KINDS.contains(&handler.as_str()) {
+        if !BUILT_IN.contains(&handler.as_str()) {
             return Err(WorkerError::UnknownHandler(handler.clone()));
         }
     }
@@ -183,6 +183,7 @@ fn identity(config: WorkerConfig, instance: u64) -> Identity {
         capacity,
         shared_disk: !config.shared_roots.is_empty(),
         labels: config.labels,
+        offers: Vec::new(),
         prefetch: config.prefetch,
     }
 }

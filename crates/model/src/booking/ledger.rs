@@ -33,6 +33,17 @@ struct Account {
     deaths: u32,
 }
 
+/// What is booked of a device for one attempt or session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// The device's place in the capacity.
+    pub device: u16,
+    /// Bytes of its memory.
+    pub vram: u64,
+    /// Whether nobody else has any of it.
+    pub whole: bool,
+}
+
 /// A part of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Part {
@@ -177,6 +188,16 @@ impl Ledger {
             account.parts.remove(&owner);
             account.last = session.map(str::to_owned);
         }
+    }
+
+    /// What an owner has of these devices.
+    pub(super) fn held(&self, capacity: &Capacity, devices: &[u16], owner: Owner) -> Vec<Hold> {
+        let held = devices.iter().map(|device| {
+            let Part { share, vram } = self.devices[usize::from(*device)].parts[&owner];
+            let vram = vram.min(capacity.devices[usize::from(*device)].vram);
+            Hold { device: *device, vram, whole: share == WHOLE }
+        });
+        held.collect()
     }
 
     /// What a wish takes of a device: all of it, a share of its cores and memory, or memory alone.

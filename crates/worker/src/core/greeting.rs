@@ -2,6 +2,7 @@
 
 use gristmill_model::AttemptId;
 use gristmill_model::Time;
+use gristmill_model::booking::Fate;
 use gristmill_model::limits;
 use gristmill_model::problem::Code;
 use gristmill_model::wire::{FromWorker, Hello, PROTOCOL, Welcome};
@@ -29,6 +30,7 @@ impl Core {
             prefetch: self.prefetch_told,
             shared_disk: who.shared_disk,
             labels: who.labels.clone(),
+            offers: who.offers.clone(),
             holds: self.holding.ours().chain(self.reports.attempts()).collect(),
         }
     }
@@ -40,6 +42,7 @@ impl Core {
         for attempt in welcome.stale {
             self.forget(now, attempt, out);
         }
+        self.tell_devices(now, out);
         out.extend(self.withheld.take().map(Action::Send));
         self.reports.repeat(out);
         self.spoke = now;
@@ -53,7 +56,7 @@ impl Core {
     fn forget(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
         self.reports.settle(attempt);
         if self.holding.drop_waiting(attempt) {
-            self.release(now, attempt, out);
+            self.release(now, attempt, Fate::Other, out);
         } else {
             self.stop_running(attempt, StopReason::Stale, out);
         }

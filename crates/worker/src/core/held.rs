@@ -70,6 +70,14 @@ impl Holding {
         self.held.insert(assignment.attempt, Held::Waiting(Box::new(assignment)));
     }
 
+    /// An attempt that waits.
+    pub(super) fn waiting(&self, attempt: AttemptId) -> Option<&Assignment> {
+        match self.held.get(&attempt)? {
+            Held::Waiting(assignment) => Some(assignment),
+            Held::Running(_) => None,
+        }
+    }
+
     /// Marks a waiting attempt as running and hands out what is to be run.
     pub(super) fn start(&mut self, attempt: AttemptId, now: Time) -> Option<Assignment> {
         let held = self.held.get_mut(&attempt)?;

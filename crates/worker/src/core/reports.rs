@@ -88,7 +88,7 @@ pub(super) fn push(ended: Ended, out: &mut Vec<Action>) {
     let last = out.iter_mut().rev().find_map(|action| match action {
         Action::Send(FromWorker::Prefetch(_)) => None,
         Action::Send(frame) => Some(frame),
-        Action::Start(_) | Action::Stop(_) | Action::Leave => None,
+        _ => None,
     });
     match last {
         Some(FromWorker::Ended(batch)) if batch.len() < limits::REPORTS_PER_FRAME => {
