@@ -11,12 +11,15 @@ mod attempt;
 mod claims;
 mod disk;
 mod driver;
+mod equipment;
 mod error;
 mod folder;
 mod handler;
 mod lifeline;
 mod link;
 mod orphans;
+mod process;
+mod session;
 mod shutdown;
 mod threads;
 mod uplink;
@@ -30,13 +33,14 @@ use std::time::Duration;
 
 use gristmill_model::limits;
 use gristmill_model::pipeline::BUILT_IN;
-use gristmill_model::resources::Capacity;
+use gristmill_model::resources::{Capacity, Device};
 use gristmill_model::wire::{FromWorker, ToWorker};
 use tokio::sync::mpsc;
 
 use crate::core::{Core, Identity};
 use disk::SharedRoots;
 use driver::{Driver, Left};
+use equipment::Equipment;
 use folder::Folders;
 use handler::command::Environment;
 use handler::images::Pool;
@@ -47,6 +51,7 @@ use workshop::Workshop;
 
 pub use error::WorkerError;
 pub use link::{Address, BadAddress};
+pub use session::{DescribeError, SessionWork, describe};
 pub use shutdown::Shutdown;
 pub use uplink::{BlobError, Blobs, HttpBlobs, Stored, Transfer};
 
@@ -63,6 +68,10 @@ pub struct WorkerConfig {
     pub memory: u64,
     /// Generic resources to give, by name, in thousandths.
     pub named: BTreeMap<String, u32>,
+    /// Devices to give.
+    pub devices: Vec<Device>,
+    /// Functions and models that it keeps loaded in sessions.
+    pub sessions: Vec<SessionWork>,
     /// What stages may require or prefer of it.
     pub labels: BTreeMap<String, String>,
     /// Folders that it may read and write for submitters who share its disk; without any, it
@@ -118,7 +127,9 @@ pub async fn run(
     let (inputs, words) = mpsc::channel(limits::HANDLER_INBOX);
     let runs = |kind: &str| config.handlers.iter().any(|handler| handler == kind);
     let threads = if runs("images") { config.cpus } else { 0 };
-    let lifeline = runs("command").then(|| watch_over(&mark)).flatten();
+    let starts = runs("command") || !config.sessions.is_empty();
+    let lifeline = starts.then(|| watch_over(&mark)).flatten();
+    let sessions = config.sessions.iter().map(|work| (work.name.clone(), Arc::new(work.clone())));
     let shop = Workshop {
         inputs,
         blobs,
@@ -126,7 +137,10 @@ pub async fn run(
         folders: Arc::new(Folders::new(&config.scratch)),
         parts: config.parts.clone(),
         images: Pool::new(threads).map_err(WorkerError::Threads)?,
-        orphans: if runs("command") { Orphans::adopt(&mark) } else { Orphans::none() },
+        equipment: Equipment::new(config.devices.clone()),
+        sessions: sessions.collect(),
+        sessions_folder: config.scratch.join("sessions"),
+        orphans: if starts { Orphans::adopt(&mark) } else { Orphans::none() },
         environment: Environment::of_this_process(mark),
         stop_grace: config.stop_grace,
     };
@@ -139,7 +153,7 @@ pub async fn run(
 }
 
 fn check(config: &WorkerConfig) -> Result<(), WorkerError> {
-    if config.handlers.is_empty() {
+    if config.handlers.is_empty() && config.sessions.is_empty() {
         return Err(WorkerError::NoHandler);
     }
     for handler in &config.handlers {
@@ -175,15 +189,18 @@ fn watch_over(mark: &str) -> Option<Lifeline> {
 
 fn identity(config: WorkerConfig, instance: u64) -> Identity {
     let (memory, named) = (config.memory, config.named);
-    let capacity = Capacity { memory, named, ..Capacity::of_cpus(config.cpus) };
+    let devices = config.devices;
+    let capacity = Capacity { memory, named, devices, ..Capacity::of_cpus(config.cpus) };
+    let offers: Vec<_> = config.sessions.into_iter().map(|work| work.pipeline).collect();
+    let names = offers.iter().map(|pipeline| pipeline.name.clone());
     Identity {
         instance,
         name: config.name,
-        handlers: config.handlers,
+        handlers: config.handlers.into_iter().chain(names).collect(),
         capacity,
         shared_disk: !config.shared_roots.is_empty(),
         labels: config.labels,
-        offers: Vec::new(),
+        offers,
         prefetch: config.prefetch,
     }
 }
