@@ -1,0 +1,6 @@
+//! The devices of this machine: how a worker finds, locks, watches and describes them.
+//!
+//! Nothing here decides what runs where: that is the engine's affair, and the core's. This module
+//! tells them what is there, and what has become of it.
+
+pub mod nvml;
