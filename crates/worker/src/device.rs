@@ -3,4 +3,6 @@
 //! Nothing here decides what runs where: that is the engine's affair, and the core's. This module
 //! tells them what is there, and what has become of it.
 
+pub mod cores;
 pub mod nvml;
+pub mod visible;
