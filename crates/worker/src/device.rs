@@ -4,5 +4,7 @@
 //! tells them what is there, and what has become of it.
 
 pub mod cores;
+pub mod declared;
+pub mod lock;
 pub mod nvml;
 pub mod visible;

@@ -171,10 +171,8 @@ fn leading_number(entry: &str) -> Option<usize> {
 
 /// All but GPUs whose instances stand for them.
 fn schedulable(all: &[Seen]) -> impl Iterator<Item = &Seen> {
-    let parents: BTreeSet<&str> = all
-        .iter()
-        .filter_map(|seen| seen.part.as_ref().map(|part| part.parent.as_str()))
-        .collect();
+    let parents: BTreeSet<&str> =
+        all.iter().filter_map(|seen| seen.part.as_ref().map(|part| part.parent.as_str())).collect();
     all.iter().filter(move |seen| !parents.contains(seen.uuid.as_str()))
 }
 

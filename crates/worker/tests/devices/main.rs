@@ -4,5 +4,6 @@
 // A broken stage should stop the play; clippy allows this in tests only inside the functions.
 #![allow(clippy::unwrap_used)]
 
+mod locking;
 mod mock;
 mod opening;
