@@ -5,6 +5,10 @@
 
 pub mod cores;
 pub mod declared;
+pub mod gpu;
+pub mod inventory;
 pub mod lock;
+pub mod mps;
 pub mod nvml;
+pub mod sample;
 pub mod visible;

@@ -4,6 +4,8 @@
 // A broken stage should stop the play; clippy allows this in tests only inside the functions.
 #![allow(clippy::unwrap_used)]
 
+mod finding;
 mod locking;
+mod machine;
 mod mock;
 mod opening;
