@@ -5,10 +5,15 @@
 
 pub mod cores;
 pub mod declared;
+pub mod foreign;
 pub mod gpu;
+pub mod health;
 pub mod inventory;
 pub mod lock;
 pub mod mps;
 pub mod nvml;
+pub mod process;
 pub mod sample;
 pub mod visible;
+pub mod vram;
+pub mod xid;

@@ -9,3 +9,4 @@ mod locking;
 mod machine;
 mod mock;
 mod opening;
+mod watching;
