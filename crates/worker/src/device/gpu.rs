@@ -122,9 +122,11 @@ impl Gpu {
     }
 
     /// Its place in listings: by address, then the GPU before its instances.
-    pub(super) fn place(&self) -> (&str, Option<(Option<u32>, Option<u32>)>, &str) {
+    pub(super) fn place(&self) -> (&str, Option<u32>, Option<u32>, &str) {
         let part = self.instance.as_ref();
-        (&self.bus, part.map(|part| (part.gpu_instance, part.compute_instance)), &self.uuid)
+        let gpu_instance = part.and_then(|part| part.gpu_instance);
+        let compute_instance = part.and_then(|part| part.compute_instance);
+        (&self.bus, gpu_instance, compute_instance, &self.uuid)
     }
 
     /// By what it may be named.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::declared::Declared;
 use super::gpu::{self, Gpu, Surroundings};
-use super::nvml::{Fault, Nvml};
+use super::nvml::{Fault, NoNvml, Nvml};
 use super::sample::{self, Sample};
 use super::{mps, visible};
 
@@ -78,6 +78,8 @@ pub struct Inventory {
     #[serde(skip)]
     nvml: Option<Nvml>,
     #[serde(skip)]
+    absent: Option<NoNvml>,
+    #[serde(skip)]
     options: Options,
 }
 
@@ -94,11 +96,15 @@ impl Inventory {
             cuda: None,
             barred: BTreeMap::new(),
             nvml: None,
+            absent: None,
             options,
         };
         match Nvml::open(inventory.options.library.as_deref()) {
             Ok(nvml) => inventory.find(nvml),
-            Err(none) => inventory.notes.push(none.to_string()),
+            Err(absent) => {
+                inventory.notes.push(absent.to_string());
+                inventory.absent = Some(absent);
+            }
         }
         inventory
     }
@@ -107,6 +113,12 @@ impl Inventory {
     #[must_use]
     pub fn nvml(&self) -> Option<&Nvml> {
         self.nvml.as_ref()
+    }
+
+    /// Why there is no library, which is also the first of the notes.
+    #[must_use]
+    pub fn absent(&self) -> Option<&NoNvml> {
+        self.absent.as_ref()
     }
 
     /// `/proc`, or what stands for it.

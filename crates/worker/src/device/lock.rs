@@ -100,7 +100,7 @@ impl Locks {
     pub fn within(folders: &[PathBuf]) -> Result<Locks, LockError> {
         let (mut usable, mut why) = (Vec::new(), Vec::new());
         for path in folders {
-            match open_folder(path) {
+            match make_folder(path).and_then(|()| open_folder(path)) {
                 Ok(folder) => usable.push((path.clone(), folder)),
                 Err(error) => why.push(format!("{}: {error}", path.display())),
             }
@@ -109,6 +109,13 @@ impl Locks {
             return Err(LockError::NoFolder(why.join("; ")));
         }
         Ok(Locks { folders: usable })
+    }
+
+    /// The machine's own folders as they are, to ask who holds what: nothing is made.
+    #[must_use]
+    pub fn to_look_at() -> Locks {
+        let open = |path: &&str| Some((PathBuf::from(*path), open_folder(Path::new(*path)).ok()?));
+        Locks { folders: FOLDERS.iter().filter_map(open).collect() }
     }
 
     /// Takes one device for `worker`, at once or not at all.
@@ -205,20 +212,22 @@ impl Refusal {
 
 impl From<Errno> for Refusal {
     fn from(error: Errno) -> Refusal {
-        Refusal::Unusable(io::Error::from(error).to_string())
+        Refusal::Unusable(words(error))
     }
 }
 
-/// Opens a folder for locks, made if it is missing, and refuses one that not everybody can use.
+fn make_folder(path: &Path) -> Result<(), String> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(words(error)),
+    }
+}
+
+/// Opens a folder for locks, and refuses one that not everybody can use.
 fn open_folder(path: &Path) -> Result<OwnedFd, String> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    let told = |error: Errno| io::Error::from(error).to_string();
-    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o700)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(told(error)),
-    }
-    let folder = rustix::fs::open(path, flags, Mode::empty()).map_err(told)?;
-    let stat = rustix::fs::fstat(&folder).map_err(told)?;
+    let folder = rustix::fs::open(path, flags, Mode::empty()).map_err(words)?;
+    let stat = rustix::fs::fstat(&folder).map_err(words)?;
     let mode = stat.st_mode & 0o7777;
     if mode == SHARED_FOLDER {
         return Ok(folder);
@@ -227,8 +236,12 @@ fn open_folder(path: &Path) -> Result<OwnedFd, String> {
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(format!("its mode is {mode:o}, and all users share it: it must be 1777"));
     }
-    rustix::fs::fchmod(&folder, Mode::from_raw_mode(SHARED_FOLDER)).map_err(told)?;
+    rustix::fs::fchmod(&folder, Mode::from_raw_mode(SHARED_FOLDER)).map_err(words)?;
     Ok(folder)
+}
+
+fn words(error: Errno) -> String {
+    io::Error::from(error).to_string()
 }
 
 /// Opens and locks a file, and makes sure that the name still leads to it afterwards.
