@@ -174,9 +174,10 @@ fn refused(library: String, error: NvmlError) -> NoNvml {
     match error {
         NvmlError::LibloadingError(error) => {
             let why = error.to_string();
-            // The loader names the file that it misses: this one, or one that this one needs.
-            let absent = ["No such file", "not found"].iter().any(|words| why.contains(words));
-            if absent && why.contains(&library) && !Path::new(&library).exists() {
+            // The loader names the file that it misses: this one, or one that this one needs. glibc
+            // begins with the name, musl writes `Error loading shared library NAME: ...`.
+            let absent = why.contains("No such file");
+            if absent && (why.starts_with(&library) || why.contains(&format!("y {library}:"))) {
                 NoNvml::NoDriver { library }
             } else {
                 NoNvml::Broken { library, why }

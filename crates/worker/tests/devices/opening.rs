@@ -1,7 +1,8 @@
 //! The library is there or it is not, and why not is one line that helps.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use gristmill_worker::device::nvml::{NoNvml, Nvml};
 
@@ -18,6 +19,20 @@ fn a_library_that_is_there_tells_its_versions() {
     assert_eq!((nvml.driver(), nvml.cuda()), ("570.86.15", Some("12.8")));
 }
 
+/// A library that needs another one, which is not there.
+fn needy(folder: &Path) -> PathBuf {
+    let (needed, needy) = (folder.join("libneeded.so"), folder.join("libneedy.so"));
+    let build = |library: &Path, needs: &[&Path]| {
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-Wl,--no-as-needed", "-x", "c", "/dev/null", "-x", "none", "-o"]);
+        assert!(cc.arg(library).args(needs).status().unwrap().success());
+    };
+    build(&needed, &[]);
+    build(&needy, &[&needed]);
+    fs::remove_file(needed).unwrap();
+    needy
+}
+
 #[test]
 fn no_driver_and_a_broken_one_are_told_apart() {
     let mock = Mock::new("");
@@ -25,10 +40,15 @@ fn no_driver_and_a_broken_one_are_told_apart() {
     assert!(matches!(absent, NoNvml::NoDriver { .. }), "{absent:?}");
     assert!(absent.to_string().starts_with("No NVIDIA driver here: "), "{absent}");
 
+    let named = refusal(Path::new("libnothing-of-the-kind.so.1"));
+    assert!(matches!(named, NoNvml::NoDriver { .. }), "{named:?}");
+
     let broken = mock.root().join("libbroken.so.1");
     fs::write(&broken, "no library at all").unwrap();
     let broken = refusal(&broken);
     assert!(matches!(broken, NoNvml::Broken { .. }), "{broken:?}");
+    let needy = refusal(&needy(mock.root()));
+    assert!(matches!(&needy, NoNvml::Broken { why, .. } if why.contains("libneeded")), "{needy:?}");
     let empty = refusal(&Mock::without("", &["nvmlInit_v2"]).library());
     assert!(empty.to_string().contains("lacks nvmlInit_v2"), "{empty}");
 }
