@@ -1,6 +1,7 @@
 //! `gristmill devices`: what this machine has to compute with, and what becomes of it just now.
 //!
-//! It looks by itself and asks no server; what a server's workers have offered to it is in `workers`.
+//! It looks by itself and asks no server; what a server's workers have offered to it is in
+//! `workers`.
 
 mod rows;
 

@@ -1,5 +1,5 @@
-//! Devices that somebody declares: other kinds than GPUs, and GPUs that only tests have. They need no
-//! driver; that they are there is believed.
+//! Devices that somebody declares: other kinds than GPUs, and GPUs that only tests have. They need
+//! no driver; that they are there is believed.
 
 use serde::Serialize;
 
@@ -26,8 +26,8 @@ pub struct BadDeclaration {
     why: String,
 }
 
-/// Reads `KIND:COUNT` or `KIND=ID`, then perhaps `,vram=SIZE` and `,slots=N`. Those that are counted
-/// are called `KIND-0`, `KIND-1` and so on. How a size is written is for `size` to say.
+/// Reads `KIND:COUNT` or `KIND=ID`, then perhaps `,vram=SIZE` and `,slots=N`. Those that are
+/// counted are called `KIND-0`, `KIND-1` and so on. How a size is written is for `size` to say.
 ///
 /// # Errors
 /// What cannot be read, and what would do.

@@ -2,8 +2,8 @@
 //!
 //! Foreign use is what the driver counts as used less what is ours. A look that failed counts as a
 //! GPU that is not free: work that is sent there in the belief that it is would die for want of
-//! memory, and take its time with it. A verdict gets worse at once and better only after a while, so
-//! it does not flap with a desktop that draws a window.
+//! memory, and take its time with it. A verdict gets worse at once and better only after a while,
+//! so it does not flap with a desktop that draws a window.
 
 use std::collections::BTreeSet;
 
@@ -24,8 +24,8 @@ pub const LOOKS: u32 = 3;
 pub struct Ours {
     /// Our processes there, with all that descend from them.
     pub pids: BTreeSet<u32>,
-    /// Bytes that they have, as measured by themselves or as booked. It counts where the driver does
-    /// not say which process has what.
+    /// Bytes that they have, as measured by themselves or as booked. It counts where the driver
+    /// does not say which process has what.
     pub bytes: u64,
 }
 

@@ -256,8 +256,8 @@ fn address(bus: &str) -> String {
     }
 }
 
-/// Why the device file of a GPU cannot be opened, as CUDA would have to. Under WSL there are no such
-/// files, and one that stands for all of them.
+/// Why the device file of a GPU cannot be opened, as CUDA would have to. Under WSL there are no
+/// such files, and one that stands for all of them.
 pub(super) fn closed(dev: &Path, minor: Option<u32>) -> Option<String> {
     let path = dev.join(format!("nvidia{}", minor?));
     let open = OpenOptions::new()

@@ -1,7 +1,8 @@
-//! Hears from the driver what befalls the GPUs: Xids and double-bit ECC errors, and that one is lost.
+//! Hears from the driver what befalls the GPUs: Xids and double-bit ECC errors, and that one is
+//! lost.
 //!
-//! The driver names the GPU as a whole, also where only a MIG instance of it is concerned; what takes
-//! a GPU out needs a reset of all of it.
+//! The driver names the GPU as a whole, also where only a MIG instance of it is concerned; what
+//! takes a GPU out needs a reset of all of it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -43,8 +44,8 @@ pub struct Ear<'nvml> {
 }
 
 impl<'nvml> Ear<'nvml> {
-    /// Registers for what the driver tells of `gpus`, which are whole GPUs by their UUIDs. None where
-    /// it tells nothing of any, and then only a look shows that a GPU is lost.
+    /// Registers for what the driver tells of `gpus`, which are whole GPUs by their UUIDs. None
+    /// where it tells nothing of any, and then only a look shows that a GPU is lost.
     #[must_use]
     pub fn open(nvml: &'nvml Nvml, gpus: &BTreeSet<String>) -> Option<Ear<'nvml>> {
         let lib = nvml.wrapped().lib();

@@ -4,15 +4,17 @@
 //! out of date. It binds whoever asks for it, of any user: it is an agreement, not a fence.
 //!
 //! The files lie where every user of the machine can lock them, in folders of mode 1777. There are
-//! two, because no single one does: the one in `/run` is never tidied away but only root can make it,
-//! the one in `/tmp` anybody can make but a service may have a `/tmp` of its own. A lock is taken in
-//! all that there are, so any two that share one of them meet. In folders that anybody may write to
-//! nothing is followed, truncated or believed: a file must be a plain one with one name.
+//! two, because no single one does: the one in `/run` is never tidied away but only root can make
+//! it, the one in `/tmp` anybody can make but a service may have a `/tmp` of its own. A lock is
+//! taken in all that there are, so any two that share one of them meet. In folders that anybody may
+//! write to nothing is followed, truncated or believed: a file must be a plain one with one name.
 
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::str;
 use std::thread;
 use std::time::Duration;
@@ -169,16 +171,22 @@ impl Held {
         &self.device
     }
 
-    /// Says whether programs that are started from now on get the lock too, and keep the device
-    /// when this process ends. They do not unless this is asked for.
+    /// Lets the program that `command` starts, and no other, have the lock too: the device is then
+    /// taken until both have let go of it. For what must outlive this process.
     ///
     /// # Errors
-    /// The system refuses.
-    pub fn inherit(&self, inherit: bool) -> io::Result<()> {
-        let flags = if inherit { FdFlags::empty() } else { FdFlags::CLOEXEC };
-        for file in &self.files {
-            rustix::io::fcntl_setfd(file, flags)?;
-        }
+    /// There are too many open files.
+    pub fn share_with(&self, command: &mut Command) -> io::Result<()> {
+        let files: Vec<OwnedFd> =
+            self.files.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
+        let keep = move || {
+            for file in &files {
+                rustix::io::fcntl_setfd(file, FdFlags::empty())?;
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec it does nothing but a system call for each file.
+        unsafe { command.pre_exec(keep) };
         Ok(())
     }
 

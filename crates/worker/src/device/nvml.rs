@@ -1,4 +1,5 @@
-//! The door to NVIDIA's management library, NVML: opens it, or says in one line why it cannot be had.
+//! The door to NVIDIA's management library, NVML: opens it, or says in one line why it cannot be
+//! had.
 //!
 //! A machine without a GPU is an ordinary machine, so nothing here panics and nothing here ends a
 //! worker. What is asked through the door is the affair of the files beside this one.

@@ -1,5 +1,5 @@
-//! Whose a process is and what it runs, as far as `/proc` tells; and whether the process numbers that
-//! the driver tells are ours at all.
+//! Whose a process is and what it runs, as far as `/proc` tells; and whether the process numbers
+//! that the driver tells are ours at all.
 
 use std::ffi::CStr;
 use std::fs;

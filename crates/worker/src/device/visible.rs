@@ -1,10 +1,10 @@
 //! Which of the GPUs that are there this process may use: `CUDA_VISIBLE_DEVICES` as CUDA reads it,
 //! and what the operator leaves out. Pure: texts in, names and notes out.
 //!
-//! CUDA's rules are those of the *CUDA C++ Programming Guide*, "CUDA Environment Variables": indices
-//! or UUIDs, a UUID may be cut where it is still unique, and what stands behind the first invalid
-//! entry is not seen. What the guide leaves open follows PyTorch, which reads the variable without
-//! CUDA and must agree with it (`torch/cuda/__init__.py`, `_parse_visible_devices` and
+//! CUDA's rules are those of the *CUDA C++ Programming Guide*, "CUDA Environment Variables":
+//! indices or UUIDs, a UUID may be cut where it is still unique, and what stands behind the first
+//! invalid entry is not seen. What the guide leaves open follows PyTorch, which reads the variable
+//! without CUDA and must agree with it (`torch/cuda/__init__.py`, `_parse_visible_devices` and
 //! `_transform_uuid_to_ordinals`): something named twice hides everything, the first entry settles
 //! whether indices or UUIDs are meant, and an index is read like C's `strtoul`, so `1st` is 1.
 //! `NVIDIA_VISIBLE_DEVICES` is the container runtime's affair: what it hides is not there at all.
@@ -91,7 +91,8 @@ pub fn visible(all: &[Seen], variable: Option<&str>, order: Option<&str>) -> Cho
     choice
 }
 
-/// Takes away what the operator names, by UUID, by the beginning of one, by PCI address or by index.
+/// Takes away what the operator names, by UUID, by the beginning of one, by PCI address or by
+/// index.
 pub fn exclude(all: &[Seen], excluded: &[String], choice: &mut Choice) {
     for word in excluded {
         let by_bus: Vec<&Seen> =

@@ -1,11 +1,11 @@
 //! What NVIDIA's error numbers (Xids) mean for the device on which they occur.
 //!
-//! The judgement is that of NVIDIA's catalogue of Xids (docs.nvidia.com/deploy/xid-errors, "Analyzing
-//! Xid Errors with the Xid Catalog", table of Xids up to 172), by the immediate action that it asks
-//! for. RESET_GPU, RESTART_BM and the workflows that end in a reset take the GPU out of service;
-//! RESTART_APP and IGNORE do not. A number that the catalogue does not name, or for which it knows
-//! nothing but support, takes it out as well: it is from a newer driver, and nobody here can say that
-//! it is harmless.
+//! The judgement is that of NVIDIA's catalogue of Xids (docs.nvidia.com/deploy/xid-errors,
+//! "Analyzing Xid Errors with the Xid Catalog", table of Xids up to 172), by the immediate action
+//! that it asks for. RESET_GPU, RESTART_BM and the workflows that end in a reset take the GPU out
+//! of service; RESTART_APP and IGNORE do not. A number that the catalogue does not name, or for
+//! which it knows nothing but support, takes it out as well: it is from a newer driver, and nobody
+//! here can say that it is harmless.
 
 /// What is to be done about an Xid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub const fn meaning(xid: u64) -> Meaning {
         | 96..=105
         | 126..=135
         | 139 => Meaning::Application,
-        // Ignore, or only to be told: remapped memory (63), corrected errors (92, 121), tests, power
-        // smoothing, and 154, which comes with another Xid and repeats its consequence.
+        // Ignore, or only to be told: remapped memory (63), corrected errors (92, 121), tests,
+        // power smoothing, and 154, which comes with another Xid and repeats its consequence.
         14
         | 37
         | 38

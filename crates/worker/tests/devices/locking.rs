@@ -22,9 +22,10 @@ fn locks(root: &Path) -> Locks {
 fn the_other_process() {
     let Some(root) = std::env::var_os(HOLD_IN).map(PathBuf::from) else { return };
     let held = locks(&root).take(GPU, "other").unwrap();
-    if root.join("inherit").exists() {
-        held.inherit(true).unwrap();
-        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+    if root.join("share").exists() {
+        let mut command = Command::new("sleep");
+        held.share_with(&mut command).unwrap();
+        let mut child = command.arg("600").spawn().unwrap();
         fs::write(root.join("heir"), child.id().to_string()).unwrap();
         println!("\nholds");
         let _ = child.wait();
@@ -71,7 +72,7 @@ fn another_process_is_refused_and_told_who_holds_it_until_that_is_killed() {
 }
 
 #[test]
-fn a_program_that_is_started_keeps_the_lock_only_if_it_is_to() {
+fn a_program_that_is_started_has_the_lock_only_if_it_is_to() {
     let root = tempfile::tempdir().unwrap();
     let locks = locks(root.path());
     let held = locks.take(GPU, "me").unwrap();
@@ -81,7 +82,7 @@ fn a_program_that_is_started_keeps_the_lock_only_if_it_is_to() {
     child.kill().unwrap();
     child.wait().unwrap();
 
-    File::create(root.path().join("inherit")).unwrap();
+    File::create(root.path().join("share")).unwrap();
     let mut other = other_process(root.path());
     other.kill().unwrap();
     other.wait().unwrap();
