@@ -170,8 +170,11 @@ impl Inventory {
         self.driver = Some(nvml.driver().to_owned());
         self.cuda = nvml.cuda().map(str::to_owned);
         let found = self.everything(&nvml);
+        self.nvml = Some(nvml);
         if found.is_empty() {
-            self.notes.push(format!("The NVIDIA driver {} finds no GPU", nvml.driver()));
+            let driver = self.driver.as_deref().unwrap_or_default();
+            self.notes.push(format!("The NVIDIA driver {driver} finds no GPU"));
+            return;
         }
         // Who may not open a GPU does not count it either: in a job of a batch system, index 0 is
         // the first of its own.
@@ -193,7 +196,6 @@ impl Inventory {
         self.gpus = open.into_iter().filter(|gpu| choice.uuids.contains(&gpu.uuid)).collect();
         self.gpus.extend(closed);
         self.gpus.sort_by(|a, b| a.place().cmp(&b.place()));
-        self.nvml = Some(nvml);
     }
 
     /// Every GPU that NVML shows, whoever may use it.

@@ -75,6 +75,7 @@ impl From<NvmlError> for Fault {
         match error {
             NvmlError::GpuLost => Fault::Lost("it has fallen off the bus".into()),
             NvmlError::ResetRequired => Fault::Lost("it must be reset before it is used".into()),
+            NvmlError::NotFound => Fault::Other("it is not there any more".into()),
             error => Fault::Other(error.to_string()),
         }
     }

@@ -178,7 +178,8 @@ fn schedulable(all: &[Seen]) -> impl Iterator<Item = &Seen> {
 }
 
 fn has_several_models(all: &[Seen]) -> bool {
-    all.iter().map(|seen| &seen.name).collect::<BTreeSet<_>>().len() > 1
+    let wholes = all.iter().filter(|seen| seen.part.is_none());
+    wholes.map(|seen| &seen.name).collect::<BTreeSet<_>>().len() > 1
 }
 
 fn ends_at(variable: &str, entry: &str) -> String {
@@ -213,7 +214,8 @@ mod tests {
     fn instance(uuid: &str, gpu_instance: u32) -> Seen {
         let (gpu_instance, compute_instance) = (Some(gpu_instance), Some(0));
         let part = Some(Part { parent: C.into(), gpu_instance, compute_instance });
-        Seen { part, ..gpu(uuid, "0000:03:00.0") }
+        let name = "H100 MIG 1g.10gb".into();
+        Seen { part, name, ..gpu(uuid, "0000:03:00.0") }
     }
 
     /// Three GPUs, listed in another order than that of their addresses; C is cut in two.

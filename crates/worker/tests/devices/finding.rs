@@ -50,6 +50,9 @@ fn a_machine_without_a_driver_offers_what_is_declared() {
 fn a_driver_without_gpus_says_so() {
     let machine = Machine::new("driver 550.54.15\n");
     assert_eq!(machine.probe().notes, ["The NVIDIA driver 550.54.15 finds no GPU"]);
+    let visible = Some("0".into());
+    let notes = Inventory::probe(Options { visible, ..machine.options() }).notes;
+    assert_eq!(notes.len(), 1, "there is nothing that could be hidden: {notes:?}");
     machine.mock.tell("fail nvmlDeviceGetCount_v2 999\n");
     let notes = machine.probe().notes;
     assert!(notes[0].starts_with("GPUs cannot be counted: an internal driver error"), "{notes:?}");

@@ -60,7 +60,7 @@ fn a_card_that_is_lost_fails_as_a_whole() {
     assert_eq!(lost(&with("fail nvmlDeviceGetHandleByUUID 15")), "it has fallen off the bus");
     let reset = lost(&with("fail nvmlDeviceGetMemoryInfo_v2 16"));
     assert_eq!(reset, "it must be reset before it is used");
-    assert_eq!(lost(""), "a query to find an object was unsuccessful");
+    assert_eq!(lost(""), "it is not there any more");
 }
 
 #[test]
