@@ -172,8 +172,6 @@ impl Inventory {
         let found = self.everything(&nvml);
         self.nvml = Some(nvml);
         if found.is_empty() {
-            let driver = self.driver.as_deref().unwrap_or_default();
-            self.notes.push(format!("The NVIDIA driver {driver} finds no GPU"));
             return;
         }
         // Who may not open a GPU does not count it either: in a job of a batch system, index 0 is
@@ -203,6 +201,10 @@ impl Inventory {
         let mps = mps::runs(&self.options.mps_pipes, &self.options.proc);
         let around = Surroundings { sys: &self.options.sys, mps };
         let count = match nvml.wrapped().device_count() {
+            Ok(0) => {
+                self.notes.push(format!("The NVIDIA driver {} finds no GPU", nvml.driver()));
+                0
+            }
             Ok(count) => count.min(u32::try_from(limits::WORKER_DEVICES).unwrap_or(u32::MAX)),
             Err(error) => {
                 self.notes.push(format!("GPUs cannot be counted: {error}"));
