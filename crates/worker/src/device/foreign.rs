@@ -136,20 +136,16 @@ impl Watch {
         ours: &Ours,
         ours_to_tell: bool,
     ) -> &Verdict {
-        let calm = matches!(self.shown, Verdict::Free { .. });
-        let first = self.free_looks == LOOKS;
-        let some = if calm || first { SOME } else { NEXT_TO_NOTHING };
+        let settled = self.free_looks >= LOOKS;
+        let some = if settled { SOME } else { NEXT_TO_NOTHING };
         let now = judge_above(some, look, ours, ours_to_tell);
         let is_free = matches!(now, Verdict::Free { .. });
-        if !is_free {
-            self.free_looks = 0;
-            self.shown = now;
-        } else if calm || self.free_looks + 1 >= LOOKS {
-            self.free_looks = LOOKS;
-            self.shown = now;
-        } else {
+        if is_free && self.free_looks + 1 < LOOKS {
             self.free_looks += 1;
+            return &self.shown;
         }
+        self.free_looks = if is_free { LOOKS } else { 0 };
+        self.shown = now;
         &self.shown
     }
 

@@ -17,7 +17,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::inventory::Inventory;
-use super::nvml::Nvml;
+use super::nvml::{Fault, Nvml};
+use super::sample;
 use super::xid::{self, Meaning};
 
 /// How long one wait for an event lasts; whoever stops listening is noticed after it.
@@ -68,17 +69,13 @@ impl<'nvml> Ear<'nvml> {
     /// Waits for the next trouble, at most for `wait`.
     ///
     /// # Errors
-    /// The driver cannot be listened to any more.
-    pub fn hear(&self, wait: Duration) -> Result<Option<Trouble>, String> {
+    /// The driver tells nothing more this way: a GPU is lost, or something else is wrong.
+    pub fn hear(&self, wait: Duration) -> Result<Option<Trouble>, Fault> {
         let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
         let event = match self.events.wait(millis) {
             Ok(event) => event,
             Err(NvmlError::Timeout) => return Ok(None),
-            Err(NvmlError::GpuLost) => {
-                let out_of_service = Some("a GPU has fallen off the bus".into());
-                return Ok(Some(Trouble { gpu: None, xid: None, out_of_service }));
-            }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         let gpu = event.device.uuid().ok();
         let is = |kind| event.event_type.contains(kind);
@@ -132,34 +129,52 @@ fn join<'nvml>(
 }
 
 /// Starts a thread that sends what befalls the GPUs of the inventory until nobody listens any more,
-/// or the driver cannot be listened to. Not every machine has something to listen to: then the
-/// channel is closed at once.
+/// or the driver tells nothing. Not every machine has something to listen to: then the channel is
+/// closed at once, and only a look shows that a GPU is lost.
 ///
 /// # Errors
 /// No thread can be started.
 pub fn listen(inventory: &Inventory, out: mpsc::Sender<Trouble>) -> io::Result<()> {
     let Some(nvml) = inventory.nvml().cloned() else { return Ok(()) };
-    let gpus: BTreeSet<String> = inventory.gpus.iter().map(|gpu| gpu.whole().to_owned()).collect();
-    let work = move || {
-        let Some(ear) = Ear::open(&nvml, &gpus) else { return };
+    let gpus = inventory.gpus.iter().map(|gpu| gpu.whole().to_owned()).collect();
+    thread::Builder::new().name("gpu-health".into()).spawn(move || follow(&nvml, gpus, &out))?;
+    Ok(())
+}
+
+/// A GPU that is lost silences all that are in one set with it: the others go on without it.
+fn follow(nvml: &Nvml, mut gpus: BTreeSet<String>, out: &mpsc::Sender<Trouble>) {
+    while let Some(ear) = Ear::open(nvml, &gpus) {
         for note in &ear.notes {
             tracing::warn!("{note}");
         }
-        while !out.is_closed() {
-            match ear.hear(WAIT) {
-                Ok(None) => {}
-                Ok(Some(trouble)) => {
-                    if out.blocking_send(trouble).is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the driver tells nothing of errors any more");
-                    return;
-                }
+        let fault = match report(&ear, out) {
+            None => return,
+            Some(fault) => fault,
+        };
+        let is_lost = |uuid: &String| matches!(sample::look(nvml, uuid), Err(Fault::Lost(_)));
+        let lost: Vec<String> = gpus.iter().filter(|uuid| is_lost(uuid)).cloned().collect();
+        if lost.is_empty() {
+            tracing::warn!(%fault, "the driver tells nothing of the GPUs' errors any more");
+            return;
+        }
+        for uuid in lost {
+            gpus.remove(&uuid);
+            let (xid, out_of_service) = (None, Some(fault.to_string()));
+            if out.blocking_send(Trouble { gpu: Some(uuid), xid, out_of_service }).is_err() {
+                return;
             }
         }
-    };
-    thread::Builder::new().name("gpu-health".into()).spawn(work)?;
-    Ok(())
+    }
+}
+
+/// Sends on what is heard until there is a fault; none where nobody listens any more.
+fn report(ear: &Ear<'_>, out: &mpsc::Sender<Trouble>) -> Option<Fault> {
+    while !out.is_closed() {
+        match ear.hear(WAIT) {
+            Ok(None) => {}
+            Ok(Some(trouble)) => out.blocking_send(trouble).ok()?,
+            Err(fault) => return Some(fault),
+        }
+    }
+    None
 }

@@ -322,8 +322,15 @@ Return nvmlDeviceGetAttributes_v2(Handle thing, struct Attributes *out) {
     return OK;
 }
 
-Return nvmlEventSetCreate(void **out) { BEGIN(NULL); *out = &told; return OK; }
-Return nvmlEventSetFree(void *set) { (void)set; return OK; }
+struct Set { int members[MOST], many; };
+
+Return nvmlEventSetCreate(struct Set **out) {
+    BEGIN(NULL);
+    *out = calloc(1, sizeof **out);
+    return OK;
+}
+
+Return nvmlEventSetFree(struct Set *set) { free(set); return OK; }
 
 Return nvmlDeviceGetSupportedEventTypes(Handle thing, unsigned long long *out) {
     BEGIN(thing);
@@ -331,9 +338,10 @@ Return nvmlDeviceGetSupportedEventTypes(Handle thing, unsigned long long *out) {
     return OK;
 }
 
-Return nvmlDeviceRegisterEvents(Handle thing, unsigned long long types, void *set) {
+Return nvmlDeviceRegisterEvents(Handle thing, unsigned long long types, struct Set *set) {
     BEGIN(thing);
-    (void)types, (void)set;
+    (void)types;
+    set->members[set->many++] = thing->index;
     return OK;
 }
 
@@ -343,11 +351,23 @@ struct Event {
     unsigned gpu_instance, compute_instance;
 };
 
+/* Fails where it would for any GPU of the set. */
+static Return listening(struct Set *set) {
+    for (int i = 0; i < set->many; i++)
+        for (int j = 0; j < count; j++)
+            if (things[j].kind == 'g' && things[j].index == set->members[i]) {
+                Return code = failing(things[j].line, things[j].lines, "nvmlEventSetWait_v2");
+                if (code != OK) return code;
+            }
+    return OK;
+}
+
 /* Waits, as the real one does, until there is an event or the time is over. */
-Return nvmlEventSetWait_v2(void *set, struct Event *out, unsigned millis) {
-    (void)set;
+Return nvmlEventSetWait_v2(struct Set *set, struct Event *out, unsigned millis) {
     for (unsigned waited = 0;; waited++) {
         BEGIN(NULL);
+        Return code = listening(set);
+        if (code != OK) return code;
         int seen = 0, index, type;
         unsigned long long data;
         for (int i = 0; i < tops; i++) {

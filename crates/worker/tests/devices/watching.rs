@@ -162,8 +162,7 @@ fn errors_are_heard_and_judged() {
     assert_eq!(ear.hear(SOON), Ok(None), "each is told once");
 
     machine.mock.tell(&(String::from("fail nvmlEventSetWait_v2 15\n") + &two()));
-    let lost = ear.hear(LONG).unwrap().unwrap();
-    assert_eq!((lost.gpu, lost.out_of_service.is_some()), (None, true), "nobody says which");
+    assert!(matches!(ear.hear(LONG), Err(Fault::Lost(_))), "nobody says which");
     machine.mock.tell(&(String::from("fail nvmlEventSetWait_v2 999\n") + &two()));
     assert!(ear.hear(LONG).is_err());
 }
@@ -193,6 +192,24 @@ fn where_nothing_can_be_heard_nobody_listens() {
         let nvml = Nvml::open(Some(&mock.library())).unwrap();
         assert!(Ear::open(&nvml, &both()).is_none(), "{lacks}");
     }
+}
+
+#[test]
+fn a_gpu_that_is_lost_does_not_silence_the_others() {
+    let machine = Machine::new(&two());
+    let inventory = machine.probe();
+    let (out, mut troubles) = mpsc::channel(4);
+    health::listen(&inventory, out).unwrap();
+    let lost = "fail nvmlDeviceGetMemoryInfo_v2 15\nfail nvmlEventSetWait_v2 15";
+    let rest = with(lost) + &gpu(B, 1, "41");
+    machine.mock.tell(&rest);
+    let trouble = troubles.blocking_recv().unwrap();
+    assert_eq!(trouble.gpu.as_deref(), Some(A));
+    assert_eq!(trouble.out_of_service.as_deref(), Some("it has fallen off the bus"));
+
+    machine.mock.tell(&(String::from("event 1 8 48\n") + &rest));
+    let trouble = troubles.blocking_recv().unwrap();
+    assert_eq!((trouble.gpu.as_deref(), trouble.xid), (Some(B), Some(48)));
 }
 
 #[test]
