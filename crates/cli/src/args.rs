@@ -96,6 +96,7 @@ pub enum Verb {
     Projects(cmd::projects::Args),
     Pipelines(cmd::pipelines::Args),
     Backup(cmd::backup::Args),
+    Devices(cmd::devices::Args),
     Doctor(cmd::doctor::Args),
     #[command(subcommand)]
     Config(cmd::config::Verb),

@@ -95,6 +95,8 @@ fn assignment(n: usize, handler: Handler) -> Assignment {
         timeout: None,
         input: Payload::empty(),
         output: None,
+        seat: None,
+        alone: false,
     }
 }
 
@@ -122,6 +124,8 @@ async fn through_worker(home: &Path, work: Vec<Assignment>) -> Result<Duration> 
         memory: 0,
         named: BTreeMap::new(),
         labels: BTreeMap::new(),
+        devices: Vec::new(),
+        sessions: Vec::new(),
         shared_roots: vec!["/".into()],
         scratch: home.join("scratch"),
         prefetch: limits::PREFETCH,

@@ -5,6 +5,7 @@
 //! local mode with the two ends of an in-process link. Both are the same worker.
 
 pub mod core;
+pub mod device;
 pub mod probe;
 
 mod attempt;

@@ -9,9 +9,6 @@
 mod process;
 mod room;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::attempt::Failure;

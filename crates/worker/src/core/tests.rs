@@ -2,6 +2,7 @@
 
 mod connecting;
 mod leaving;
+mod sessions;
 mod stopping;
 mod talking;
 mod working;
@@ -25,13 +26,18 @@ struct Stage {
 impl Stage {
     /// A worker with so many CPUs, not yet connected.
     fn new(cpus: u32) -> Stage {
+        Stage::with(Capacity::of_cpus(cpus))
+    }
+
+    fn with(capacity: Capacity) -> Stage {
         let core = Core::new(Identity {
             instance: 7,
             name: "mill".into(),
-            handlers: vec!["command".into()],
-            capacity: Capacity::of_cpus(cpus),
+            handlers: ["command", "a", "b"].map(String::from).to_vec(),
+            capacity,
             shared_disk: true,
             labels: Default::default(),
+            offers: Vec::new(),
             prefetch: 1_024,
         });
         Stage { core, now: Time(1_000_000), out: Vec::new() }
@@ -128,6 +134,8 @@ fn assignment(n: u64) -> Assignment {
         timeout: None,
         input: Payload::empty(),
         output: None,
+        seat: None,
+        alone: false,
     }
 }
 

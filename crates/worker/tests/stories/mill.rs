@@ -177,6 +177,8 @@ pub fn config(home: &Path) -> WorkerConfig {
         memory: 0,
         named: BTreeMap::new(),
         labels: BTreeMap::new(),
+        devices: Vec::new(),
+        sessions: Vec::new(),
         shared_roots: vec![home.join("shared")],
         scratch: home.join("scratch"),
         prefetch: 64,
@@ -224,6 +226,8 @@ pub fn assignment(handler: Handler) -> Assignment {
         timeout: None,
         input: Payload::empty(),
         output: None,
+        seat: None,
+        alone: false,
     }
 }
 
