@@ -38,6 +38,8 @@ class InvalidInput(GristmillError):
 class BadOutput(GristmillError):
     """A handler gave a value that cannot be sent."""
 
+    code = "bad_output"
+
 
 class BadHandler(GristmillError):
     """What was named cannot serve as a handler; `code` says in which way."""

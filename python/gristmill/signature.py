@@ -64,6 +64,8 @@ class Signature(NamedTuple):
 
         Raises InvalidInput, naming the place, where it is none that the handler takes.
         """
+        if self._is_empty(value):
+            return {}
         if self._is_named(value):
             required = [key for key, each in self.parameters.items() if each.required]
             check_keys(value, self.parameters, required)
@@ -76,10 +78,14 @@ class Signature(NamedTuple):
         names = ", ".join(f"`{key}`" for key in self.parameters) or "nothing"
         raise InvalidInput(f"expected an object with {names}, not {shown(value)}")
 
+    def _is_empty(self, value: Any) -> bool:
+        """Whether a job brings nothing, and each parameter has a default."""
+        if value not in (None, "", {}) or any(each.required for each in self.parameters.values()):
+            return False
+        # An empty text may be what the only parameter is to be.
+        return value != "" or self.sole is None
+
     def _is_named(self, value: Any) -> bool:
-        if value in (None, "", {}) and not any(each.required for each in self.parameters.values()):
-            # A job without an input: each parameter has its default.
-            return not isinstance(value, str) or self.sole is None
         if not isinstance(value, dict) or mark_of(value) is not None:
             return False
         return self.sole is None or any(key in self.parameters for key in value)

@@ -43,7 +43,7 @@ def failure(error: BaseException) -> Failure:
     if isinstance(error, InvalidInput):
         return told("invalid", "bad_input", str(error))
     if isinstance(error, BadOutput):
-        return told("failed", "bad_output", str(error))
+        return told("failed", error.code, str(error))
     if isinstance(error, BadHandler):
         return told("failed", error.code, str(error), error.traceback)
     # By its name, for asyncio takes long to import and most applications need none of it.

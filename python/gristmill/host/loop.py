@@ -40,6 +40,7 @@ class Session:
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._call: Optional[Call] = None
         self._busy = True
+        self._status = 0
 
     def run(self) -> int:
         """Lives until the worker closes it. Gives the exit status of the process."""
@@ -47,7 +48,7 @@ class Session:
         _start("gristmill-reader", self._read)
         opening = self._inbox.get()
         if opening is None:
-            return 0
+            return self._status
         place = self._load(opening)
         if place is None:
             return 1
@@ -56,7 +57,7 @@ class Session:
             call = self._inbox.get()
             self._busy = True
             if call is None:
-                return 0
+                return self._status
             _work(place, call)
             if call.fatal:
                 _leave(1)
@@ -94,6 +95,7 @@ class Session:
                 self._hear(frame)
         except BrokenLink as error:
             sys.stderr.write(f"gristmill: {error}\n")
+            self._status = 1
         self._end()
 
     def _hear(self, frame: Frame) -> None:

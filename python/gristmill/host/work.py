@@ -18,7 +18,7 @@ from gristmill.signature import Signature
 from gristmill.values import Writer
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, Task
 
 Arguments = dict[str, Any]
 
@@ -94,7 +94,7 @@ class Workplace:
     def _give(self, call: Call, items: list[int], result: Any) -> None:
         results = self._one_for_each(items, result)
         for item, each in zip(items, results):
-            self._end(call, item, lambda each=each: self._writer.encode(each), each)
+            self._end(call, item, self._writer.encode, each)
 
     def _one_for_each(self, items: list[int], result: Any) -> list[Any]:
         if not self._batched:
@@ -105,14 +105,14 @@ class Workplace:
             raise _WrongBatch(f"gave {len(result)} results for a batch of {len(items)}")
         return list(result)
 
-    def _end(self, call: Call, item: int, encoded: Callable[[], Any], result: Any = None) -> None:
+    def _end(self, call: Call, item: int, encode: Callable[[Any], Any], result: Any) -> None:
         if call.is_cancelled(item):
             call.fail(item, cancelled())
         elif isinstance(result, BaseException):
             call.fail(item, failure(result))
         else:
             try:
-                value = encoded()
+                value = encode(result)
             except Exception as error:
                 call.fail(item, failure(error))
             else:
@@ -130,7 +130,7 @@ class Workplace:
                 break
         _close(steps)
         for item, gathered in parts.items():
-            self._end(call, item, lambda gathered=gathered: self._writer.again(gathered))
+            self._end(call, item, self._writer.again, gathered)
 
     def _part(self, call: Call, item: int, part: Any, parts: dict[int, list[Any]]) -> None:
         """Sends one part of an item; ends the item where that is impossible."""
@@ -159,27 +159,35 @@ class Workplace:
                     return
                 yield step
         finally:
-            self._awaited(call, steps.aclose())
+            # Not to be cancelled: this is how the generator tidies up.
+            self._event_loop().run_until_complete(steps.aclose())
 
-    def _awaited(self, call: Call, awaitable: Any) -> Any:
-        """Runs it in the one event loop of this session; a cancelled call cancels it."""
+    def _event_loop(self) -> AbstractEventLoop:
+        """The one event loop of this session, made when first it is needed."""
         import asyncio
 
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
+
+    def _awaited(self, call: Call, awaitable: Any) -> Any:
+        """Runs it to its end; a cancelled call cancels it."""
+        loop = self._event_loop()
 
         async def run() -> Any:
             return await awaitable
 
         task = loop.create_task(run())
-        stop = task.cancel
-        call.stop_with(lambda: loop.call_soon_threadsafe(stop) and None)
+        call.stop_with(lambda: _cancel_soon(loop, task))
         try:
             return loop.run_until_complete(task)
         finally:
             call.stop_with(None)
+
+
+def _cancel_soon(loop: AbstractEventLoop, task: Task[Any]) -> None:
+    loop.call_soon_threadsafe(task.cancel)
 
 
 class _WrongBatch(BadOutput):
