@@ -43,6 +43,7 @@ class Signature(NamedTuple):
     """What a handler takes and gives."""
 
     parameters: dict[str, Parameter]
+    required: tuple[str, ...]
     sole: Optional[Parameter]
     output: dict[str, Any]
     streams: bool
@@ -50,11 +51,10 @@ class Signature(NamedTuple):
     def described(self) -> dict[str, Any]:
         """As the contract with workers has it."""
         properties = {key: _property(each) for key, each in self.parameters.items()}
-        required = [key for key, each in self.parameters.items() if each.required]
         schema = {
             "type": "object",
             "properties": properties,
-            "required": required,
+            "required": list(self.required),
             "additionalProperties": False,
         }
         return {"input": schema, "output": self.output, "streams": self.streams}
@@ -67,8 +67,7 @@ class Signature(NamedTuple):
         if self._is_empty(value):
             return {}
         if self._is_named(value):
-            required = [key for key, each in self.parameters.items() if each.required]
-            check_keys(value, self.parameters, required)
+            check_keys(value, self.parameters, self.required)
             return {
                 self.parameters[key].name: _decoded(self.parameters[key], each, folder, key)
                 for key, each in value.items()
@@ -80,7 +79,7 @@ class Signature(NamedTuple):
 
     def _is_empty(self, value: Any) -> bool:
         """Whether a job brings nothing, and each parameter has a default."""
-        if value not in (None, "", {}) or any(each.required for each in self.parameters.values()):
+        if self.required or value not in (None, "", {}):
             return False
         # An empty text may be what the only parameter is to be.
         return value != "" or self.sole is None
@@ -112,7 +111,8 @@ def signature(function: Callable[..., Any], where: str, batch: int, *, method: b
     if batch > 1 and not parameters:
         raise _bad(where, "a handler that takes batches needs a parameter that is a list")
     output, streams = _output(hints.get("return", Any), function, batched=batch > 1)
-    return Signature(parameters, _sole(parameters), output, streams)
+    required = tuple(key for key, each in parameters.items() if each.required)
+    return Signature(parameters, required, _sole(parameters), output, streams)
 
 
 def singular(name: str) -> str:

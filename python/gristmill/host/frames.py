@@ -29,9 +29,15 @@ class FrameTooLarge(Exception):
     """A frame that is to be sent is beyond the bound."""
 
 
+# Kept, for a packer begins by allocating a buffer; and guarded, for it cannot be shared in use.
+_packer = msgpack.Packer()
+_packing = threading.Lock()
+
+
 def packed(frame: Frame) -> bytes:
     """A frame as it travels. Raises FrameTooLarge."""
-    body: bytes = msgpack.packb(frame)
+    with _packing:
+        body: bytes = _packer.pack(frame)
     if len(body) > FRAME_BYTES:
         raise FrameTooLarge(f"{len(body)} bytes, {FRAME_BYTES} at most")
     return len(body).to_bytes(4, "little") + body
