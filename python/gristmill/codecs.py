@@ -40,9 +40,9 @@ def codec(hint: Any) -> Codec:
     made = _of_class(origin or hint)
     if made is None:
         raise HintError(
-            f"{_shown(hint)} is not a type that an input can have; use str, int, float, bool, Literal, "
-            "Optional, list, dict, a dataclass, TypedDict or Enum, bytes, pathlib.Path, an image, an "
-            "array, or typing.Any"
+            f"{_shown(hint)} is not a type that an input can have; use str, int, float, bool, "
+            "Literal, Optional, list, dict, a dataclass, TypedDict or Enum, bytes, pathlib.Path, an "
+            "image, an array, or typing.Any"
         )
     return made
 
@@ -190,17 +190,18 @@ class Field(NamedTuple):
 
 
 def _fields(cls: type, fields: dict[str, Field], make: Callable[[dict[str, Any]], Any]) -> Codec:
+    required = [name for name, field in fields.items() if field.required]
     schema = {
         "type": "object",
         "properties": {name: field.codec.schema for name, field in fields.items()},
-        "required": [name for name, field in fields.items() if field.required],
+        "required": required,
         "additionalProperties": False,
     }
 
     def decode(value: Any, folder: str) -> Any:
         if not isinstance(value, dict):
             raise InvalidInput(f"expected an object ({cls.__name__}), not {shown(value)}")
-        check_keys(value, fields, schema["required"])
+        check_keys(value, fields, required)
         made = {
             name: _step(fields[name].codec.decode, each, folder, f".{name}")
             for name, each in value.items()

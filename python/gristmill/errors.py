@@ -6,7 +6,7 @@ is made of an exception in a handler is for `host.failures`.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 
 class GristmillError(Exception):
@@ -14,12 +14,12 @@ class GristmillError(Exception):
 
 
 class OutOfMemory(GristmillError):
-    """A handler had too little device memory. Raise it to say so: the job is tried again where there
-    is more, or in a smaller batch."""
+    """A handler had too little device memory. Raise it to say so: the job is tried again where
+    there is more, or in a smaller batch."""
 
 
 class InvalidInput(GristmillError):
-    """An input that the handler can never work on. Raise it to end a job without another attempt."""
+    """An input on which the handler can never work. Raise it to end a job without another try."""
 
     def __init__(self, message: str, steps: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -220,12 +220,14 @@ def _code(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
 
 
-PROBLEMS: dict[str, type[Problem]] = {_code(each.__name__): each for each in Problem.__subclasses__()}
+PROBLEMS: dict[str, type[Problem]] = {
+    _code(each.__name__): each for each in Problem.__subclasses__()
+}
 """Class of problem by code."""
 
 
 def problem(status: int, body: Any) -> Problem:
-    """The error that an answer tells of; a `Problem` itself where its code is new to this package."""
+    """The error that an answer tells of; a `Problem` itself where its code is not known here."""
     known = body if isinstance(body, dict) else {}
     code = str(known.get("code", f"http_{status}"))
     detail = str(known.get("detail") or known.get("title") or f"the server answered {status}")

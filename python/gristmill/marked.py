@@ -15,8 +15,22 @@ from typing import Any, NamedTuple, Optional
 from gristmill.errors import InvalidInput
 
 ELEMENTS = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
-    "float16 float32 float64 complex64 complex128".split()
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
 )
 """Names of the element types that an array may have."""
 
@@ -65,7 +79,9 @@ def read_array(value: Any) -> tuple[str, tuple[int, ...], bytes]:
         raise InvalidInput("`$array` must be an object with `dtype`, `shape` and `data`")
     dtype, shape = array.get("dtype"), array.get("shape")
     if dtype not in ELEMENTS:
-        raise InvalidInput(f"`$array` has the dtype {dtype!r}: use one of {', '.join(sorted(ELEMENTS))}")
+        raise InvalidInput(
+            f"`$array` has the dtype {dtype!r}: use one of {', '.join(sorted(ELEMENTS))}"
+        )
     if not isinstance(shape, list) or len(shape) > _LARGEST_RANK or not all(map(_is_length, shape)):
         raise InvalidInput(f"`$array` has the shape {shape!r}: use a list of lengths")
     data = _decoded(array.get("data"), "$array.data")

@@ -133,7 +133,9 @@ def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
     except NameError as error:
-        raise _bad(where, f"a type hint cannot be read: {error}; import it where it is used") from error
+        raise _bad(
+            where, f"a type hint cannot be read: {error}; import it where it is used"
+        ) from error
     except (TypeError, SyntaxError) as error:
         raise _bad(where, f"a type hint cannot be read: {error}") from error
 
@@ -199,7 +201,9 @@ def _property(parameter: Parameter) -> dict[str, Any]:
     return schema
 
 
-def _output(hint: Any, function: Callable[..., Any], *, batched: bool) -> tuple[dict[str, Any], bool]:
+def _output(
+    hint: Any, function: Callable[..., Any], *, batched: bool
+) -> tuple[dict[str, Any], bool]:
     """Schema of an item's result, and whether it comes in parts."""
     streams = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
     if typing.get_origin(hint) in _STREAMS:

@@ -74,7 +74,9 @@ class Writer:
     def _object(self, value: dict[Any, Any], name: str, depth: int) -> dict[str, Any]:
         mark = mark_of(value)
         if mark is not None:
-            raise BadOutput(f"`{name}` is an object with the one key `{mark}`; a `$` there is reserved")
+            raise BadOutput(
+                f"`{name}` is an object with the one key `{mark}`; a `$` there is reserved"
+            )
         return {
             _key(key, name): self.encode(each, _joined(name, key), depth + 1)
             for key, each in value.items()
@@ -110,8 +112,8 @@ class Writer:
         if numpy is not None and isinstance(value, numpy.ndarray):
             return self._array(value, name, numpy)
         raise BadOutput(
-            f"`{name}` is a {type(value).__module__}.{type(value).__qualname__}, which cannot be sent; "
-            "give text, numbers, lists, dicts, a dataclass, bytes, a path, an image or an array"
+            f"`{name}` is a {type(value).__module__}.{type(value).__qualname__}, which cannot be "
+            "sent; give text, numbers, lists, dicts, a dataclass, bytes, a path, an image or an array"
         )
 
     def _image(self, image: Any, name: str) -> dict[str, Any]:

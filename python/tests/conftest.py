@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from host_process import HostProcess
+from mill import Mill, binary
+
+import gristmill as gm
 
 Start = Callable[..., HostProcess]
 
@@ -28,3 +31,22 @@ def host(tmp_path: Path) -> Iterator[Start]:
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture(scope="session")
+def mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mill]:
+    """A server with a worker, for all tests of the client."""
+    gristmill = binary()
+    if gristmill is None:
+        pytest.skip("no binary `gristmill`: build it with cargo, or name it in GRISTMILL_BINARY")
+    place = tmp_path_factory.mktemp("mill") / "data"
+    place.mkdir()
+    running = Mill(gristmill, place)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(mill: Mill) -> Iterator[gm.Client]:
+    with gm.Client(mill.url) as made:
+        yield made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from conftest import Start
 
 
@@ -14,15 +16,20 @@ def test_says_who_it_is(host: Start) -> None:
 
 
 def test_plain_function_without_a_decorator(host: Start) -> None:
-    process = host("def work(prompt: str, steps: int = 4) -> str: return f'{prompt} {steps}'").ready()
+    process = host(
+        "def work(prompt: str, steps: int = 4) -> str: return f'{prompt} {steps}'"
+    ).ready()
     assert process.value({"prompt": "a red mill", "steps": 9}) == "a red mill 9"
     assert process.value({"prompt": "a red mill"}) == "a red mill 4"
     assert process.value("a red mill") == "a red mill 4", "the one required parameter's value alone"
 
 
+EMPTY: tuple[Any, ...] = (None, "", {})
+
+
 def test_function_without_parameters(host: Start) -> None:
     process = host("def work() -> int: return 7").ready()
-    assert [process.value(empty) for empty in (None, "", {})] == [7, 7, 7]
+    assert [process.value(empty) for empty in EMPTY] == [7, 7, 7]
     assert process.error("something")["code"] == "bad_input"
 
 

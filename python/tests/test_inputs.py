@@ -204,7 +204,7 @@ def test_what_is_no_array(host: Start, tmp_path: Path) -> None:
     assert "make no array" in process.error({"x": [[1], [2, 3]]})["message"]
     assert "expected an array" in process.error("a")["message"]
     # An array of objects is a pickle inside, which must never be opened.
-    objects = numpy.empty(1, object)
+    objects: Any = numpy.empty(1, object)
     objects[0] = {"any": "thing"}
     numpy.save(tmp_path / "objects.npy", objects, allow_pickle=True)
     assert "no array that can be read" in process.error(_file(tmp_path / "objects.npy"))["message"]

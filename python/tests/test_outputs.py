@@ -151,5 +151,7 @@ def test_names_of_files_stay_in_the_folder(host: Start) -> None:
 
 def test_tensor(host: Start) -> None:
     pytest.importorskip("torch", reason="torch is not installed; tensors are then not tested")
-    process = host("import torch\ndef work(n: int): return torch.ones(n, dtype=torch.bfloat16)").ready()
+    process = host(
+        "import torch\ndef work(n: int): return torch.ones(n, dtype=torch.bfloat16)"
+    ).ready()
     assert process.value(2)["$array"]["dtype"] == "float32"

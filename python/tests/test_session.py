@@ -192,7 +192,11 @@ def test_worker_that_is_gone_before_it_opened() -> None:
     ours, theirs = socket.socketpair()
     process = subprocess.Popen(
         [sys.executable, "-m", "gristmill.host", "run"],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE), "GRISTMILL_SESSION_FD": str(theirs.fileno())},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(PACKAGE),
+            "GRISTMILL_SESSION_FD": str(theirs.fileno()),
+        },
         pass_fds=[theirs.fileno()],
     )
     theirs.close()

@@ -1,5 +1,5 @@
-"""What the session really got: devices, versions, memory, as far as a framework that the application
-itself has imported can tell. Imports none on its own."""
+"""What the session really got: devices, versions, memory, as far as a framework can tell that the
+application itself has imported. Imports none on its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FRAMEWORKS = ("gristmill", "torch", "numpy")
 def versions() -> dict[str, str]:
     """Versions of Python, of this package and of frameworks that are installed."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    # The names of folders tell, and importlib.metadata would take longer to import than all the rest.
+    # The names of folders tell; importlib.metadata would take longer to import than all the rest.
     for folder in sys.path:
         try:
             entries = os.listdir(folder or ".")

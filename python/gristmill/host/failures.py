@@ -1,5 +1,5 @@
-"""From an exception to the error that a worker is told: its class, its code, and whether the process
-can go on.
+"""From an exception to the error that a worker is told: its class, its code, and whether the
+process can go on.
 
 Frameworks are known by the words of their errors and by their classes' names, so that none is
 imported.
@@ -26,8 +26,9 @@ _OUT_OF_MEMORY = re.compile(
     r"|HIP out of memory|RESOURCE_EXHAUSTED: Out of memory",
     re.IGNORECASE,
 )
-# After these a CUDA context answers every further call with the same error. The numbers are those of
-# cudaError_t: 214 uncorrectable ECC, 700 illegal address, 710 assert, 719 launch failure, 999 unknown.
+# After these a CUDA context answers every further call with the same error. The numbers are those
+# of cudaError_t: 214 uncorrectable ECC, 700 illegal address, 710 assert, 719 launch failure, 999
+# unknown.
 _DEVICE = re.compile(
     r"device-side assert|illegal memory access|unspecified launch failure|uncorrectable ECC"
     r"|cudaErrorIllegalAddress|cudaErrorAssert|cudaErrorLaunchFailure|cudaErrorECCUncorrectable"

@@ -60,7 +60,8 @@ def find(entry: str) -> Handler:
     source, _, name = entry.rpartition(":")
     if not source or not name:
         raise BadHandler(
-            "bad_entry", f"`{entry}` names no function; write `app.py:function` or `module:function`"
+            "bad_entry",
+            f"`{entry}` names no function; write `app.py:function` or `module:function`",
         )
     module = _module(source)
     target = getattr(module, name, None)
