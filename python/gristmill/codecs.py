@@ -41,8 +41,8 @@ def codec(hint: Any) -> Codec:
     if made is None:
         raise HintError(
             f"{_shown(hint)} is not a type that an input can have; use str, int, float, bool, "
-            "Literal, Optional, list, dict, a dataclass, TypedDict or Enum, bytes, pathlib.Path, an "
-            "image, an array, or typing.Any"
+            "Literal, Optional, list, dict, a dataclass, TypedDict or Enum, bytes, pathlib.Path, "
+            "an image, an array, or typing.Any"
         )
     return made
 

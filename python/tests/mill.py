@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
 def binary() -> Optional[str]:
-    """The binary `gristmill`: what GRISTMILL_BINARY says, one that was built here, or one on PATH."""
+    """The binary `gristmill`: GRISTMILL_BINARY, one that was built here, or one on PATH."""
     named = os.environ.get("GRISTMILL_BINARY")
     built = [REPOSITORY / "target" / kind / "gristmill" for kind in ("release", "debug")]
     found = [str(path) for path in built if path.is_file()]
@@ -81,7 +81,9 @@ class Mill:
                     return
             except httpx.TransportError:
                 pass
-            assert time.monotonic() < until, "the mill did not come up; see the logs beside its data"
+            assert time.monotonic() < until, (
+                "the mill did not come up; see the logs beside its data"
+            )
             time.sleep(0.05)
 
 

@@ -158,6 +158,19 @@ def test_json_beyond_a_frame_is_refused_and_bytes_are_not(host: Start) -> None:
     assert "$file" in process.value({"kind": "bytes", "size": size})
 
 
+def test_text_that_utf_8_cannot_say(host: Start) -> None:
+    process = host(
+        "def work(n: int):\n"
+        "    gm.log('\\udcff')\n"
+        "    if n: raise ValueError('file \\udcff')\n"
+        "    return '\\udcff'"
+    ).ready()
+    outcome = process.call(1)
+    assert outcome.error(0)["message"] == "file ?"
+    assert outcome.told("log")[0]["text"] == "?\n"
+    assert process.error(0)["code"] == "UnicodeEncodeError"
+
+
 def test_part_beyond_a_frame_is_refused(host: Start) -> None:
     process = host("def work(size: int):\n    yield 'small'\n    yield 'x' * size").ready()
     outcome = process.call(17 * 1024 * 1024)

@@ -218,6 +218,18 @@ def test_frame_beyond_the_bound_ends_the_session(host: Start) -> None:
     assert "16777216 at most" in process.err.read_text()
 
 
+def test_frames_of_a_worker_that_is_wrong_end_the_session(host: Start) -> None:
+    process = host("def work(n: int) -> int: return n").ready()
+    process.send("call", call=1)
+    assert process.process.wait(10) == 1
+    assert "'items'" in process.err.read_text()
+    process = host("import time\ndef work(n: int) -> int: time.sleep(60)").ready()
+    process.begin(1)
+    process.begin(2)
+    assert process.process.wait(10) == 1
+    assert "before the one before it was done" in process.err.read_text()
+
+
 def test_interrupt_is_the_workers_to_act_on(host: Start) -> None:
     process = host("def work(n: int) -> int: return n").ready()
     process.process.send_signal(signal.SIGINT)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from dataclasses import dataclass
 from typing import Any, Generic, Optional, TypeVar, Union
 
@@ -15,8 +22,8 @@ from gristmill.client.progress import Progress
 from gristmill.client.submission import Submission
 from gristmill.client.tables import arrow_table, numpy_array
 from gristmill.client.transport import Transport
-from gristmill.client.window import Window
 from gristmill.client.uploads import Whereabouts
+from gristmill.client.window import Window
 from gristmill.errors import GristmillError
 
 Source = TypeVar("Source")
@@ -65,6 +72,11 @@ class Results(Iterator[Any]):
 
     def __next__(self) -> Any:
         return next(self._stream)
+
+    @property
+    def batch(self) -> Optional[str]:
+        """The id of the batch, once the first inputs were submitted."""
+        return self._asked.submission.batch
 
     def close(self) -> None:
         """Wants no more of it: jobs that are not done are cancelled."""
@@ -119,6 +131,11 @@ class AsyncResults(AsyncIterator[Any]):
 
     async def __anext__(self) -> Any:
         return await self._stream.__anext__()
+
+    @property
+    def batch(self) -> Optional[str]:
+        """The id of the batch, once the first inputs were submitted."""
+        return self._asked.submission.batch
 
     async def close(self) -> None:
         """Wants no more of it: jobs that are not done are cancelled."""

@@ -9,8 +9,8 @@ import threading
 import time
 from typing import Any, Callable, Optional
 
-from gristmill.host.failures import Failure, told
-from gristmill.host.frames import Frame, FrameTooLarge, packed
+from gristmill.host.failures import Failure, plain
+from gristmill.host.frames import Frame, packed
 
 Send = Callable[[bytes], None]
 
@@ -29,6 +29,7 @@ class Call:
         self.number: int = frame["call"]
         self.inputs: list[Any] = [item["input"] for item in frame["items"]]
         self.fatal = False
+        self.is_done = False
         self._send = send
         self._open = dict.fromkeys(range(len(self.inputs)))
         self._held: list[bytes] = []
@@ -72,13 +73,17 @@ class Call:
             if done != total and now - self._told[place] < _PROGRESS_SECONDS:
                 continue
             self._told[place] = now
-            frame = {"done": max(done, 0), "total": max(total, 0), "message": message[:1_000]}
+            frame = {
+                "done": max(done, 0),
+                "total": max(total, 0),
+                "message": plain(message[:1_000]),
+            }
             self._send(self._frame("progress", item=place, **frame))
 
     def log(self, text: str, item: Optional[int]) -> None:
         """Words for the log of an item, or of all."""
         for start in range(0, len(text), _LOG_CHARACTERS):
-            piece = text[start : start + _LOG_CHARACTERS]
+            piece = plain(text[start : start + _LOG_CHARACTERS])
             self._send(self._frame("log", item=item, text=piece))
 
     def part(self, item: int, value: Any) -> None:
@@ -87,12 +92,8 @@ class Call:
         self._parts[item] += 1
 
     def succeed(self, item: int, value: Any) -> None:
-        """An item has this result; or none, where it is cancelled or the result is too large."""
-        try:
-            self._end(item, {"ok": value})
-        except FrameTooLarge as error:
-            message = f"the result is too large: {error}; give bytes, an array or a path instead"
-            self.fail(item, told("failed", "result_too_large", message))
+        """An item has this result. Raises FrameTooLarge; the item is then still open."""
+        self._end(item, {"ok": value})
 
     def fail(self, item: int, error: Failure) -> None:
         """An item has no result."""
@@ -113,6 +114,8 @@ class Call:
     def finish(self, memory: Optional[dict[str, int]]) -> None:
         """The call is over. Sends it together with the ends of its items, in one write."""
         assert not self._open, "each item of a call ends before the call does"
+        # Before it is sent, for the next call may come as soon as the worker has heard.
+        self.is_done = True
         said = {} if memory is None else {"memory": memory}
         self._held.append(self._frame("done", **said))
         self.flush()

@@ -64,10 +64,15 @@ def told(
     return {
         "kind": kind,
         "code": code,
-        "message": message[:_MESSAGE_CHARACTERS],
-        "traceback": traceback,
+        "message": plain(message[:_MESSAGE_CHARACTERS]),
+        "traceback": plain(traceback),
         "fatal": fatal,
     }
+
+
+def plain(text: str) -> str:
+    """The text without what UTF-8 cannot say, as names of files may contain it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def cancelled() -> Failure:

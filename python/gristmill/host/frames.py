@@ -13,6 +13,8 @@ from typing import Any, Optional
 
 import msgpack
 
+from gristmill.errors import BadOutput
+
 PROTOCOL = 1
 FD_VARIABLE = "GRISTMILL_SESSION_FD"
 FRAME_BYTES = 16 * 1024 * 1024
@@ -25,8 +27,10 @@ class BrokenLink(Exception):
     """What came is no frame."""
 
 
-class FrameTooLarge(Exception):
-    """A frame that is to be sent is beyond the bound."""
+class FrameTooLarge(BadOutput):
+    """A result or a part of it that does not fit into a frame."""
+
+    code = "result_too_large"
 
 
 # Kept, for a packer begins by allocating a buffer; and guarded, for it cannot be shared in use.
@@ -39,7 +43,10 @@ def packed(frame: Frame) -> bytes:
     with _packing:
         body: bytes = _packer.pack(frame)
     if len(body) > FRAME_BYTES:
-        raise FrameTooLarge(f"{len(body)} bytes, {FRAME_BYTES} at most")
+        raise FrameTooLarge(
+            f"the result takes {len(body)} bytes of {FRAME_BYTES} at most; give bytes, an array or a "
+            "path, which become files"
+        )
     return len(body).to_bytes(4, "little") + body
 
 

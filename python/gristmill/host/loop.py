@@ -96,6 +96,9 @@ class Session:
         except BrokenLink as error:
             sys.stderr.write(f"gristmill: {error}\n")
             self._status = 1
+        except (LookupError, TypeError, ValueError) as error:
+            sys.stderr.write(f"gristmill: a frame lacks something or has it wrong: {error!r}\n")
+            self._status = 1
         self._end()
 
     def _hear(self, frame: Frame) -> None:
@@ -103,6 +106,8 @@ class Session:
         if kind == "open":
             self._inbox.put(frame)
         elif kind == "call":
+            if self._call is not None and not self._call.is_done:
+                raise BrokenLink("a call came before the one before it was done")
             # Made here, so that a cancel finds the call even before the main thread has taken it.
             self._call = Call(frame, self._link.send)
             self._inbox.put(self._call)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from gristmill.errors import BadOutput
 from gristmill.host.calls import Call
-from gristmill.host.failures import cancelled, failure, free_device_memory, told
-from gristmill.host.frames import FrameTooLarge
+from gristmill.host.failures import cancelled, failure, free_device_memory
 from gristmill.signature import Signature
 from gristmill.values import Writer
 
@@ -112,11 +111,9 @@ class Workplace:
             call.fail(item, failure(result))
         else:
             try:
-                value = encode(result)
+                call.succeed(item, encode(result))
             except Exception as error:
                 call.fail(item, failure(error))
-            else:
-                call.succeed(item, value)
 
     def _stream(self, call: Call, items: list[int], steps: Iterator[Any]) -> None:
         """Sends each step's parts; an item's result is the list of its parts."""
@@ -142,9 +139,6 @@ class Workplace:
             value = self._writer.encode(part, f"result-{len(parts[item])}")
             call.part(item, value)
             parts[item].append(value)
-        except FrameTooLarge as error:
-            call.fail(item, told("failed", "result_too_large", f"a part is too large: {error}"))
-            del parts[item]
         except Exception as error:
             call.fail(item, failure(error))
             del parts[item]
