@@ -112,8 +112,9 @@ class Writer:
         if numpy is not None and isinstance(value, numpy.ndarray):
             return self._array(value, name, numpy)
         raise BadOutput(
-            f"`{name}` is a {type(value).__module__}.{type(value).__qualname__}, which cannot "
-            "be sent; give text, numbers, lists, dicts, a dataclass, bytes, a path, an image or an array"
+            f"`{name}` is a {type(value).__module__}.{type(value).__qualname__}, which cannot be "
+            "sent; give text, numbers, lists, dicts, a dataclass, bytes, a path, an image or an "
+            "array"
         )
 
     def _image(self, image: Any, name: str) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def packed(frame: Frame) -> bytes:
         body: bytes = _packer.pack(frame)
     if len(body) > FRAME_BYTES:
         raise FrameTooLarge(
-            f"the result takes {len(body)} bytes of {FRAME_BYTES} at most; give bytes, an array or a "
-            "path, which become files"
+            f"the result takes {len(body)} bytes of {FRAME_BYTES} at most; give bytes, an array or "
+            "a path, which become files"
         )
     return len(body).to_bytes(4, "little") + body
 

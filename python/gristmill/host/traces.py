@@ -13,7 +13,7 @@ _DEEPEST = 50
 
 def users_frames(error: BaseException) -> str:
     """The traceback without frames that are not the user's; its end where it is very long."""
-    told = traceback.TracebackException.from_exception(error, compact=True)
+    told = traceback.TracebackException.from_exception(error)
     _trim(told, 0)
     text = "".join(told.format())
     return text if len(text) <= _LARGEST else "...\n" + text[-_LARGEST:]
