@@ -7,7 +7,9 @@ The types themselves are for `codecs` and `media`; who calls the handler is not 
 from __future__ import annotations
 
 import collections.abc
+import enum
 import inspect
+import math
 import typing
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
@@ -22,6 +24,7 @@ _STREAMS = (
     collections.abc.AsyncIterator,
     collections.abc.AsyncGenerator,
 )
+_SAYABLE = (str, int, float, bool, type(None))
 _LISTS = (list, collections.abc.Sequence)
 
 
@@ -196,7 +199,10 @@ def _decoded(parameter: Parameter, value: Any, folder: str, key: str) -> Any:
 def _property(parameter: Parameter) -> dict[str, Any]:
     schema = dict(parameter.codec.schema)
     default = parameter.default
-    if not parameter.required and isinstance(default, (str, int, float, bool, type(None))):
+    if isinstance(default, enum.Enum):
+        default = default.value
+    finite = not isinstance(default, float) or math.isfinite(default)
+    if not parameter.required and isinstance(default, _SAYABLE) and finite:
         schema["default"] = default
     return schema
 

@@ -133,6 +133,8 @@ def test_map_gives_failures_in_their_place(client: gm.Client) -> None:
     assert isinstance(results[1], gm.JobFailed)
     with pytest.raises(gm.GristmillError, match="errors="):
         client.map(ECHO, [1], errors="ignore")
+    with pytest.raises(gm.GristmillError, match="window=0"):
+        client.map(ECHO, [1], window=0)
 
 
 def test_map_shows_how_far_it_is(client: gm.Client, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,11 +166,37 @@ def test_submit_of_nothing_is_refused(client: gm.Client) -> None:
         client.submit(ECHO, [])
 
 
+def test_one_input_is_not_taken_apart(client: gm.Client) -> None:
+    assert list(client.submit(ECHO, "a red mill").results()) == ["a red mill"]
+    assert list(client.submit(ECHO, {"a": 1}).results()) == ['{"a":1}']
+    assert list(client.submit(ECHO, 7).results()) == ["7"]
+    with pytest.raises(gm.GristmillError, match="a str is one input"):
+        client.map(ECHO, "a red mill")
+
+
+def test_results_of_a_batch_come_before_it_is_done(client: gm.Client) -> None:
+    batch = client.submit(command("sleep {input}; echo {input}", shell=True), ["0", "30"])
+    assert next(batch.results()) == "0"
+    assert not batch.info().finished
+    assert batch.cancel() == 1
+    assert isinstance(list(batch.results(errors="return"))[1], gm.errors.JobCancelled)
+
+
 def test_submit_with_a_key_makes_one_batch(client: gm.Client) -> None:
     first = client.submit(ECHO, ["a"], key="monday")
     assert client.submit(ECHO, ["a"], key="monday").id == first.id
     with pytest.raises(gm.errors.KeyReused):
         client.submit(ECHO, ["b"], key="monday")
+
+
+def test_submit_in_pieces_with_a_key_makes_one_batch(
+    client: gm.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.client.blocking.PIECE_JOBS", 10)
+    words = [str(place) for place in range(25)]
+    first = client.submit(ECHO, words, key="tuesday")
+    assert client.submit(ECHO, words, key="tuesday").id == first.id
+    assert first.wait(20).jobs == 25
 
 
 def test_job_and_batch(client: gm.Client) -> None:
@@ -288,8 +316,8 @@ def test_what_cannot_be_an_input(client: gm.Client, tmp_path: Path) -> None:
         client.call(ECHO, object())
     with pytest.raises(gm.GristmillError, match="there is no file"):
         client.call(ECHO, tmp_path / "gone.png")
-    with pytest.raises(gm.GristmillError, match="cannot be JSON"):
-        client.submit(ECHO, [float("nan")])
+    with pytest.raises(gm.GristmillError, match="JSON cannot say it"):
+        client.call(ECHO, [float("nan")])
     with pytest.raises(gm.GristmillError, match="by names, or as one value"):
         client.call(ECHO, "a", prompt="b")
 

@@ -104,6 +104,19 @@ def test_a_function_without_a_decorator(tmp_path: Path) -> None:
     }
 
 
+def test_defaults_that_json_can_say(tmp_path: Path) -> None:
+    told = _described(
+        tmp_path,
+        "import enum\n"
+        "class Style(enum.Enum):\n    OIL = 'oil'\n"
+        "def work(a: Style = Style.OIL, b: float = float('inf'), c: list = []): ...",
+    )
+    properties = told["signature"]["input"]["properties"]
+    assert properties["a"] == {"enum": ["oil"], "default": "oil"}
+    assert "default" not in properties["b"]
+    assert told["signature"]["input"]["required"] == []
+
+
 def test_singular_names(tmp_path: Path) -> None:
     told = _described(
         tmp_path,

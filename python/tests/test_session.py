@@ -41,6 +41,12 @@ def test_what_an_application_prints_does_not_disturb(host: Start) -> None:
     assert "to stderr" in process.err.read_text()
 
 
+def test_an_application_that_closes_its_output(host: Start) -> None:
+    process = host("import sys\nsys.stdout.close()\ndef work(n: int) -> int: return n").ready()
+    assert process.value(1) == 1
+    assert process.close() == 0
+
+
 def test_cancel_is_heard_while_the_handler_works(host: Start) -> None:
     process = host(WAITS).ready()
     number = process.begin(1)

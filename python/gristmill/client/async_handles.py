@@ -10,8 +10,10 @@ from gristmill.client.async_transport import AsyncTransport
 from gristmill.client.events import EventLines
 from gristmill.client.files import AsyncFile, contents_async
 from gristmill.client.models import BatchInfo, Event, JobInfo, LogLine, log_line
+from gristmill.client.operations import checked_errors
 from gristmill.client.retry import TRIES
 from gristmill.client.uploads import Whereabouts
+from gristmill.client.window import LARGEST, WholeBatch, Window
 from gristmill.errors import Unreachable
 
 
@@ -91,17 +93,19 @@ class AsyncBatch:
         return listed(self._transport, f"batch={self.id}")
 
     async def results(self, *, errors: str = "raise") -> AsyncIterator[Any]:
-        """Waits for the batch, and gives its jobs' results in the order of submission.
+        """The results of the jobs that it has now, in the order of submission, as they come.
 
         Arguments:
             errors: `"raise"` raises the first JobFailed; `"return"` gives it in its place.
         """
-        await self.wait()
-        async for info in self.jobs():
-            error = info.error()
-            if error is not None and errors == "raise":
-                raise error
-            yield error or outputs.value(info.raw.get("result"), self._file)
+        raises, count = checked_errors(errors), (await self.info()).jobs
+        window = Window(WholeBatch(self.id, count), LARGEST, ordered=True)
+        while window.outstanding:
+            for info in await self._transport.run(window.advance(wait=True)):
+                error = info.error()
+                if error is not None and raises:
+                    raise error
+                yield error or outputs.value(info.raw.get("result"), self._file)
 
     async def cancel(self) -> int:
         """Cancels all its jobs that are not done; gives how many."""

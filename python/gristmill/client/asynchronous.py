@@ -12,10 +12,10 @@ from gristmill.client import operations, outputs
 from gristmill.client.async_handles import AsyncBatch, AsyncJob, heard, listed
 from gristmill.client.async_transport import AsyncTransport
 from gristmill.client.files import AsyncFile
-from gristmill.client.gather import aiter_of, gather_async
+from gristmill.client.gather import aiter_of, gather_async, one_or_several, several
 from gristmill.client.models import Event, JobInfo, LogLine
 from gristmill.client.request import Request
-from gristmill.client.results import AsyncResults, Map, checked_errors
+from gristmill.client.results import AsyncResults, Map
 from gristmill.client.submission import PIECE_JOBS, Pipeline, Submission, head
 from gristmill.client.uploads import Whereabouts, upload
 from gristmill.client.window import LARGEST, Window
@@ -109,11 +109,11 @@ class AsyncClient:
             self._transport,
             Map(
                 name=pipeline if isinstance(pipeline, str) else "jobs",
-                source=inputs,
+                source=several(inputs),
                 total=len(inputs) if isinstance(inputs, Sized) else None,
                 submission=submission,
                 window=Window(submission, window, ordered=ordered),
-                raises=checked_errors(errors),
+                raises=operations.checked_errors(errors),
                 progress=progress,
             ),
         )
@@ -121,7 +121,7 @@ class AsyncClient:
     async def submit(
         self,
         pipeline: Pipeline,
-        inputs: Union[Iterable[Any], AsyncIterable[Any]],
+        inputs: Any,
         *,
         key: Optional[str] = None,
         **terms: Any,
@@ -129,11 +129,12 @@ class AsyncClient:
         """Submits a job for each input, and waits for none. Long iterables are sent in pieces.
 
         Arguments:
+            inputs: an iterable of inputs; or one input: a text, bytes, a dict, a path, a file.
             key: an idempotency key: the same key with the same inputs makes the batch once.
             terms: what the jobs share, as the API has it: `name`, `priority`, `labels`, `terms`.
         """
         submission = self._submission(pipeline, terms, key)
-        source, last = aiter_of(inputs), False
+        source, last = aiter_of(one_or_several(inputs)), False
         while not last:
             piece, last = await gather_async(source, PIECE_JOBS, patience=None)
             await self._transport.run(submission.send(piece, last=last))

@@ -10,11 +10,11 @@ from typing import Any, Optional, Union
 
 from gristmill.client import operations, outputs
 from gristmill.client.files import File
-from gristmill.client.gather import gather
+from gristmill.client.gather import gather, one_or_several, several
 from gristmill.client.handles import Batch, Job, heard, listed
 from gristmill.client.models import Event, JobInfo, LogLine
 from gristmill.client.request import Request
-from gristmill.client.results import Map, Results, checked_errors
+from gristmill.client.results import Map, Results
 from gristmill.client.submission import PIECE_JOBS, Pipeline, Submission, head
 from gristmill.client.transport import Transport
 from gristmill.client.uploads import Whereabouts, upload
@@ -109,11 +109,11 @@ class Client:
             self._transport,
             Map(
                 name=pipeline if isinstance(pipeline, str) else "jobs",
-                source=inputs,
+                source=several(inputs),
                 total=len(inputs) if isinstance(inputs, Sized) else None,
                 submission=submission,
                 window=Window(submission, window, ordered=ordered),
-                raises=checked_errors(errors),
+                raises=operations.checked_errors(errors),
                 progress=progress,
             ),
         )
@@ -121,7 +121,7 @@ class Client:
     def submit(
         self,
         pipeline: Pipeline,
-        inputs: Iterable[Any],
+        inputs: Any,
         *,
         key: Optional[str] = None,
         **terms: Any,
@@ -129,11 +129,12 @@ class Client:
         """Submits a job for each input, and waits for none. Long iterables are sent in pieces.
 
         Arguments:
+            inputs: an iterable of inputs; or one input: a text, bytes, a dict, a path, a file.
             key: an idempotency key: the same key with the same inputs makes the batch once.
             terms: what the jobs share, as the API has it: `name`, `priority`, `labels`, `terms`.
         """
         submission = self._submission(pipeline, terms, key)
-        source, last = iter(inputs), False
+        source, last = iter(one_or_several(inputs)), False
         while not last:
             piece, last = gather(source, PIECE_JOBS, patience=None)
             self._transport.run(submission.send(piece, last=last))

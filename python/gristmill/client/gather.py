@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, Optional, Union
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any, Optional, TypeVar, Union
+
+from gristmill.client.uploads import Stored
+from gristmill.errors import GristmillError
 
 PATIENCE = 0.05
 """Where somebody waits for results a piece is sent on after so many seconds, however small."""
+
+
+Inputs = TypeVar("Inputs")
+
+_SINGLE = (str, bytes, bytearray, Mapping, PurePath, Stored)
+
+
+def several(inputs: Inputs) -> Inputs:
+    """Inputs that may be iterated. Raises GristmillError for what is one input, such as a text."""
+    if isinstance(inputs, _SINGLE) or not isinstance(inputs, (Iterable, AsyncIterable)):
+        raise GristmillError(
+            f"map takes an iterable of inputs, and a {type(inputs).__name__} is one input; put it "
+            "into a list"
+        )
+    return inputs
+
+
+def one_or_several(inputs: Any) -> Any:
+    """An iterable of inputs: what is one input becomes a list of it."""
+    if isinstance(inputs, _SINGLE) or not isinstance(inputs, (Iterable, AsyncIterable)):
+        return [inputs]
+    return inputs
 
 
 def gather(

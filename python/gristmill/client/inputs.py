@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import io
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -33,6 +34,8 @@ def job(value: Any) -> Steps[dict[str, Any]]:
 
 def encoded(value: Any, depth: int = 0) -> Steps[Any]:
     """A value as it stands within an input. Raises GristmillError where it cannot be sent."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise GristmillError(f"{value} cannot be part of an input, for JSON cannot say it")
     if value is None or isinstance(value, (str, int, float)):
         return value.value if isinstance(value, enum.Enum) else value
     if depth > _DEEPEST:

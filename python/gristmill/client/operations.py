@@ -35,6 +35,13 @@ def sole_input(value: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
     return value[0] if value else dict(named)
 
 
+def checked_errors(errors: str) -> bool:
+    """Whether a failed job is raised."""
+    if errors not in ("raise", "return"):
+        raise GristmillError(f'errors={errors!r}: write "raise" or "return"')
+    return errors == "raise"
+
+
 def job(name: str) -> Steps[JobInfo]:
     """Shows a job: `j17`, or `b3.17` by its place."""
     return job_info((yield get(f"/v1/jobs/{_as_path(name)}")))

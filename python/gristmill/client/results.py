@@ -10,6 +10,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Optional, TypeVar, Union
 
@@ -49,13 +50,6 @@ class Map(Generic[Source]):
         if self.raises:
             raise error
         return error
-
-
-def checked_errors(errors: str) -> bool:
-    """Whether a failed job is raised."""
-    if errors not in ("raise", "return"):
-        raise GristmillError(f'errors={errors!r}: write "raise" or "return"')
-    return errors == "raise"
 
 
 class Results(Iterator[Any]):
@@ -107,7 +101,9 @@ class Results(Iterator[Any]):
                 elif last:
                     return
         except BaseException:
-            run(asked.submission.abandon())
+            # Whatever ended it is what is to be told, not that cancelling failed as well.
+            with suppress(GristmillError):
+                run(asked.submission.abandon())
             raise
         finally:
             progress.close()
@@ -166,7 +162,9 @@ class AsyncResults(AsyncIterator[Any]):
                 elif last:
                     return
         except BaseException:
-            await run(asked.submission.abandon())
+            # Whatever ended it is what is to be told, not that cancelling failed as well.
+            with suppress(GristmillError):
+                await run(asked.submission.abandon())
             raise
         finally:
             progress.close()

@@ -10,7 +10,7 @@ from typing import Any, Optional, Union
 
 from gristmill.client import inputs
 from gristmill.client.request import LINES, Request, Steps
-from gristmill.errors import GristmillError
+from gristmill.errors import BatchClosed, GristmillError
 
 Pipeline = Union[str, Sequence[Mapping[str, Any]]]
 """A pipeline's name, or the stages of one of its own."""
@@ -43,6 +43,7 @@ class Submission:
         self._key = key or new_key()
         self.batch: Optional[str] = None
         self.count = 0
+        self._known = False
 
     @property
     def id(self) -> str:
@@ -56,16 +57,25 @@ class Submission:
         if self.batch is None:
             if values:
                 yield from self._open(values, last=last)
-        elif values:
-            jobs = []
-            for place, value in enumerate(values, self.count):
-                jobs.append({**(yield from inputs.job(value)), "key": f"{self._key}.{place}"})
-            query = {"close": "true"} if last else {}
-            path = f"/v1/batches/{self.batch}/jobs"
-            yield Request("POST", path, query, content=_lines(jobs), headers=_HEADERS)
-        elif last:
-            yield Request("POST", f"/v1/batches/{self.batch}/close")
+        elif values or last:
+            try:
+                yield from self._append(values, last=last)
+            except BatchClosed:
+                # It was submitted before, and all of it; what is known is not made again.
+                if not self._known:
+                    raise
         self.count += len(values)
+
+    def _append(self, values: Sequence[Any], *, last: bool) -> Steps[None]:
+        if not values:
+            yield Request("POST", f"/v1/batches/{self.batch}/close")
+            return
+        jobs = []
+        for place, value in enumerate(values, self.count):
+            jobs.append({**(yield from inputs.job(value)), "key": f"{self._key}.{place}"})
+        query = {"close": "true"} if last else {}
+        path = f"/v1/batches/{self.batch}/jobs"
+        yield Request("POST", path, query, content=_lines(jobs), headers=_HEADERS)
 
     def _open(self, values: Sequence[Any], *, last: bool) -> Steps[None]:
         first = {**self._head} if last else {**self._head, "open": True}
@@ -77,6 +87,7 @@ class Submission:
             "POST", "/v1/batches", content=_lines([first, *jobs]), headers=headers
         )
         self.batch = accepted["batch"]
+        self._known = bool(accepted.get("replayed"))
 
     def abandon(self) -> Steps[None]:
         """Cancels what is not done; nobody waits for it any more."""
@@ -88,8 +99,5 @@ _HEADERS = {"Content-Type": LINES}
 
 
 def _lines(values: Sequence[Any]) -> bytes:
-    try:
-        texts = [json.dumps(each, separators=(",", ":"), allow_nan=False) for each in values]
-    except ValueError as error:
-        raise GristmillError(f"an input cannot be JSON: {error}") from error
+    texts = (json.dumps(each, separators=(",", ":")) for each in values)
     return "\n".join(texts).encode() + b"\n"

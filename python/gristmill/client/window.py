@@ -4,11 +4,11 @@ for next."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from gristmill.client.models import FINAL, JobInfo, job_info
 from gristmill.client.request import Steps, get
-from gristmill.client.submission import Submission
+from gristmill.errors import GristmillError
 
 LARGEST = 1_000
 """Jobs on their way at most: as many as one page of the server shows."""
@@ -17,10 +17,31 @@ _WAIT_SECONDS = 30.0
 _FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
 
 
-class Window:
-    """A bounded number of jobs of one submission, in the order of submission or as they end."""
+class Sent(Protocol):
+    """Jobs of one batch that were sent; more may follow."""
 
-    def __init__(self, submission: Submission, size: int, *, ordered: bool) -> None:
+    @property
+    def id(self) -> str:
+        """The batch."""
+
+    @property
+    def count(self) -> int:
+        """How many jobs it has by now."""
+
+
+class WholeBatch(NamedTuple):
+    """A batch to which nothing is added any more."""
+
+    id: str
+    count: int
+
+
+class Window:
+    """A bounded number of jobs of one batch, in the order of submission or as they end."""
+
+    def __init__(self, submission: Sent, size: int, *, ordered: bool) -> None:
+        if not 1 <= size <= LARGEST:
+            raise GristmillError(f"window={size}: use 1 to {LARGEST}")
         self._submission = submission
         self._size = size
         self._ordered = ordered

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Callable, Optional
 
@@ -170,16 +171,22 @@ def _work(place: Workplace, call: Call) -> None:
         place.work(call)
     finally:
         context.begin(None)
-    sys.stdout.flush()
+    _flush()
     call.finish(devices.memory())
 
 
 def _leave(status: int) -> None:
     """Ends the process at once: after a device's failure, or beside an application that hangs, an
     orderly end may never come."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     os._exit(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # An application may have closed or replaced them; that is its affair.
+        with suppress(AttributeError, ValueError, OSError):
+            stream.flush()
 
 
 def _start(name: str, run: Callable[[], None]) -> None:
