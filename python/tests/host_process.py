@@ -31,6 +31,7 @@ class HostProcess:
         self._reader = ours.makefile("rb")
         environment = {
             **os.environ,
+            "PYTHONUNBUFFERED": "",
             "PYTHONPATH": str(PACKAGE),
             "GRISTMILL_SESSION_FD": str(theirs.fileno()),
         }

@@ -117,6 +117,15 @@ def test_map_as_they_end_in_a_small_window(client: gm.Client) -> None:
     assert sorted(client.map(ECHO, words, ordered=False, window=16)) == sorted(words)
 
 
+def test_map_as_they_end_is_bounded_behind_a_slow_job(client: gm.Client) -> None:
+    stages = command("sleep {input}; echo {input}", shell=True)
+    seconds = itertools.chain(["1.5"], itertools.repeat("0"))
+    results = client.map(stages, seconds, ordered=False, window=10)
+    assert [next(results) for _ in range(10)] == ["0"] * 9 + ["1.5"]
+    assert next(results) == "0"
+    results.close()
+
+
 FAILS_ON_2 = command("test {input} != 2 && printf %s {input}", shell=True)
 
 

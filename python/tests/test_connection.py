@@ -88,6 +88,17 @@ def test_submission_is_sent_again_with_its_key(scripted: Scripted, client: gm.Cl
     assert scripted.asked[0][2]["Authorization"] == "Bearer gm_secret"
 
 
+def test_further_pieces_are_sent_again_with_the_keys_of_their_jobs(
+    scripted: Scripted, client: gm.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.client.blocking.PIECE_JOBS", 2)
+    scripted.answers = [(202, {}, ACCEPTED), (0, {}, None), (202, {}, ACCEPTED)]
+    client.submit("echo", ["a", "b", "c"], key="friday")
+    _, first, second = scripted.asked
+    assert first[1] == second[1] == "/v1/batches/b1/jobs?close=true"
+    assert first[3] == second[3] == b'{"input":"c","key":"friday.2"}\n'
+
+
 def test_what_cannot_be_sent_twice_is_not(scripted: Scripted, client: gm.Client) -> None:
     scripted.answers = [(0, {}, None)]
     with pytest.raises(gm.errors.Unreachable):

@@ -4,7 +4,8 @@ for next."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from gristmill.client.models import FINAL, JobInfo, job_info
 from gristmill.client.request import Steps, get
@@ -29,7 +30,8 @@ class Sent(Protocol):
         """How many jobs it has by now."""
 
 
-class WholeBatch(NamedTuple):
+@dataclass(frozen=True)
+class WholeBatch:
     """A batch to which nothing is added any more."""
 
     id: str
