@@ -19,6 +19,9 @@ Decode = Callable[[Any, str], Any]
 """Makes the Python value of a JSON value; the text is a folder for files that this may need."""
 
 
+_ALIASES = 20
+
+
 class Codec(NamedTuple):
     """What one type hint takes."""
 
@@ -32,6 +35,7 @@ class HintError(TypeError):
 
 def codec(hint: Any) -> Codec:
     """What a type hint takes. Raises HintError where it is not one of those that are known."""
+    hint = unaliased(hint)
     if hint in _PLAIN:
         return _PLAIN[hint]
     origin = typing.get_origin(hint)
@@ -45,6 +49,20 @@ def codec(hint: Any) -> Codec:
             "an image, an array, or typing.Any"
         )
     return made
+
+
+def unaliased(hint: Any) -> Any:
+    """What an alias stands for: `type Name[T] = ...` of Python 3.12, or a NewType."""
+    for _ in range(_ALIASES):
+        alias = typing.get_origin(hint) or hint
+        if type(alias).__name__ == "TypeAliasType":
+            args = typing.get_args(hint)
+            hint = alias.__value__[args] if args else alias.__value__
+        elif hasattr(hint, "__supertype__"):
+            hint = hint.__supertype__
+        else:
+            return hint
+    raise HintError(f"{_shown(hint)} stands for another name more than {_ALIASES} times")
 
 
 def _of_class(cls: Any) -> Optional[Codec]:

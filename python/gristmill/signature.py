@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 
-from gristmill.codecs import Codec, HintError, check_keys, codec, shown
+from gristmill.codecs import Codec, HintError, check_keys, codec, shown, unaliased
 from gristmill.errors import BadHandler, InvalidInput
 from gristmill.marked import mark_of
 
@@ -134,7 +134,8 @@ def _sole(parameters: Mapping[str, Parameter]) -> Optional[Parameter]:
 
 def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(function)
+        hints = typing.get_type_hints(function)
+        return {name: unaliased(hint) for name, hint in hints.items()}
     except NameError as error:
         raise _bad(
             where, f"a type hint cannot be read: {error}; import it where it is used"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image
 TYPES = """
 import dataclasses, enum
 from collections.abc import Sequence
-from typing import Any, Literal, Optional, TypedDict, Union
+from typing import Any, Literal, NewType, Optional, TypedDict, Union
 
 @dataclasses.dataclass
 class Size:
@@ -29,6 +30,8 @@ class Size:
 class Style(enum.Enum):
     OIL = 'oil'
     INK = 'ink'
+
+UserId = NewType('UserId', int)
 
 class Options(TypedDict, total=False):
     steps: int
@@ -56,6 +59,7 @@ TAKEN = [
     ("list[Size]", [{"width": 1, "height": 2}], "[Size(width=1, height=2)]"),
     ("Style", "ink", "<Style.INK: 'ink'>"),
     ("Options", {"steps": 3}, "{'steps': 3}"),
+    ("UserId", 3, "3"),
     ("Any", {"a": [None]}, "{'a': [None]}"),
     ("Any", {"a": {"$bytes": "YWJj"}}, "{'a': b'abc'}"),
     ("bytes", {"$bytes": "YWJj"}, "b'abc'"),
@@ -105,6 +109,12 @@ def test_refused(host: Start, hint: str, given: Any, words: str) -> None:
     assert (error["kind"], error["code"]) == ("invalid", "bad_input")
     assert words in error["message"]
     assert error["traceback"] == ""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type` aliases begin with Python 3.12")
+def test_alias_of_a_type(host: Start) -> None:
+    more = "type Sizes[T] = list[T]\ntype Ids = Sizes[UserId]"
+    assert _host(host, "Ids", more=more).value({"x": [3.0]}) == "[3]"
 
 
 def test_names_are_judged(host: Start) -> None:
