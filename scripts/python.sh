@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 folder=target/python
 wheels=target/wheels
 maturin=1.16.0
+longest_file=300
 
 fail() {
     printf 'python: %s\n' "$*" >&2
@@ -32,8 +33,17 @@ environment() {
     fi
 }
 
+# The rule of the house that no linter knows.
+short_files() {
+    local long
+    long=$(git ls-files --cached --others --exclude-standard -- 'python/gristmill/*.py' 'examples/*.py' |
+        xargs wc -l | awk -v most="$longest_file" '$2 != "total" && $1 > most {print $2 ": " $1 " lines"}')
+    [ -z "$long" ] || fail "split by verb what has over $longest_file lines: $long"
+}
+
 lint() {
     environment
+    short_files
     (
         cd python
         "../$folder/bin/ruff" check --config pyproject.toml . ../examples

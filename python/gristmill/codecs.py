@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Literal, NamedTuple, Optional, Union
 
 from gristmill.errors import InvalidInput
+from gristmill.scratch import Scratch
 
-Decode = Callable[[Any, str], Any]
-"""Makes the Python value of a JSON value; the text is a folder for files that this may need."""
+Decode = Callable[[Any, Scratch], Any]
+"""Makes the Python value of a JSON value, with a place for files that this may need."""
 
 
 _ALIASES = 20
@@ -90,7 +91,7 @@ def _shown(hint: Any) -> str:
 
 
 def _exactly(kind: str, names: str, accept: Callable[[Any], bool]) -> Codec:
-    def decode(value: Any, _folder: str) -> Any:
+    def decode(value: Any, _scratch: Scratch) -> Any:
         if accept(value):
             return value
         raise InvalidInput(f"expected {names}, not {shown(value)}")
@@ -98,7 +99,7 @@ def _exactly(kind: str, names: str, accept: Callable[[Any], bool]) -> Codec:
     return Codec({"type": kind}, decode)
 
 
-def _integer(value: Any, _folder: str) -> int:
+def _integer(value: Any, _scratch: Scratch) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     # JSON knows no difference between 3 and 3.0, and some languages write the one for the other.
@@ -107,29 +108,29 @@ def _integer(value: Any, _folder: str) -> int:
     raise InvalidInput(f"expected a whole number, not {shown(value)}")
 
 
-def _number(value: Any, _folder: str) -> float:
+def _number(value: Any, _scratch: Scratch) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     raise InvalidInput(f"expected a number, not {shown(value)}")
 
 
-def _anything(value: Any, folder: str) -> Any:
+def _anything(value: Any, scratch: Scratch) -> Any:
     from gristmill import media
 
-    return media.natural(value, folder)
+    return media.natural(value, scratch)
 
 
 def _list(args: tuple[Any, ...]) -> Codec:
     item = codec(args[0] if args else Any)
     decode_item = item.decode
 
-    def decode(value: Any, folder: str) -> list[Any]:
+    def decode(value: Any, scratch: Scratch) -> list[Any]:
         if not isinstance(value, list):
             raise InvalidInput(f"expected a list, not {shown(value)}")
         made: list[Any] = []
         try:
             for element in value:
-                made.append(decode_item(element, folder))
+                made.append(decode_item(element, scratch))
         except InvalidInput as error:
             raise error.within(f"[{len(made)}]") from None
         return made
@@ -141,7 +142,7 @@ def _tuple(args: tuple[Any, ...]) -> Codec:
     if len(args) != 2 or args[1] is not Ellipsis:
         raise HintError("of tuples only tuple[T, ...] can be an input; use a list or a dataclass")
     schema, items = _list(args[:1])
-    return Codec(schema, lambda value, folder: tuple(items(value, folder)))
+    return Codec(schema, lambda value, scratch: tuple(items(value, scratch)))
 
 
 def _dict(args: tuple[Any, ...]) -> Codec:
@@ -150,17 +151,17 @@ def _dict(args: tuple[Any, ...]) -> Codec:
     entry = codec(args[1] if args else Any)
     decode_entry = entry.decode
 
-    def decode(value: Any, folder: str) -> dict[str, Any]:
+    def decode(value: Any, scratch: Scratch) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise InvalidInput(f"expected an object, not {shown(value)}")
-        return {key: _step(decode_entry, each, folder, f".{key}") for key, each in value.items()}
+        return {key: _step(decode_entry, each, scratch, f".{key}") for key, each in value.items()}
 
     return Codec({"type": "object", "additionalProperties": entry.schema}, decode)
 
 
-def _step(decode: Decode, value: Any, folder: str, step: str) -> Any:
+def _step(decode: Decode, value: Any, scratch: Scratch, step: str) -> Any:
     try:
-        return decode(value, folder)
+        return decode(value, scratch)
     except InvalidInput as error:
         raise error.within(step) from None
 
@@ -171,7 +172,7 @@ def _literal(args: tuple[Any, ...]) -> Codec:
     by_value = {(type(each), each): each for each in args}
     names = ", ".join(map(repr, args))
 
-    def decode(value: Any, _folder: str) -> Any:
+    def decode(value: Any, _scratch: Scratch) -> Any:
         try:
             return by_value[type(value), value]
         except (KeyError, TypeError):
@@ -182,17 +183,17 @@ def _literal(args: tuple[Any, ...]) -> Codec:
 
 def _enum(cls: type[enum.Enum]) -> Codec:
     chosen = _literal(tuple(each.value for each in cls))
-    return Codec(chosen.schema, lambda value, folder: cls(chosen.decode(value, folder)))
+    return Codec(chosen.schema, lambda value, scratch: cls(chosen.decode(value, scratch)))
 
 
 def _union(args: tuple[Any, ...]) -> Codec:
     choices = [codec(each) for each in args]
 
-    def decode(value: Any, folder: str) -> Any:
+    def decode(value: Any, scratch: Scratch) -> Any:
         reasons = []
         for choice in choices:
             try:
-                return choice.decode(value, folder)
+                return choice.decode(value, scratch)
             except InvalidInput as error:
                 reasons.append(str(error))
         raise InvalidInput("; or ".join(reasons))
@@ -216,12 +217,12 @@ def _fields(cls: type, fields: dict[str, Field], make: Callable[[dict[str, Any]]
         "additionalProperties": False,
     }
 
-    def decode(value: Any, folder: str) -> Any:
+    def decode(value: Any, scratch: Scratch) -> Any:
         if not isinstance(value, dict):
             raise InvalidInput(f"expected an object ({cls.__name__}), not {shown(value)}")
         check_keys(value, fields, required)
         made = {
-            name: _step(fields[name].codec.decode, each, folder, f".{name}")
+            name: _step(fields[name].codec.decode, each, scratch, f".{name}")
             for name, each in value.items()
         }
         return make(made)

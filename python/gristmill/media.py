@@ -7,14 +7,13 @@ unless the application did. Nothing here unpickles.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Optional
 
 from gristmill.codecs import Codec, shown
 from gristmill.errors import InvalidInput
 from gristmill.marked import mark_of, read_array, read_bytes, read_file
+from gristmill.scratch import Scratch
 
 
 def codec(cls: type) -> Optional[Codec]:
@@ -26,7 +25,7 @@ def codec(cls: type) -> Optional[Codec]:
     return _BY_NAME.get((cls.__module__, cls.__qualname__))
 
 
-def as_bytes(value: Any, _folder: str) -> bytes:
+def as_bytes(value: Any, _scratch: Scratch) -> bytes:
     """The bytes of `$bytes`, or of a file."""
     mark = mark_of(value)
     if mark == "$bytes":
@@ -36,21 +35,17 @@ def as_bytes(value: Any, _folder: str) -> bytes:
     raise InvalidInput(f"expected bytes or a file, not {shown(value)}")
 
 
-def as_path(value: Any, folder: str) -> Path:
-    """Where a file lies; bytes become one."""
+def as_path(value: Any, scratch: Scratch) -> Path:
+    """Where a file lies; bytes become one for the time of the call."""
     mark = mark_of(value)
     if mark == "$file":
         return Path(read_file(value).path)
     if mark == "$bytes":
-        data = read_bytes(value)
-        number, path = tempfile.mkstemp(dir=folder or None, prefix="input-")
-        with os.fdopen(number, "wb") as file:
-            file.write(data)
-        return Path(path)
+        return scratch.file(read_bytes(value))
     raise InvalidInput(f"expected a file, not {shown(value)}; a path as text needs the hint `str`")
 
 
-def as_image(value: Any, _folder: str) -> Any:
+def as_image(value: Any, _scratch: Scratch) -> Any:
     """A decoded PIL image of a file, of bytes or of an array. Pillow bounds its size."""
     from PIL import Image
 
@@ -74,7 +69,7 @@ def as_image(value: Any, _folder: str) -> Any:
     return image
 
 
-def as_array(value: Any, folder: str) -> Any:
+def as_array(value: Any, scratch: Scratch) -> Any:
     """A NumPy array of `$array`, of a `.npy` file, of an image, or of a list of numbers."""
     import numpy
 
@@ -85,37 +80,37 @@ def as_array(value: Any, folder: str) -> Any:
         return _array_of_list(value)
     if mark not in ("$file", "$bytes"):
         raise InvalidInput(f"expected an array, not {shown(value)}")
-    data = as_bytes(value, folder)
+    data = as_bytes(value, scratch)
     if not data.startswith(b"\x93NUMPY"):
-        return numpy.asarray(as_image(value, folder))
+        return numpy.asarray(as_image(value, scratch))
     try:
         return numpy.load(io.BytesIO(data), allow_pickle=False)
     except ValueError as error:
         raise InvalidInput(f"the file holds no array that can be read: {error}") from error
 
 
-def as_tensor(value: Any, folder: str) -> Any:
+def as_tensor(value: Any, scratch: Scratch) -> Any:
     """A torch tensor in main memory."""
     import torch
 
-    array = as_array(value, folder)
+    array = as_array(value, scratch)
     # torch takes only memory that it may write to, which a decoded image's is not.
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
-def natural(value: Any, folder: str) -> Any:
+def natural(value: Any, scratch: Scratch) -> Any:
     """What a value becomes where the hint allows anything: files as paths, the rest as it says."""
     if isinstance(value, list):
-        return [natural(each, folder) for each in value]
+        return [natural(each, scratch) for each in value]
     mark = mark_of(value)
     if mark == "$file":
-        return as_path(value, folder)
+        return as_path(value, scratch)
     if mark == "$bytes":
-        return as_bytes(value, folder)
+        return as_bytes(value, scratch)
     if mark == "$array":
-        return as_array(value, folder)
+        return as_array(value, scratch)
     if isinstance(value, dict):
-        return {key: natural(each, folder) for key, each in value.items()}
+        return {key: natural(each, scratch) for key, each in value.items()}
     return value
 
 

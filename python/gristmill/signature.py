@@ -17,6 +17,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from gristmill.codecs import Codec, HintError, check_keys, codec, shown, unaliased
 from gristmill.errors import BadHandler, InvalidInput
 from gristmill.marked import mark_of
+from gristmill.scratch import Scratch
 
 _STREAMS = (
     collections.abc.Iterator,
@@ -62,7 +63,7 @@ class Signature(NamedTuple):
         }
         return {"input": schema, "output": self.output, "streams": self.streams}
 
-    def bind(self, value: Any, folder: str) -> dict[str, Any]:
+    def bind(self, value: Any, scratch: Scratch) -> dict[str, Any]:
         """The arguments that a job's input stands for, by the parameters' names.
 
         Raises InvalidInput, naming the place, where it is none that the handler takes.
@@ -72,11 +73,11 @@ class Signature(NamedTuple):
         if self._is_named(value):
             check_keys(value, self.parameters, self.required)
             return {
-                self.parameters[key].name: _decoded(self.parameters[key], each, folder, key)
+                self.parameters[key].name: _decoded(self.parameters[key], each, scratch, key)
                 for key, each in value.items()
             }
         if self.sole is not None:
-            return {self.sole.name: _decoded(self.sole, value, folder, self.sole.key)}
+            return {self.sole.name: _decoded(self.sole, value, scratch, self.sole.key)}
         names = ", ".join(f"`{key}`" for key in self.parameters) or "nothing"
         raise InvalidInput(f"expected an object with {names}, not {shown(value)}")
 
@@ -190,9 +191,9 @@ def _takes_none(hint: Any) -> bool:
     return type(None) in typing.get_args(hint)
 
 
-def _decoded(parameter: Parameter, value: Any, folder: str, key: str) -> Any:
+def _decoded(parameter: Parameter, value: Any, scratch: Scratch, key: str) -> Any:
     try:
-        return parameter.codec.decode(value, folder)
+        return parameter.codec.decode(value, scratch)
     except InvalidInput as error:
         raise error.within(f".{key}") from None
 

@@ -143,8 +143,13 @@ class Writer:
 
     def _file(self, name: str, media: str, write: Callable[[Any], Any]) -> dict[str, Any]:
         path = self._new_path(name)
-        with open(path, "xb") as file:
-            write(file)
+        try:
+            with open(path, "xb") as file:
+                write(file)
+        except BaseException:
+            # Nobody will hear of it, so nobody else removes it.
+            Path(path).unlink(missing_ok=True)
+            raise
         return {"$file": {"path": path, "name": name, "media": media}}
 
     def again(self, value: Any) -> Any:

@@ -103,6 +103,7 @@ def test_image_that_is_no_png(host: Start) -> None:
     error = process.error(3)
     assert error["code"] == "bad_output"
     assert "convert it first" in error["message"]
+    assert list(process.folder.iterdir()) == [], "half a file is not left behind"
 
 
 def test_array_of_objects_is_refused(host: Start) -> None:

@@ -24,6 +24,7 @@ from gristmill.host.failures import failure
 from gristmill.host.frames import PROTOCOL, BrokenLink, Frame, Link, packed
 from gristmill.host.load import find
 from gristmill.host.work import Workplace
+from gristmill.scratch import Scratch
 from gristmill.values import Writer
 
 _CLOSE_SECONDS = 5.0
@@ -159,7 +160,7 @@ def _workplace(opening: Frame) -> Workplace:
         handler.started(opening.get("data", {})),
         handler.signature,
         batched=handler.options.batch > 1,
-        folder=opening["folder"],
+        scratch=Scratch(opening["folder"]),
         writer=Writer(opening["folder"], opening["inline_bytes"]),
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from gristmill.errors import BadOutput
 from gristmill.host.calls import Call
 from gristmill.host.failures import cancelled, failure, free_device_memory
+from gristmill.scratch import Scratch
 from gristmill.signature import Signature
 from gristmill.values import Writer
 
@@ -31,13 +32,13 @@ class Workplace:
         signature: Signature,
         *,
         batched: bool,
-        folder: str,
+        scratch: Scratch,
         writer: Writer,
     ) -> None:
         self._function = function
         self._signature = signature
         self._batched = batched
-        self._folder = folder
+        self._scratch = scratch
         self._writer = writer
         self._loop: Optional[AbstractEventLoop] = None
 
@@ -57,6 +58,7 @@ class Workplace:
         # Only here is the exception gone, and with it what its frames kept in memory.
         if short_of_memory:
             free_device_memory()
+        self._scratch.clear()
 
     def _ready(self, call: Call) -> dict[int, Arguments]:
         """Arguments by item; ends those items whose input is wrong, or that are cancelled."""
@@ -66,7 +68,7 @@ class Workplace:
                 call.fail(item, cancelled())
                 continue
             try:
-                ready[item] = self._signature.bind(value, self._folder)
+                ready[item] = self._signature.bind(value, self._scratch)
             except Exception as error:
                 call.fail(item, failure(error))
         return ready
