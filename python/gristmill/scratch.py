@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import itertools
 from pathlib import Path
 
 
 class Scratch:
-    """Makes files in a folder, and removes them when they are not needed any more."""
+    """Makes files in a session's folder, and removes them when they are not needed any more."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
+        self._folder = Path(folder)
+        self._numbers = itertools.count()
         self._made: list[Path] = []
 
     def file(self, data: bytes) -> Path:
         """A new file with this in it."""
-        number, path = tempfile.mkstemp(dir=self._folder, prefix="input-")
-        self._made.append(Path(path))
-        with os.fdopen(number, "wb") as file:
+        path = self._folder / f"input-{next(self._numbers):08}"
+        self._made.append(path)
+        with path.open("xb") as file:
             file.write(data)
-        return self._made[-1]
+        return path
 
     def clear(self) -> None:
         """Removes all files that were made; a handler may have moved some away."""

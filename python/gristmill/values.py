@@ -13,7 +13,6 @@ import itertools
 import math
 import mimetypes
 import os
-import shutil
 import sys
 from pathlib import Path, PurePath
 from typing import Any, Callable
@@ -22,6 +21,7 @@ from gristmill.errors import BadOutput
 from gristmill.marked import ELEMENTS, mark_of, write_array, write_bytes
 
 _DEEPEST = 100
+_PIECE_BYTES = 1024 * 1024
 _LEAST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
 
 
@@ -95,7 +95,8 @@ class Writer:
         # A copy, for a handler may write to the same path again in its next call.
         def copy(to: Any) -> None:
             with path.open("rb") as source:
-                shutil.copyfileobj(source, to, 1024 * 1024)
+                while piece := source.read(_PIECE_BYTES):
+                    to.write(piece)
 
         return self._file(path.name, media, copy)
 

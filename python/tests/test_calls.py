@@ -40,6 +40,13 @@ def test_a_whole_input_that_is_an_object_but_names_no_parameter(host: Start) -> 
     assert process.value({}) == 0
 
 
+def test_several_items_for_a_function_that_takes_one(host: Start) -> None:
+    process = host("def work(n: int) -> float: return 6 / n").ready()
+    outcome = process.call(2, 0, 3)
+    assert (outcome.ok(0), outcome.ok(2)) == (3, 2)
+    assert outcome.error(1)["code"] == "ZeroDivisionError"
+
+
 BATCHED = """
 @gm.handler(batch=8)
 def work(prompts: list[str], seeds: list[int]) -> list[str]:

@@ -44,21 +44,29 @@ class Workplace:
 
     def work(self, call: Call) -> None:
         """Ends every item of the call, whatever the handler does."""
-        short_of_memory = False
         ready = self._ready(call)
-        if ready:
-            try:
-                self._run(call, ready)
-            # Whatever it raises, `sys.exit()` included, is this call's and not the session's.
-            except BaseException as error:
-                told_of = failure(error)
-                short_of_memory = told_of["kind"] == "out_of_memory"
-                for item in call.open:
+        if self._batched and ready:
+            self._attempt(call, ready)
+        elif not self._batched:
+            for item, arguments in ready.items():
+                self._attempt(call, {item: arguments})
+        self._scratch.clear()
+
+    def _attempt(self, call: Call, ready: dict[int, Arguments]) -> None:
+        """Calls the function once; all its items have ended afterwards."""
+        short_of_memory = False
+        try:
+            self._run(call, ready)
+        # Whatever it raises, `sys.exit()` included, is this call's and not the session's.
+        except BaseException as error:
+            told_of = failure(error)
+            short_of_memory = told_of["kind"] == "out_of_memory"
+            for item in ready:
+                if item in call.open:
                     call.fail(item, cancelled() if call.is_cancelled(item) else told_of)
         # Only here is the exception gone, and with it what its frames kept in memory.
         if short_of_memory:
             free_device_memory()
-        self._scratch.clear()
 
     def _ready(self, call: Call) -> dict[int, Arguments]:
         """Arguments by item; ends those items whose input is wrong, or that are cancelled."""
