@@ -20,7 +20,7 @@ can_make_environments() {
 }
 
 environment() {
-    command -v python3 >/dev/null && can_make_environments || install_packages python3 python3-venv
+    can_make_environments || install_packages python3 python3-venv
     can_make_environments || fail "python3 still cannot make environments after the installation"
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "working on the package needs Python 3.11 or newer (using it needs 3.9)"

@@ -166,6 +166,20 @@ def test_a_file_elsewhere_imports_what_lies_beside_it(tmp_path: Path) -> None:
     assert _run(tmp_path, "describe", "there/app.py:work").returncode == 0
 
 
+def test_a_file_that_is_called_like_a_module_in_use(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "json.py").write_text(
+        "import dataclasses\n"
+        "@dataclasses.dataclass\nclass Size:\n    width: int\n"
+        "def work(size: Size) -> Size: ..."
+    )
+    told = _run(tmp_path, "describe", "there/json.py:work")
+    assert told.returncode == 0, told.stderr
+    assert (
+        "width" in json.loads(told.stdout)["signature"]["input"]["properties"]["size"]["properties"]
+    )
+
+
 def test_what_cannot_be_found_is_named(tmp_path: Path) -> None:
     gone = _run(tmp_path, "describe", "gone.py:work")
     assert (gone.returncode, gone.stdout) == (2, "")

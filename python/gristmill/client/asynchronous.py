@@ -75,7 +75,7 @@ class AsyncClient:
             value: the whole input, where it has no names.
             named: the input by name.
 
-        Files in the result are `gm.File`. Raises JobFailed.
+        Files in the result are `gm.AsyncFile`. Raises JobFailed.
         """
         info = await self._transport.run(
             operations.call(pipeline, self._project, operations.sole_input(value, named))

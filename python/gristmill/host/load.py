@@ -110,11 +110,13 @@ def _of_file(source: str) -> ModuleType:
         raise BadHandler("no_such_file", f"there is no file {path}")
     # What lies beside the file can be imported, as it can when Python runs the file itself.
     sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A file may be called like a module that is in use already, which must stay what it is.
+    name = path.stem if path.stem not in sys.modules else f"{path.stem}_app"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BadHandler("no_such_file", f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
