@@ -148,6 +148,17 @@ def test_asynchronous_generator_streams(host: Start) -> None:
     assert outcome.ok(0) == [0, 1, 2]
 
 
+def test_item_that_is_not_there_is_named(host: Start) -> None:
+    process = host(
+        "@gm.handler(batch=2)\n"
+        "def work(calls: list[str]) -> list[str]:\n"
+        "    getattr(gm, calls[0])(*([1] if calls[0] != 'cancelled' else []), item=2)\n"
+    ).ready()
+    for name in ("progress", "log", "cancelled"):
+        error = process.call(name, name).error(0)
+        assert error["message"] == "item=2: this call has 2 items, from 0 on"
+
+
 def test_class_is_set_up_once_with_its_data(host: Start) -> None:
     process = host(
         "@gm.handler(data=['words'])\n"

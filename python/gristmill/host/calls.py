@@ -62,12 +62,14 @@ class Call:
 
     def is_cancelled(self, item: Optional[int]) -> bool:
         """Whether an item is cancelled; without one, whether all are that have not ended."""
+        self._check(item)
         if item is not None:
             return item in self._cancelled
         return bool(self._cancelled) and self._cancelled.issuperset(self._open)
 
     def progress(self, done: int, total: int, message: str, item: Optional[int]) -> None:
         """Tells how far items are; what comes in too quick succession is left out."""
+        self._check(item)
         now = time.monotonic()
         for place in self.open if item is None else [item]:
             if done != total and now - self._told[place] < _PROGRESS_SECONDS:
@@ -82,6 +84,7 @@ class Call:
 
     def log(self, text: str, item: Optional[int]) -> None:
         """Words for the log of an item, or of all."""
+        self._check(item)
         for start in range(0, len(text), _LOG_CHARACTERS):
             piece = plain(text[start : start + _LOG_CHARACTERS])
             self._send(self._frame("log", item=item, text=piece))
@@ -99,6 +102,10 @@ class Call:
         """An item has no result."""
         self.fatal = self.fatal or error["fatal"]
         self._end(item, {"error": error})
+
+    def _check(self, item: Optional[int]) -> None:
+        if item is not None and not 0 <= item < len(self.inputs):
+            raise ValueError(f"item={item}: this call has {len(self.inputs)} items, from 0 on")
 
     def _end(self, item: int, result: dict[str, Any]) -> None:
         frame = self._frame("ended", item=item, result=result)
