@@ -1,6 +1,6 @@
 """Pictures from prompts, with Stable Diffusion or another model that diffusers can load.
 
-DIFFUSION_MODEL names the model, DIFFUSION_STEPS how many steps it takes.
+DIFFUSION_MODEL names the model, DIFFUSION_STEPS and DIFFUSION_GUIDANCE how it is run.
 
 python app.py "a red mill"          makes one here, as out.png
 """
@@ -17,6 +17,8 @@ import gristmill as gm
 
 MODEL = os.environ.get("DIFFUSION_MODEL", "stabilityai/sd-turbo")
 STEPS = int(os.environ.get("DIFFUSION_STEPS", "4"))
+# Distilled models such as sd-turbo want none; others want about 7, and 25 steps or more.
+GUIDANCE = float(os.environ.get("DIFFUSION_GUIDANCE", "0"))
 
 
 @gm.handler(name="generate", gpus=1, vram="8GiB", batch=8, batch_wait="50ms", timeout="10m")
@@ -42,7 +44,7 @@ class Generate:
             prompt=prompts,
             generator=[self._dice(seed) for seed in seeds],
             num_inference_steps=STEPS,
-            guidance_scale=0.0,  # as distilled models such as sd-turbo want it
+            guidance_scale=GUIDANCE,
             callback_on_step_end=_after_step,
         ).images
         return images
