@@ -71,6 +71,10 @@ pub const WORKER_DEVICES: usize = 256;
 pub const DEVICE_FAILURES: usize = 3;
 /// Bytes of the reason why a device is out of service.
 pub const REASON_BYTES: usize = 512;
+/// A worker looks at its GPUs this often.
+pub const DEVICE_LOOK: Span = Span::seconds(2);
+/// One look at GPUs may take this long; a driver that hangs is not waited for.
+pub const DEVICE_LOOK_PATIENCE: Span = Span::seconds(10);
 /// Reasons for throttling, and other users, that a sample of a device names.
 pub const DEVICE_WORDS: usize = 32;
 /// Sessions of one worker.

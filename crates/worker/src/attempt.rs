@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::booking::Hold;
 use gristmill_model::digest::Digest;
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::Handler;
@@ -40,8 +41,13 @@ pub(crate) async fn live(shop: Arc<Workshop>, assignment: Assignment, stop: Canc
     let inputs = shop.inputs.clone();
     let mut bench = Bench::new(shop, assignment, stop);
     let devices = bench.devices();
+    let before = bench.shop.equipment.before(&bench.holds()).await;
     // A bug in a handler must not leave the attempt without an answer.
     let done = AssertUnwindSafe(bench.work()).catch_unwind().await;
+    let stuck = bench.shop.equipment.settle(None, before).await;
+    for (device, reason) in stuck {
+        let _ = inputs.send(Input::Device { device, quarantined: Some(reason) }).await;
+    }
     let outcome = match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(success) => Outcome::Succeeded(success),
         Err(failure) => Outcome::Failed(within_bounds(failure)),
@@ -64,10 +70,17 @@ impl Bench {
     }
 
     /// Ids of the devices that the attempt has.
-    fn devices(&self) -> Vec<String> {
+    pub(crate) fn devices(&self) -> Vec<String> {
         let seat = self.assignment.seat.as_ref();
         let devices = seat.into_iter().flat_map(|seat| &seat.devices);
         devices.map(|device| self.shop.equipment.id(*device)).collect()
+    }
+
+    /// What the attempt has of devices.
+    fn holds(&self) -> Vec<Hold> {
+        let Assignment { resources, seat, .. } = &self.assignment;
+        let devices = seat.iter().flat_map(|seat| seat.devices.iter().copied());
+        self.shop.equipment.holds(resources, devices)
     }
 
     /// Clears away what the attempt leaves on this machine.

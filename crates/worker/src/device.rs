@@ -6,11 +6,12 @@
 //!
 //! - [`inventory`] takes stock, by way of [`nvml`], [`visible`], [`gpu`], [`mps`], [`cores`] and
 //!   [`declared`];
-//! - [`lock`] sees to it that one program of the machine has a device;
+//! - [`lock`] sees to it that one program of the machine has a device, [`claim`] takes what it can;
 //! - [`sample`] looks at a GPU, [`foreign`] and [`vram`] judge what was seen, [`process`] names who
 //!   is there;
 //! - [`health`] hears of errors, [`xid`] judges them.
 
+pub mod claim;
 pub mod cores;
 pub mod declared;
 pub mod foreign;
@@ -26,6 +27,7 @@ pub mod visible;
 pub mod vram;
 pub mod xid;
 
+pub use claim::{Claimed, Foreign};
 pub use declared::Declared;
 pub use foreign::{Ours, Verdict, Watch};
 pub use gpu::Gpu;

@@ -34,11 +34,12 @@ use std::time::Duration;
 
 use gristmill_model::limits;
 use gristmill_model::pipeline::BUILT_IN;
-use gristmill_model::resources::{Capacity, Device};
+use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{FromWorker, ToWorker};
 use tokio::sync::mpsc;
 
 use crate::core::{Core, Identity};
+use device::Claimed;
 use disk::SharedRoots;
 use driver::{Driver, Left};
 use equipment::Equipment;
@@ -57,7 +58,7 @@ pub use shutdown::Shutdown;
 pub use uplink::{BlobError, Blobs, HttpBlobs, Stored, Transfer};
 
 /// What a worker is to be.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct WorkerConfig {
     /// A name for people.
     pub name: String,
@@ -70,7 +71,7 @@ pub struct WorkerConfig {
     /// Generic resources to give, by name, in thousandths.
     pub named: BTreeMap<String, u32>,
     /// Devices to give.
-    pub devices: Vec<Device>,
+    pub devices: Claimed,
     /// Functions and models that it keeps loaded in sessions.
     pub sessions: Vec<SessionWork>,
     /// What stages may require or prefer of it.
@@ -131,21 +132,22 @@ pub async fn run(
     let starts = runs("command") || !config.sessions.is_empty();
     let lifeline = starts.then(|| watch_over(&mark)).flatten();
     let sessions = config.sessions.iter().map(|work| (work.name.clone(), Arc::new(work.clone())));
+    let identity = identity(&config, instance);
     let shop = Workshop {
-        inputs,
+        inputs: inputs.clone(),
         blobs,
         roots,
         folders: Arc::new(Folders::new(&config.scratch)),
         parts: config.parts.clone(),
         images: Pool::new(threads).map_err(WorkerError::Threads)?,
-        equipment: Equipment::new(config.devices.clone()),
+        equipment: Equipment::new(config.devices, inputs.clone()),
         sessions: sessions.collect(),
         sessions_folder: config.scratch.join("sessions"),
         orphans: if starts { Orphans::adopt(&mark) } else { Orphans::none() },
         environment: Environment::of_this_process(mark),
         stop_grace: config.stop_grace,
     };
-    let core = Core::new(identity(config, instance));
+    let core = Core::new(identity);
     let left = Driver::new(core, Arc::new(shop), link, words).run(shutdown).await;
     if let Some(lifeline) = lifeline {
         lifeline.release();
@@ -188,19 +190,19 @@ fn watch_over(mark: &str) -> Option<Lifeline> {
         .ok()
 }
 
-fn identity(config: WorkerConfig, instance: u64) -> Identity {
-    let (memory, named) = (config.memory, config.named);
-    let devices = config.devices;
+fn identity(config: &WorkerConfig, instance: u64) -> Identity {
+    let (memory, named) = (config.memory, config.named.clone());
+    let devices = config.devices.devices.clone();
     let capacity = Capacity { memory, named, devices, ..Capacity::of_cpus(config.cpus) };
-    let offers: Vec<_> = config.sessions.into_iter().map(|work| work.pipeline).collect();
+    let offers: Vec<_> = config.sessions.iter().map(|work| work.pipeline.clone()).collect();
     let names = offers.iter().map(|pipeline| pipeline.name.clone());
     Identity {
         instance,
-        name: config.name,
-        handlers: config.handlers.into_iter().chain(names).collect(),
+        name: config.name.clone(),
+        handlers: config.handlers.iter().cloned().chain(names).collect(),
         capacity,
         shared_disk: !config.shared_roots.is_empty(),
-        labels: config.labels,
+        labels: config.labels.clone(),
         offers,
         prefetch: config.prefetch,
     }

@@ -78,7 +78,10 @@ fn prepare(
         Some(name) => bench.folder.sub_folder("output")?.join(name),
         None => PathBuf::new(),
     };
-    let environment = bench.shop.environment.of(&bench.assignment, spec, &artifacts);
+    let mut environment = bench.shop.environment.of(&bench.assignment, spec, &artifacts);
+    let seat = bench.assignment.seat.as_ref();
+    let devices: &[u16] = seat.map_or(&[], |seat| &seat.devices);
+    environment.extend(bench.shop.equipment.variables(devices));
     let argv = words::fill(spec, &bench.assignment, input, &output)?;
     Launch::new(argv, environment, bench.folder.path()?.to_owned())
 }

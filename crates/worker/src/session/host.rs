@@ -83,11 +83,6 @@ impl Host {
         self.running.pid
     }
 
-    /// Waits for its end.
-    pub(super) async fn ended(&self) {
-        self.running.ended().await;
-    }
-
     /// What it took so far; nothing where the system does not tell.
     pub(super) fn taken(&self) -> Taken {
         taken(self.running.pid).unwrap_or_default()

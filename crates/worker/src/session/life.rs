@@ -31,10 +31,9 @@ pub(super) async fn live(
     orders: mpsc::UnboundedReceiver<Order>,
 ) {
     let session = opening.session;
-    let devices: Vec<u16> = opening.holds.iter().map(|hold| hold.device).collect();
-    let before = shop.equipment.before(&devices).await;
-    let ruin = lead(&shop, &opening, orders).await;
-    let stuck = shop.equipment.settle(&devices, before).await;
+    let before = shop.equipment.before(&opening.holds).await;
+    let (ruin, leader) = lead(&shop, &opening, orders).await;
+    let stuck = shop.equipment.settle(leader, before).await;
     if let Some(failure) = &ruin {
         tracing::warn!(session = opening.name, code = failure.code, "{}", failure.message);
     }
@@ -48,15 +47,17 @@ async fn lead(
     shop: &Arc<Workshop>,
     opening: &Opening,
     orders: mpsc::UnboundedReceiver<Order>,
-) -> Ruin {
+) -> (Ruin, Option<u32>) {
     let Some(work) = shop.sessions.get(&opening.name) else {
         let message = format!("this worker has nothing called `{}` to open", opening.name);
-        return Some(Failure::new(FailureKind::Failed, "session_not_started", message));
+        let failure = Failure::new(FailureKind::Failed, "session_not_started", message);
+        return (Some(failure), None);
     };
     let host = match Host::start(shop, work, opening) {
         Ok(host) => host,
-        Err(failure) => return Some(failure),
+        Err(failure) => return (Some(failure), None),
     };
+    let leader = host.pid().cast_unsigned();
     let mut life = Life {
         terms: Terms {
             devices: opening.holds.iter().map(|h| shop.equipment.id(h.device)).collect(),
@@ -75,7 +76,7 @@ async fn lead(
         Ok(false) => None,
         Err(failure) => Some(failure),
     };
-    life.end(ruin).await
+    (life.end(ruin).await, Some(leader))
 }
 
 struct Life {

@@ -13,6 +13,7 @@ use gristmill_model::pipeline::{CommandSpec, Handler};
 use gristmill_model::resources::Resources;
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker, Welcome};
 use gristmill_model::{AttemptId, BatchId, JobId, Span, WorkerId};
+use gristmill_worker::device::Claimed;
 use gristmill_worker::{
     BlobError, Blobs, Connection, Shutdown, Stored, Transfer, WorkerConfig, WorkerError,
 };
@@ -177,7 +178,7 @@ pub fn config(home: &Path) -> WorkerConfig {
         memory: 0,
         named: BTreeMap::new(),
         labels: BTreeMap::new(),
-        devices: Vec::new(),
+        devices: Claimed::default(),
         sessions: Vec::new(),
         shared_roots: vec![home.join("shared")],
         scratch: home.join("scratch"),
