@@ -372,9 +372,16 @@ impl Core {
     }
 
     fn start(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
-        if let Some(assignment) = self.holding.start(attempt, now) {
+        if let Some(assignment) = self.assign(now, attempt) {
             out.push(Action::Start(assignment));
         }
+    }
+
+    /// Marks an attempt as running, and hands it out with what it really got.
+    fn assign(&mut self, now: Time, attempt: AttemptId) -> Option<Assignment> {
+        let seat = self.booking.seat_of(attempt);
+        let assignment = self.holding.start(attempt, now)?;
+        Some(Assignment { seat, ..assignment })
     }
 
     /// Gives an attempt's room back and starts those that waited for it.

@@ -34,7 +34,7 @@ impl Core {
                 Step::Start(attempt) => self.start(now, attempt, out),
                 Step::Call(session, attempts) => {
                     let starting = attempts.into_iter();
-                    let call = starting.filter_map(|attempt| self.holding.start(attempt, now));
+                    let call = starting.filter_map(|attempt| self.assign(now, attempt));
                     out.push(Action::Call(session, call.collect()));
                 }
             }

@@ -32,6 +32,7 @@ impl Stage {
             capacity: Capacity::of_cpus(cpus),
             shared_disk: true,
             labels: Default::default(),
+            offers: Vec::new(),
             prefetch: 1_024,
         });
         Stage { core, now: Time(1_000_000), out: Vec::new() }
@@ -128,6 +129,8 @@ fn assignment(n: u64) -> Assignment {
         timeout: None,
         input: Payload::empty(),
         output: None,
+        seat: None,
+        alone: false,
     }
 }
 
