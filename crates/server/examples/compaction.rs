@@ -209,6 +209,7 @@ fn hello() -> Hello {
         prefetch: 1_024,
         shared_disk: false,
         holds: vec![],
+        offers: vec![],
     }
 }
 

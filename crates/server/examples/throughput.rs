@@ -186,6 +186,7 @@ async fn connect(
         prefetch: 1_024,
         shared_disk: false,
         holds: vec![],
+        offers: vec![],
     };
     let bytes = rmp_serde::to_vec(&FromWorker::Hello(hello))?;
     says.send(Message::Binary(bytes.into())).await?;

@@ -67,6 +67,9 @@ pub fn print(context: &Context, job: &Job) -> Result<()> {
     }
     if let Some(failure) = &job.failure {
         fact("failure", &format!("{} ({}, {})", failure.message, failure.kind, failure.code))?;
+        if let Some(traceback) = &failure.traceback {
+            context.output.line(traceback.trim_end())?;
+        }
     }
     Ok(())
 }
@@ -76,7 +79,8 @@ fn print_attempts(context: &Context, attempts: &[Attempt]) -> Result<()> {
         return Ok(());
     }
     context.output.line("")?;
-    let headings = ["attempt", "stage", "worker", "state", "took", "cpu", "memory", "why"];
+    let headings =
+        ["attempt", "stage", "worker", "devices", "state", "took", "cpu", "memory", "why"];
     let mut table = Table::new(headings);
     for attempt in attempts {
         let state = serde_json::to_value(attempt.state).unwrap_or_default();
@@ -90,6 +94,7 @@ fn print_attempts(context: &Context, attempts: &[Attempt]) -> Result<()> {
             attempt.id.to_string(),
             format!("{}/{}", attempt.stage, attempt.number),
             attempt.worker.to_string(),
+            if attempt.devices.is_empty() { "-".into() } else { attempt.devices.join(" ") },
             state.as_str().unwrap_or_default().replace('_', " "),
             took.unwrap_or_default(),
             cpu.unwrap_or_else(|| "-".into()),

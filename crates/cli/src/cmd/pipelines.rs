@@ -151,7 +151,7 @@ fn show(context: &Context, pipeline: &Pipeline) -> Result<()> {
         let memory = stage.resources.memory;
         table.row([
             stage.name.clone(),
-            stage.handler.kind().to_owned(),
+            stage.handler.word().to_owned(),
             format!("{}", f64::from(stage.resources.cpus) / 1_000.0),
             if memory == 0 { "-".into() } else { bytes(memory) },
             stage.retry.attempts.to_string(),
@@ -166,5 +166,9 @@ fn does(stage: &StageSpec) -> String {
     match &stage.handler {
         Handler::Command(command) => command.argv.join(" "),
         Handler::Images(images) => images.recipe.clone(),
+        Handler::Session(session) => match session.batch {
+            1 => "session that stays loaded".to_owned(),
+            batch => format!("session that stays loaded, up to {batch} jobs a call"),
+        },
     }
 }

@@ -109,6 +109,7 @@ fn leased(attempt: u64) -> gristmill_model::event::Record {
         stage: 0,
         number: 1,
         worker: gristmill_model::WorkerId(1),
+        seat: None,
     };
     gristmill_model::event::Record { at: gristmill_model::Time(1), event }
 }

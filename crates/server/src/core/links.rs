@@ -16,6 +16,7 @@ use super::inbox::Connection;
 pub(super) struct Outgoing {
     welcome: Option<Welcome>,
     settled: Vec<AttemptId>,
+    devices: Vec<ToWorker>,
     run: Vec<Assignment>,
     stop: Vec<AttemptId>,
     drain: bool,
@@ -35,15 +36,17 @@ impl Outgoing {
             ToWorker::Run(more) => self.run.extend(more),
             ToWorker::Stop(more) => self.stop.extend(more),
             ToWorker::Settled(more) => self.settled.extend(more),
+            ToWorker::Device { .. } => self.devices.push(frame),
             ToWorker::Drain => self.drain = true,
             ToWorker::Welcome(welcome) => self.welcome = Some(welcome),
             ToWorker::Refused { .. } => {}
         }
     }
 
-    /// The frames, in an order that a worker can rely on: a stop comes after the run it stops.
+    /// The frames, in an order that a worker can rely on: a stop comes after the run it stops, and
+    /// what is leased on a device after the word that it is in service.
     fn frames(self) -> impl Iterator<Item = ToWorker> {
-        let Outgoing { welcome, settled, run, stop, drain } = self;
+        let Outgoing { welcome, settled, devices, run, stop, drain } = self;
         let list = |frame: fn(Vec<AttemptId>) -> ToWorker, attempts: Vec<AttemptId>| {
             (!attempts.is_empty()).then(|| frame(attempts))
         };
@@ -51,6 +54,7 @@ impl Outgoing {
         let run = (!run.is_empty()).then_some(ToWorker::Run(run));
         welcome
             .chain(list(ToWorker::Settled, settled))
+            .chain(devices)
             .chain(run)
             .chain(list(ToWorker::Stop, stop))
             .chain(drain.then_some(ToWorker::Drain))
@@ -117,6 +121,8 @@ mod tests {
         let mut outgoing = Outgoing::default();
         outgoing.add(ToWorker::Stop(vec![AttemptId(1)]));
         outgoing.add(ToWorker::Drain);
+        let device = ToWorker::Device { device: "GPU-0".into(), quarantined: None };
+        outgoing.add(device.clone());
         outgoing.settle(AttemptId(2));
         outgoing.add(ToWorker::Stop(vec![AttemptId(3)]));
         let frames: Vec<ToWorker> = outgoing.frames().collect();
@@ -124,6 +130,7 @@ mod tests {
             frames,
             [
                 ToWorker::Settled(vec![AttemptId(2)]),
+                device,
                 ToWorker::Stop(vec![AttemptId(1), AttemptId(3)]),
                 ToWorker::Drain
             ]

@@ -51,7 +51,8 @@ pub(super) fn batches_of(event: &Event, runs: &Runs) -> Vec<BatchId> {
         | Event::AttemptSucceeded { job, .. }
         | Event::AttemptFailed { job, .. }
         | Event::BackoffElapsed { job }
-        | Event::ProgressMade { job, .. } => runs.batch_of(*job).into_iter().collect(),
+        | Event::ProgressMade { job, .. }
+        | Event::PartialMade { job, .. } => runs.batch_of(*job).into_iter().collect(),
         Event::CancelRequested { jobs, .. } => {
             each_once(jobs.iter().filter_map(|job| runs.batch_of(*job)))
         }
@@ -76,7 +77,11 @@ pub(super) fn batches_of(event: &Event, runs: &Runs) -> Vec<BatchId> {
         | Event::WorkerConnected { .. }
         | Event::WorkerDisconnected { .. }
         | Event::LeaseRenewed { .. }
-        | Event::PrefetchSet { .. } => Vec::new(),
+        | Event::PrefetchSet { .. }
+        | Event::DeviceQuarantined { .. }
+        | Event::DeviceReturned { .. }
+        | Event::SessionMeasured { .. }
+        | Event::DevicesSampled { .. } => Vec::new(),
     }
 }
 
@@ -106,7 +111,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::AttemptSucceeded { job, .. }
         | Event::AttemptFailed { job, .. }
         | Event::BackoffElapsed { job }
-        | Event::ProgressMade { job, .. } => Some(*job),
+        | Event::ProgressMade { job, .. }
+        | Event::PartialMade { job, .. } => Some(*job),
         Event::CancelRequested { jobs, .. } => {
             if let [job] = jobs[..] {
                 Some(job)
@@ -162,7 +168,11 @@ pub(super) fn worker_of(event: &Event) -> Option<WorkerId> {
         | Event::WorkerConnected { worker, .. }
         | Event::WorkerDisconnected { worker, .. }
         | Event::LeaseRenewed { worker, .. }
-        | Event::PrefetchSet { worker, .. } => Some(*worker),
+        | Event::PrefetchSet { worker, .. }
+        | Event::DeviceQuarantined { worker, .. }
+        | Event::DeviceReturned { worker, .. }
+        | Event::SessionMeasured { worker, .. }
+        | Event::DevicesSampled { worker, .. } => Some(*worker),
         _ => None,
     }
 }
@@ -211,6 +221,11 @@ fn data(event: &Event) -> Value {
         Event::JobsExpired { jobs } => {
             json!({ "jobs": &jobs[..jobs.len().min(limits::PAGE)], "count": count(jobs) })
         }
+        Event::PartialMade { attempt, job, index, value } => {
+            // Who made it says that it is JSON; what is not is shown as the text that it is.
+            let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+            json!({ "attempt": attempt, "job": job, "index": index, "value": value })
+        }
         event => match serde_json::to_value(event) {
             // The variant's name is told by `event` already.
             Ok(Value::Object(tagged)) => tagged.into_iter().next().map_or(Value::Null, |(_, v)| v),
@@ -225,10 +240,10 @@ fn count(jobs: &[JobRun]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use gristmill_model::Time;
     use gristmill_model::access::Actor;
     use gristmill_model::job::JobSpec;
     use gristmill_model::payload::Payload;
+    use gristmill_model::{AttemptId, Time};
 
     use super::*;
 
@@ -262,6 +277,20 @@ mod tests {
         let shown = of(9, &Record { at: Time(1), event }, &[BatchId(1)]);
         assert_eq!(shown.data, json!({ "batch": "b1", "first": "j4", "count": 3 }));
         assert_eq!((shown.job, shown.state), (None, Some(JobState::Queued)));
+    }
+
+    #[test]
+    fn a_part_of_a_result_is_shown_as_the_value_that_it_is() {
+        let made = |value: &str| {
+            let (attempt, job, value) = (AttemptId(2), JobId(4), value.to_owned());
+            let event = Event::PartialMade { attempt, job, index: 3, value };
+            of(9, &Record { at: Time(1), event }, &[BatchId(1)])
+        };
+        let shown = made(r#"{"token":"flour"}"#);
+        assert_eq!((shown.event.as_str(), shown.job), ("partial_made", Some(JobId(4))));
+        assert_eq!(shown.data["value"], json!({ "token": "flour" }));
+        assert_eq!((&shown.data["index"], &shown.data["attempt"]), (&json!(3), &json!("a2")));
+        assert_eq!(made("not JSON").data["value"], json!("not JSON"));
     }
 
     #[test]

@@ -150,6 +150,8 @@ mod tests {
             timeout: None,
             input: Payload::Text("y".repeat(limits::INLINE_BYTES)),
             output: None,
+            seat: None,
+            alone: false,
         };
         let frames = encode(ToWorker::Run((0..200).map(large).collect()));
         assert!(frames.iter().all(|bytes| bytes.len() <= limits::RUN_FRAME_BYTES));

@@ -102,7 +102,10 @@ impl Chunk<'_> {
             Event::ProjectDefined { .. }
             | Event::LimitSet { .. }
             | Event::FlowSet { .. }
-            | Event::WorkerDeclared { .. } => Ok(()),
+            | Event::WorkerDeclared { .. }
+            | Event::DeviceQuarantined { .. }
+            | Event::DeviceReturned { .. }
+            | Event::SessionMeasured { .. } => Ok(()),
             Event::Restored(part) => self.restore(part, at),
             // Of the server itself the tables tell nothing, and pulse is not in the log.
             Event::ServerStarted { .. }
@@ -110,13 +113,15 @@ impl Chunk<'_> {
             | Event::WorkerDisconnected { .. }
             | Event::LeaseRenewed { .. }
             | Event::PrefetchSet { .. }
-            | Event::ProgressMade { .. } => Ok(()),
+            | Event::ProgressMade { .. }
+            | Event::PartialMade { .. }
+            | Event::DevicesSampled { .. } => Ok(()),
         }
     }
 
     fn apply_to_jobs(&mut self, event: &Event, at: Time) -> Result<()> {
         match event {
-            Event::AttemptLeased { attempt, job, stage, number, worker, alternative } => {
+            Event::AttemptLeased { attempt, job, stage, number, worker, alternative, .. } => {
                 let (job, stage, number, worker) = (*job, *stage, *number, *worker);
                 let alternative = *alternative;
                 self.lease(*attempt, Leased { job, stage, number, worker, alternative, at })

@@ -164,6 +164,7 @@ fn leased(attempt: u64, job: u64, stage: u16, number: u32, worker: u64) -> Event
         stage,
         number,
         worker: WorkerId(worker),
+        seat: None,
     }
 }
 

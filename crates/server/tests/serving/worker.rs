@@ -35,6 +35,7 @@ pub fn hello(instance: u64, holds: Vec<AttemptId>) -> Hello {
         prefetch: 1_000,
         shared_disk: false,
         holds,
+        offers: vec![],
         labels: Default::default(),
     }
 }

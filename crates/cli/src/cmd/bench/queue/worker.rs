@@ -89,6 +89,7 @@ fn hello(number: u32) -> FromWorker {
         shared_disk: true,
         holds: Vec::new(),
         labels: Default::default(),
+        offers: Vec::new(),
     })
 }
 
