@@ -14,6 +14,7 @@ pub mod drain;
 pub mod explain;
 mod flow;
 pub mod hold;
+pub mod host;
 pub mod images;
 pub mod job;
 pub mod jobs;

@@ -74,6 +74,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Pipelines(args) => one_thread(cmd::pipelines::run(&context, &args)),
         Verb::Backup(args) => one_thread(cmd::backup::run(&context, &args)),
         Verb::Devices(args) => cmd::devices::run(&context, &args),
+        Verb::Host(verb) => cmd::host::run(&context, &verb),
         Verb::Doctor(args) => one_thread(cmd::doctor::run(&context, &args)),
         Verb::Config(verb) => cmd::config::run(&context, &verb),
         Verb::Completions(args) => cmd::completions::run(&context, &args),

@@ -11,6 +11,10 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use gristmill_engine::link;
+use gristmill_model::access::Actor;
+use gristmill_model::command::Command;
+use gristmill_model::ids::DEFAULT_PROJECT;
+use gristmill_model::pipeline::StageSpec;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::{self, FromWorker, Hello, ToWorker};
 use gristmill_model::{AttemptId, JobId, limits};
@@ -65,6 +69,7 @@ async fn greet(
         Err(_) => return refuse("no `Hello` came"),
     };
     check(&hello)?;
+    define_offers(handle, &hello).await?;
     let (answer, answered) = oneshot::channel();
     let (greeting, frames) = (link::greeting(hello), tell.clone());
     handle.ask(Message::Greet { greeting, frames, answer }, answered).await
@@ -83,6 +88,33 @@ fn check(hello: &Hello) -> Result<(), Rejection> {
         wire::PROTOCOL
     );
     Err(Rejection::new(Code::WrongProtocol, detail))
+}
+
+/// Defines the pipelines that a worker offers, before it can be given any of their jobs: one for each
+/// session that it runs, of that name and with nothing else in it.
+async fn define_offers(handle: &Handle, hello: &Hello) -> Result<(), Rejection> {
+    if hello.offers.len() > limits::STAGES {
+        let (count, most) = (hello.offers.len(), limits::STAGES);
+        let detail = format!("worker {} offers {count} sessions: at most {most}", hello.name);
+        return Err(Rejection::new(Code::TooMany, detail));
+    }
+    for spec in &hello.offers {
+        let own = |stage: &StageSpec| {
+            stage.handler.session().is_some_and(|session| session.name == spec.name)
+        };
+        if !matches!(&spec.stages[..], [stage] if own(stage))
+            || !hello.handlers.contains(&spec.name)
+        {
+            let detail = format!(
+                "worker {} offers `{}`, which is no session of its own",
+                hello.name, spec.name
+            );
+            return Err(Rejection::new(Code::InvalidPipeline, detail));
+        }
+        let (project, spec) = (DEFAULT_PROJECT.to_owned(), spec.clone());
+        handle.request(Actor::Worker, Command::DefinePipeline { project, spec }).await?;
+    }
+    Ok(())
 }
 
 /// A worker whose lease is over has this long left to be heard.

@@ -99,7 +99,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8> {
 }
 
 /// What was declared on the command line.
-fn declared(texts: &[String]) -> Result<Vec<Declared>> {
+pub fn declared(texts: &[String]) -> Result<Vec<Declared>> {
     let mut all = Vec::new();
     for text in texts {
         all.extend(declared::parse(text, size).map_err(|bad| Error::usage(bad.to_string()))?);

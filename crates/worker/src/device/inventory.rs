@@ -88,7 +88,21 @@ impl Inventory {
     /// on a machine whose driver has to wake up, so it is not for a thread that others wait for.
     #[must_use]
     pub fn probe(options: Options) -> Inventory {
-        let mut inventory = Inventory {
+        let mut inventory = Inventory::without_gpus(options);
+        match Nvml::open(inventory.options.library.as_deref()) {
+            Ok(nvml) => inventory.find(nvml),
+            Err(absent) => {
+                inventory.notes.push(absent.to_string());
+                inventory.absent = Some(absent);
+            }
+        }
+        inventory
+    }
+
+    /// What is declared alone: nobody looks for GPUs.
+    #[must_use]
+    pub fn without_gpus(options: Options) -> Inventory {
+        Inventory {
             gpus: Vec::new(),
             declared: options.declared.clone(),
             notes: Vec::new(),
@@ -98,15 +112,7 @@ impl Inventory {
             nvml: None,
             absent: None,
             options,
-        };
-        match Nvml::open(inventory.options.library.as_deref()) {
-            Ok(nvml) => inventory.find(nvml),
-            Err(absent) => {
-                inventory.notes.push(absent.to_string());
-                inventory.absent = Some(absent);
-            }
         }
-        inventory
     }
 
     /// The library, for whoever watches the health of the GPUs.
