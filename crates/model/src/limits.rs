@@ -71,6 +71,8 @@ pub const WORKER_DEVICES: usize = 256;
 pub const DEVICE_FAILURES: usize = 3;
 /// Bytes of the reason why a device is out of service.
 pub const REASON_BYTES: usize = 512;
+/// What sessions take of a device's memory is told in steps of this many bytes.
+pub const VRAM_STEP: u64 = 64 << 20;
 /// A worker looks at its GPUs this often.
 pub const DEVICE_LOOK: Span = Span::seconds(2);
 /// One look at GPUs may take this long; a driver that hangs is not waited for.

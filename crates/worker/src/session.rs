@@ -15,9 +15,6 @@ mod output;
 mod values;
 mod work;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

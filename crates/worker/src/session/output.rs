@@ -2,46 +2,46 @@
 //! asks why it would not load.
 
 use std::collections::VecDeque;
+use std::io;
 
 use gristmill_model::limits;
 use gristmill_model::wire::Stream;
-use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::mpsc;
-
-/// Pieces that wait to be looked at; beyond it the host's own writes wait.
-const PIECES: usize = 16;
+use tokio::time::{Instant, timeout_at};
 
 /// Both streams of a process, piece by piece.
 #[derive(Debug)]
 pub(super) struct Output {
-    pieces: mpsc::Receiver<(Stream, Vec<u8>)>,
+    stdout: Option<Receiver>,
+    stderr: Option<Receiver>,
     /// The last bytes that nobody's log has taken.
     tail: VecDeque<u8>,
 }
 
 impl Output {
     pub(super) fn new(stdout: Option<Receiver>, stderr: Option<Receiver>) -> Output {
-        let (sender, pieces) = mpsc::channel(PIECES);
-        for (stream, pipe) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
-            if let Some(pipe) = pipe {
-                tokio::spawn(listen(stream, pipe, sender.clone()));
+        Output { stdout, stderr, tail: VecDeque::new() }
+    }
+
+    /// The next piece; never comes once both streams have closed. Nothing is lost where this is
+    /// given up in between.
+    pub(super) async fn next(&mut self) -> (Stream, Vec<u8>) {
+        loop {
+            if let Some(piece) = self.take() {
+                return piece;
+            }
+            tokio::select! {
+                () = readable(self.stdout.as_ref()) => {}
+                () = readable(self.stderr.as_ref()) => {}
             }
         }
-        Output { pieces, tail: VecDeque::new() }
     }
 
-    /// The next piece; never comes once both streams have closed.
-    pub(super) async fn next(&mut self) -> (Stream, Vec<u8>) {
-        match self.pieces.recv().await {
-            Some(piece) => piece,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// What is there already, without waiting.
-    pub(super) fn take_waiting(&mut self) -> Vec<(Stream, Vec<u8>)> {
-        std::iter::from_fn(|| self.pieces.try_recv().ok()).collect()
+    /// What is there already, without waiting: a host flushes before it says that an item has ended,
+    /// so what the item printed is here by then.
+    pub(super) fn take(&mut self) -> Option<(Stream, Vec<u8>)> {
+        let out = read(&mut self.stdout).map(|bytes| (Stream::Stdout, bytes));
+        out.or_else(|| read(&mut self.stderr).map(|bytes| (Stream::Stderr, bytes)))
     }
 
     /// Keeps a piece for [`Output::last_words`], and shows it in the worker's own log.
@@ -55,30 +55,49 @@ impl Output {
     }
 
     /// The last that was printed and kept, where anything was. Waits a moment for what a process
-    /// that has ended left in its pipes.
+    /// that ends leaves in its pipes.
     pub(super) async fn last_words(&mut self, session: &str) -> Option<String> {
-        let rest = async {
-            while let Some((_, bytes)) = self.pieces.recv().await {
-                self.tail.extend(&bytes);
+        let until = Instant::now() + limits::OUTPUT_AFTER_EXIT.to_std();
+        while self.stdout.is_some() || self.stderr.is_some() {
+            match timeout_at(until, self.next_or_end()).await {
+                Ok(Some((_, bytes))) => self.keep(session, &bytes),
+                Ok(None) => {}
+                Err(_) => break,
             }
-        };
-        let _ = tokio::time::timeout(limits::OUTPUT_AFTER_EXIT.to_std(), rest).await;
-        self.keep(session, &[]);
+        }
         let text = String::from_utf8_lossy(self.tail.make_contiguous()).trim_end().to_owned();
         Some(text).filter(|text| !text.is_empty())
     }
+
+    /// The next piece, or that a stream has closed.
+    async fn next_or_end(&mut self) -> Option<(Stream, Vec<u8>)> {
+        tokio::select! {
+            () = readable(self.stdout.as_ref()) => {}
+            () = readable(self.stderr.as_ref()) => {}
+        }
+        self.take()
+    }
 }
 
-async fn listen(stream: Stream, mut pipe: Receiver, sender: mpsc::Sender<(Stream, Vec<u8>)>) {
-    loop {
-        let mut bytes = Vec::with_capacity(limits::LOG_PIECE_BYTES);
-        match pipe.read_buf(&mut bytes).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
-                if sender.send((stream, bytes)).await.is_err() {
-                    return;
-                }
-            }
-        }
+async fn readable(pipe: Option<&Receiver>) {
+    match pipe {
+        // Where it is broken, reading says so too.
+        Some(pipe) => drop(pipe.readable().await),
+        None => std::future::pending().await,
     }
+}
+
+/// Reads what is there; lets go of a pipe that has closed.
+fn read(pipe: &mut Option<Receiver>) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; limits::LOG_PIECE_BYTES];
+    match pipe.as_ref()?.try_read(&mut bytes) {
+        Ok(0) => *pipe = None,
+        Ok(count) => {
+            bytes.truncate(count);
+            return Some(bytes);
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(_) => *pipe = None,
+    }
+    None
 }

@@ -60,6 +60,11 @@ impl Blobs for FolderBlobs {
 impl Mill {
     /// A welcomed worker with 4 CPUs and all handlers, sharing the folder `shared` of its home.
     pub async fn start() -> Mill {
+        Mill::start_as(|_| {}).await
+    }
+
+    /// The same with something about it changed.
+    pub async fn start_as(change: impl FnOnce(&mut WorkerConfig)) -> Mill {
         let home = tempfile::tempdir().unwrap();
         for folder in ["shared", "blobs"] {
             fs::create_dir(home.path().join(folder)).unwrap();
@@ -68,7 +73,8 @@ impl Mill {
         let (to, receiver) = mpsc::channel(1_024);
         let blobs = Arc::new(FolderBlobs(home.path().join("blobs")));
         let connection = Connection::InProcess { sender, receiver, blobs };
-        let config = config(home.path());
+        let mut config = config(home.path());
+        change(&mut config);
         let shutdown = Shutdown::new();
         let asked = shutdown.clone();
         let worker =
