@@ -96,6 +96,8 @@ pub enum Verb {
     Projects(cmd::projects::Args),
     Pipelines(cmd::pipelines::Args),
     Backup(cmd::backup::Args),
+    #[command(subcommand)]
+    Data(cmd::data::Verb),
     Devices(cmd::devices::Args),
     #[command(subcommand)]
     Host(cmd::host::Verb),

@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod close;
 pub mod completions;
 pub mod config;
+pub mod data;
 pub mod devices;
 pub mod doctor;
 pub mod drain;

@@ -14,10 +14,10 @@ use gristmill_engine::link;
 use gristmill_model::access::Actor;
 use gristmill_model::command::Command;
 use gristmill_model::ids::DEFAULT_PROJECT;
-use gristmill_model::pipeline::StageSpec;
+use gristmill_model::pipeline::{Handler, PipelineSpec, StageSpec};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::{self, FromWorker, Hello, ToWorker};
-use gristmill_model::{AttemptId, JobId, limits};
+use gristmill_model::{AttemptId, JobId, ProjectId, limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -111,10 +111,29 @@ async fn define_offers(handle: &Handle, hello: &Hello) -> Result<(), Rejection> 
             );
             return Err(Rejection::new(Code::InvalidPipeline, detail));
         }
-        let (project, spec) = (DEFAULT_PROJECT.to_owned(), spec.clone());
+        let (project, spec) = (DEFAULT_PROJECT.to_owned(), with_data(handle, spec.clone()).await);
         handle.request(Actor::Worker, Command::DefinePipeline { project, spec }).await?;
     }
     Ok(())
+}
+
+/// An offer with the data that was given to the pipeline before: workers name what their sessions
+/// take, and submitters say what it is.
+async fn with_data(handle: &Handle, mut spec: PipelineSpec) -> PipelineSpec {
+    let name = spec.name.clone();
+    let known = handle.look(move |state| {
+        let newest = state.pipeline(state.newest_pipeline(ProjectId::DEFAULT, &name)?)?;
+        newest.spec.stages.first()?.handler.session().map(|session| session.data.clone())
+    });
+    let known = known.await.ok().flatten().unwrap_or_default();
+    for stage in &mut spec.stages {
+        if let Handler::Session(session) = &mut stage.handler {
+            for (name, data) in &mut session.data {
+                *data = known.get(name).cloned().flatten();
+            }
+        }
+    }
+    spec
 }
 
 /// A worker whose lease is over has this long left to be heard.

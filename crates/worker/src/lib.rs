@@ -142,6 +142,8 @@ pub async fn run(
         images: Pool::new(threads).map_err(WorkerError::Threads)?,
         equipment: Equipment::new(config.devices, inputs.clone()),
         sessions: sessions.collect(),
+        data_folder: config.scratch.join("data"),
+        bringing: tokio::sync::Mutex::default(),
         sessions_folder: config.scratch.join("sessions"),
         orphans: if starts { Orphans::adopt(&mark) } else { Orphans::none() },
         environment: Environment::of_this_process(mark),

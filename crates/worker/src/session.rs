@@ -4,9 +4,11 @@
 //! - [`work`] says what there is to open, [`host`] starts its process and talks with it in
 //!   [`frames`], [`life`] leads it from its start to its end;
 //! - [`call`] brings the inputs of a call and publishes its results, with the help of [`values`];
+//! - [`data`] brings what all calls of a session share, once to this machine;
 //! - [`output`] hears what the process prints.
 
 mod call;
+mod data;
 mod describe;
 mod frames;
 mod host;

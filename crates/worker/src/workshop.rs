@@ -41,6 +41,10 @@ pub(crate) struct Workshop {
     pub(crate) equipment: Equipment,
     /// What sessions do, by name.
     pub(crate) sessions: BTreeMap<String, Arc<SessionWork>>,
+    /// Where data that sessions share lies, by digest.
+    pub(crate) data_folder: PathBuf,
+    /// Held by whoever brings some of it.
+    pub(crate) bringing: tokio::sync::Mutex<()>,
     /// Where sessions have their folders.
     pub(crate) sessions_folder: PathBuf,
 }

@@ -73,7 +73,7 @@ impl Core {
         vram: u64,
         out: &mut Vec<Action>,
     ) {
-        let Some(name) = self.sessions.measured(session, vram).map(str::to_owned) else { return };
+        let Some(name) = self.sessions.measured(session, vram) else { return };
         if self.devices.measured.insert(name.clone(), vram) == Some(vram) {
             return;
         }

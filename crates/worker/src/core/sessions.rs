@@ -30,8 +30,8 @@ pub struct SessionId(pub u64);
 pub struct Opening {
     /// Its id.
     pub session: SessionId,
-    /// What it is called.
-    pub name: String,
+    /// What it is.
+    pub spec: SessionSpec,
     /// What of devices is booked for it.
     pub holds: Vec<Hold>,
 }
@@ -139,11 +139,11 @@ impl Sessions {
         }
     }
 
-    /// What a process really takes of each device's memory. Returns what it is called.
-    pub(super) fn measured(&mut self, id: SessionId, vram: u64) -> Option<&str> {
+    /// What a process really takes of each device's memory. Returns its key.
+    pub(super) fn measured(&mut self, id: SessionId, vram: u64) -> Option<String> {
         let process = self.processes.get_mut(&id)?;
         process.measured(vram);
-        Some(&process.spec.name)
+        Some(process.spec.key())
     }
 
     /// A process has ended. Returns the attempts that end with it: those of its call, and where it
@@ -213,8 +213,8 @@ impl Sessions {
             Who::Session(session) => {
                 let process = self.processes.get_mut(&session).expect("it waits");
                 process.open(now);
-                let name = process.spec.name.clone();
-                out.push(Step::Open(Opening { session, name, holds }));
+                let spec = process.spec.clone();
+                out.push(Step::Open(Opening { session, spec, holds }));
             }
             Who::Guest(attempt) => {
                 self.guests.get_mut(&attempt).expect("it waits").waits = false;

@@ -5,6 +5,8 @@
 mod calling;
 mod loading;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Order;
 use super::call::{Sitter, Terms};
+use super::data;
 use super::host::Host;
 use super::work::SessionWork;
 use crate::core::{Gone, Input, Opening};
@@ -36,7 +39,7 @@ pub(super) async fn live(
     let (ruin, leader) = lead(&shop, &opening, orders).await;
     let stuck = shop.equipment.settle(leader, before).await;
     if let Some(failure) = &ruin {
-        tracing::warn!(session = opening.name, code = failure.code, "{}", failure.message);
+        tracing::warn!(session = opening.spec.name, code = failure.code, "{}", failure.message);
     }
     let _ = shop.inputs.send(Input::Gone(Gone { session, ruin, stuck })).await;
 }
@@ -49,13 +52,17 @@ async fn lead(
     opening: &Opening,
     orders: mpsc::UnboundedReceiver<Order>,
 ) -> (Ruin, Option<u32>) {
-    let Some(work) = shop.sessions.get(&opening.name) else {
-        let message = format!("this worker has nothing called `{}` to open", opening.name);
+    let Some(work) = shop.sessions.get(&opening.spec.name) else {
+        let message = format!("this worker has nothing called `{}` to open", opening.spec.name);
         let failure = Failure::new(FailureKind::Failed, "session_not_started", message);
         return (Some(failure), None);
     };
-    let host = match Host::start(shop, work, opening) {
-        Ok(host) => host,
+    let started = async {
+        let data = data::bring(shop, &opening.spec).await?;
+        Ok((data, Host::start(shop, work, opening)?))
+    };
+    let (data, host) = match started.await {
+        Ok(started) => started,
         Err(failure) => return (Some(failure), None),
     };
     let leader = host.pid().cast_unsigned();
@@ -71,6 +78,7 @@ async fn lead(
         heard: Instant::now(),
         calls: 0,
         publishing: JoinSet::new(),
+        data,
         left: Vec::new(),
         measured: 0,
     };
@@ -90,6 +98,8 @@ struct Life {
     orders: mpsc::UnboundedReceiver<Order>,
     /// When the host spoke last.
     heard: Instant,
+    /// Files that all calls share, by name.
+    data: BTreeMap<String, PathBuf>,
     calls: u64,
     publishing: JoinSet<()>,
     /// Attempts of a call that the session's end has cut off.

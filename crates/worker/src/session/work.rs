@@ -1,6 +1,5 @@
 //! What a worker's sessions do: which program hosts them, and what it loads.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +18,6 @@ pub struct SessionWork {
     pub entry: String,
     /// Where it runs: what `entry` is relative to.
     pub folder: PathBuf,
-    /// Files with data that all calls share, by name.
-    pub data: BTreeMap<String, PathBuf>,
     /// How long it may take to load.
     pub start: Duration,
     /// It is taken for hung when it says nothing for this long.
@@ -43,7 +40,6 @@ impl SessionWork {
             host,
             entry: entry.into(),
             folder,
-            data: BTreeMap::new(),
             start: limits::SESSION_START.to_std(),
             silence: limits::SESSION_SILENCE.to_std(),
             pipeline,

@@ -143,6 +143,7 @@ impl Offers {
             batch: self.batch.unwrap_or(described.batch),
             batch_wait: self.batch_wait.unwrap_or(Span::millis(described.batch_wait_ms)),
             pinned: self.pin || described.pinned,
+            data: described.data.iter().map(|name| (name.clone(), None)).collect(),
             signature: Some(signature),
         };
         let stage = StageSpec::new(described.name.clone(), Handler::Session(session));

@@ -36,8 +36,8 @@ fn give(stage: &mut Stage, assignments: Vec<Assignment>) -> Vec<Action> {
 
 fn opened(actions: &[Action]) -> Vec<(u64, String, Vec<u16>)> {
     let opening = |action: &Action| match action {
-        Action::Open(Opening { session, name, holds }) => {
-            Some((session.0, name.clone(), holds.iter().map(|hold| hold.device).collect()))
+        Action::Open(Opening { session, spec, holds }) => {
+            Some((session.0, spec.name.clone(), holds.iter().map(|hold| hold.device).collect()))
         }
         _ => None,
     };

@@ -69,7 +69,7 @@ impl Life {
             entry: self.work.entry.clone(),
             session: format!("{}-{}", self.work.name, opening.session),
             devices: devices.collect(),
-            data: self.work.data.iter().map(|(name, path)| (name.clone(), text(path))).collect(),
+            data: self.data.iter().map(|(name, path)| (name.clone(), text(path))).collect(),
             folder: text(&self.terms.folder),
             inline_bytes: (limits::INLINE_BYTES / 4) as u64,
             alive_every_ms: limits::SESSION_ALIVE.0 / 1_000,
