@@ -17,7 +17,7 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 
 _MARK = "__gristmill__"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_LARGEST_BATCH = 65_536
+_LARGEST_BATCH = 1_024
 
 
 @dataclass(frozen=True)

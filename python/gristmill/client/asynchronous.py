@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 from gristmill.client import operations, outputs
 from gristmill.client.async_handles import AsyncBatch, AsyncJob, heard, listed
 from gristmill.client.async_transport import AsyncTransport
+from gristmill.client.data import Data, set_data
 from gristmill.client.files import AsyncFile
 from gristmill.client.gather import aiter_of, gather_async, one_or_several, several
 from gristmill.client.models import Event, JobInfo, LogLine
@@ -172,6 +173,12 @@ class AsyncClient:
     async def define(self, name: str, stages: Iterable[Mapping[str, Any]]) -> int:
         """Defines a pipeline, or a new version of it; gives its version."""
         return await self._transport.run(operations.define(name, stages, self._project))
+
+    async def set_data(self, pipeline: str, **data: Data) -> int:
+        """Gives a pipeline's sessions data that all its jobs share: bytes, the path of a file, a
+        NumPy array, or None for none. Gives the pipeline's new version; jobs that were submitted
+        before keep what they had."""
+        return await self._transport.run(set_data(pipeline, data, self._project))
 
     async def upload(
         self, source: Union[bytes, str, os.PathLike[str]], name: Optional[str] = None

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Optional, Union
 
 from gristmill.client import operations, outputs
+from gristmill.client.data import Data, set_data
 from gristmill.client.files import File
 from gristmill.client.gather import gather, one_or_several, several
 from gristmill.client.handles import Batch, Job, heard, listed
@@ -172,6 +173,12 @@ class Client:
     def define(self, name: str, stages: Iterable[Mapping[str, Any]]) -> int:
         """Defines a pipeline, or a new version of it; gives its version."""
         return self._transport.run(operations.define(name, stages, self._project))
+
+    def set_data(self, pipeline: str, **data: Data) -> int:
+        """Gives a pipeline's sessions data that all its jobs share: bytes, the path of a file, a
+        NumPy array, or None for none. Gives the pipeline's new version; jobs that were submitted
+        before keep what they had."""
+        return self._transport.run(set_data(pipeline, data, self._project))
 
     def upload(
         self, source: Union[bytes, str, os.PathLike[str]], name: Optional[str] = None

@@ -44,19 +44,19 @@ def checked_errors(errors: str) -> bool:
 
 def job(name: str) -> Steps[JobInfo]:
     """Shows a job: `j17`, or `b3.17` by its place."""
-    return job_info((yield get(f"/v1/jobs/{_as_path(name)}")))
+    return job_info((yield get(f"/v1/jobs/{as_path(name)}")))
 
 
 def batch(name: str) -> Steps[BatchInfo]:
     """Shows a batch."""
-    return batch_info((yield get(f"/v1/batches/{_as_path(name)}")))
+    return batch_info((yield get(f"/v1/batches/{as_path(name)}")))
 
 
 def wait_for_job(name: str, timeout: Optional[float]) -> Steps[JobInfo]:
     """Waits until a job is final. Raises TimeoutError after so many seconds."""
     until = _until(timeout)
     while True:
-        raw = yield get(f"/v1/jobs/{_as_path(name)}", wait=_left(until, name))
+        raw = yield get(f"/v1/jobs/{as_path(name)}", wait=_left(until, name))
         found = job_info(raw)
         if found.is_final:
             return found
@@ -66,7 +66,7 @@ def wait_for_batch(name: str, timeout: Optional[float]) -> Steps[BatchInfo]:
     """Waits until a batch is finished. Raises TimeoutError after so many seconds."""
     until = _until(timeout)
     while True:
-        raw = yield get(f"/v1/batches/{_as_path(name)}", wait=_left(until, name))
+        raw = yield get(f"/v1/batches/{as_path(name)}", wait=_left(until, name))
         found = batch_info(raw)
         if found.finished:
             return found
@@ -81,7 +81,7 @@ def jobs_page(filter: str, after: Optional[str]) -> Steps[tuple[list[JobInfo], b
 def cancel(name: str) -> Steps[int]:
     """Cancels a job, or all of a batch that is not done; gives how many jobs that were."""
     what = "batches" if _is_batch(name) else "jobs"
-    raw = yield Request("POST", f"/v1/{what}/{_as_path(name)}/cancel", again=what == "batches")
+    raw = yield Request("POST", f"/v1/{what}/{as_path(name)}/cancel", again=what == "batches")
     return int(raw["jobs"]) if what == "batches" else 1
 
 
@@ -89,13 +89,13 @@ def define(name: str, stages: Any, project: Optional[str]) -> Steps[int]:
     """Defines a pipeline; gives its version."""
     query = {} if project is None else {"project": project}
     body = {"name": name, "stages": list(stages)}
-    raw = yield Request("PUT", f"/v1/pipelines/{_as_path(name)}", query, json=body)
+    raw = yield Request("PUT", f"/v1/pipelines/{as_path(name)}", query, json=body)
     return int(raw["version"])
 
 
 def events(batch: Optional[str], after: Optional[int]) -> Request:
     """What happens, as it happens, to a batch or to everything."""
-    path = "/v1/events" if batch is None else f"/v1/batches/{_as_path(batch)}/events"
+    path = "/v1/events" if batch is None else f"/v1/batches/{as_path(batch)}/events"
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     # The server says something every few seconds, so that the ordinary patience is enough.
     return Request("GET", path, headers={**headers, "Accept": "text/event-stream"})
@@ -107,7 +107,7 @@ def logs(name: str, *, follow: bool) -> Request:
     headers = {"Accept": "application/x-ndjson"}
     # A job may be silent for as long as it likes.
     return Request(
-        "GET", f"/v1/jobs/{_as_path(name)}/logs", query, headers=headers, wait=_DAY if follow else 0
+        "GET", f"/v1/jobs/{as_path(name)}/logs", query, headers=headers, wait=_DAY if follow else 0
     )
 
 
@@ -138,7 +138,7 @@ def _is_batch(name: str) -> bool:
     return name.startswith("b") and "." not in name and "/" not in name
 
 
-def _as_path(name: str) -> str:
+def as_path(name: str) -> str:
     """An id as part of a path: `b3/17` is written `b3.17` there."""
     written = name.replace("/", ".")
     if not written or not all(each.isalnum() or each in "._-" for each in written):
