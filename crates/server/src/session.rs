@@ -5,6 +5,8 @@
 //! Captured output never passes the core loop. It is kept before what the worker said after it is
 //! handed on, so whoever hears that an attempt ended can read all that it printed.
 
+mod offers;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
@@ -65,6 +67,7 @@ async fn greet(
         Err(_) => return refuse("no `Hello` came"),
     };
     check(&hello)?;
+    offers::define(handle, &hello).await?;
     let (answer, answered) = oneshot::channel();
     let (greeting, frames) = (link::greeting(hello), tell.clone());
     handle.ask(Message::Greet { greeting, frames, answer }, answered).await
