@@ -5,6 +5,7 @@
 //! they do not know. Requests refuse unknown fields. Golden files in `golden/` and the checked-in
 //! OpenAPI document hold the shapes; tests compare.
 
+mod fleet;
 mod place;
 mod steer;
 mod submit;
@@ -23,6 +24,7 @@ use crate::resources::Capacity;
 use crate::time::{Span, Time};
 use crate::wire::Stream;
 
+pub use fleet::{Device, Quarantine, QuarantineRequest, Session};
 pub use place::JobAt;
 pub use steer::{
     DeclareRequest, Declared, FlowRequest, Flowing, Limited, Project, ProjectRequest, Terms, Unmet,
@@ -99,7 +101,7 @@ pub struct Attempt {
     /// Which of the stage's resources it books: 0 for the preferred, then the alternatives.
     #[serde(default)]
     pub alternative: u8,
-    /// The devices that it had, by name, once it has ended.
+    /// The devices that it has, or had, by name.
     #[serde(default)]
     pub devices: Vec<String>,
     /// Whether it runs, or how it ended.
@@ -256,6 +258,9 @@ pub struct Worker {
     pub succeeded: u64,
     /// Attempts that did not.
     pub failed: u64,
+    /// Its devices as they stand, while it is here.
+    #[serde(default)]
+    pub devices: Vec<Device>,
     /// When it joined.
     #[schema(value_type = String, format = DateTime)]
     pub joined_at: Time,

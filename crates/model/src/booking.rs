@@ -303,6 +303,12 @@ impl Booking {
         self.ledger.free_vram(&self.capacity, device)
     }
 
+    /// How much of a device is booked: thousandths of it, and bytes of its memory.
+    #[must_use]
+    pub fn booked_of(&self, device: u16) -> (u32, u64) {
+        self.ledger.booked_of(device)
+    }
+
     /// What was measured, by name of session.
     pub fn measured(&self) -> impl Iterator<Item = (&str, u64)> {
         self.ledger.measured()
@@ -342,9 +348,14 @@ impl Booking {
 
     /// The seat in the emptiest session that takes this attempt.
     fn join(&self, want: &Want) -> Option<Seat> {
-        let open = self.sessions.iter().filter(|(_, session)| session.takes(want));
+        let open = self.sessions.iter().filter(|(_, session)| self.takes(session, want));
         let (number, _) = open.min_by_key(|(number, session)| (session.taken.len(), **number))?;
         Some(self.seat_in(*number))
+    }
+
+    /// Whether one more may sit down in a session, and its devices serve.
+    fn takes(&self, session: &Session, want: &Want) -> bool {
+        session.takes(want) && session.devices.iter().all(|device| self.in_service(*device))
     }
 
     fn find_room(&self, request: &Resources, session: Option<&str>) -> Option<Vec<u16>> {
@@ -361,7 +372,7 @@ impl Booking {
     fn is_free(&self, want: &Want, seat: &Seat) -> bool {
         match (&want.session, seat.session) {
             (Some(_), Some(number)) => match self.sessions.get(&number) {
-                Some(session) => session.takes(want) && session.devices == seat.devices,
+                Some(session) => self.takes(session, want) && session.devices == seat.devices,
                 None => self.has_room_on(want, &seat.devices),
             },
             (None, None) => self.has_room_on(want, &seat.devices),
@@ -400,9 +411,8 @@ impl Booking {
     fn stand_up(&mut self, attempt: AttemptId, number: u16, fate: Fate) -> Vec<u16> {
         let session = self.sessions.get_mut(&number).expect("who sits has a session");
         session.taken.remove(&attempt);
-        if fate == Fate::Died {
-            session.pinned = false;
-        }
+        // Who sits on gets another process, which stays as this one would have.
+        session.pinned &= fate != Fate::Died || !session.taken.is_empty();
         session.alone &= !session.taken.is_empty();
         if session.pinned || !session.taken.is_empty() {
             return session.devices.clone();

@@ -128,7 +128,8 @@ impl Handler {
     #[must_use]
     pub fn want(&self, mut resources: Resources, alone: bool) -> Want {
         let Handler::Session(spec) = self else { return Want::of(resources) };
-        if alone {
+        // A session that stays would have its device to itself for ever.
+        if alone && !spec.pinned {
             resources.devices.iter_mut().for_each(|wish| wish.share = WHOLE);
         }
         let (name, seats, pinned) = (spec.key(), spec.batch, spec.pinned);

@@ -12,6 +12,7 @@ mod blobs;
 mod body;
 mod bulk;
 mod declared;
+mod devices;
 mod events;
 mod flows;
 mod health;
@@ -180,6 +181,10 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(workers::pause))
         .routes(routes!(workers::resume))
         .routes(routes!(workers::drain))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::sessions))
+        .routes(routes!(devices::quarantine))
+        .routes(routes!(devices::give_back))
         .routes(routes!(declared::list))
         .routes(routes!(declared::show, declared::declare, declared::forget))
         .routes(routes!(projects::list))

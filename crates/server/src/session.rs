@@ -5,19 +5,17 @@
 //! Captured output never passes the core loop. It is kept before what the worker said after it is
 //! handed on, so whoever hears that an attempt ended can read all that it printed.
 
+mod offers;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use gristmill_engine::link;
-use gristmill_model::access::Actor;
-use gristmill_model::command::Command;
-use gristmill_model::ids::DEFAULT_PROJECT;
-use gristmill_model::pipeline::{Handler, PipelineSpec, StageSpec};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::{self, FromWorker, Hello, ToWorker};
-use gristmill_model::{AttemptId, JobId, ProjectId, limits};
+use gristmill_model::{AttemptId, JobId, limits};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -69,7 +67,7 @@ async fn greet(
         Err(_) => return refuse("no `Hello` came"),
     };
     check(&hello)?;
-    define_offers(handle, &hello).await?;
+    offers::define(handle, &hello).await?;
     let (answer, answered) = oneshot::channel();
     let (greeting, frames) = (link::greeting(hello), tell.clone());
     handle.ask(Message::Greet { greeting, frames, answer }, answered).await
@@ -88,52 +86,6 @@ fn check(hello: &Hello) -> Result<(), Rejection> {
         wire::PROTOCOL
     );
     Err(Rejection::new(Code::WrongProtocol, detail))
-}
-
-/// Defines the pipelines that a worker offers, before it can be given any of their jobs: one for each
-/// session that it runs, of that name and with nothing else in it.
-async fn define_offers(handle: &Handle, hello: &Hello) -> Result<(), Rejection> {
-    if hello.offers.len() > limits::STAGES {
-        let (count, most) = (hello.offers.len(), limits::STAGES);
-        let detail = format!("worker {} offers {count} sessions: at most {most}", hello.name);
-        return Err(Rejection::new(Code::TooMany, detail));
-    }
-    for spec in &hello.offers {
-        let own = |stage: &StageSpec| {
-            stage.handler.session().is_some_and(|session| session.name == spec.name)
-        };
-        if !matches!(&spec.stages[..], [stage] if own(stage))
-            || !hello.handlers.contains(&spec.name)
-        {
-            let detail = format!(
-                "worker {} offers `{}`, which is no session of its own",
-                hello.name, spec.name
-            );
-            return Err(Rejection::new(Code::InvalidPipeline, detail));
-        }
-        let (project, spec) = (DEFAULT_PROJECT.to_owned(), with_data(handle, spec.clone()).await);
-        handle.request(Actor::Worker, Command::DefinePipeline { project, spec }).await?;
-    }
-    Ok(())
-}
-
-/// An offer with the data that was given to the pipeline before: workers name what their sessions
-/// take, and submitters say what it is.
-async fn with_data(handle: &Handle, mut spec: PipelineSpec) -> PipelineSpec {
-    let name = spec.name.clone();
-    let known = handle.look(move |state| {
-        let newest = state.pipeline(state.newest_pipeline(ProjectId::DEFAULT, &name)?)?;
-        newest.spec.stages.first()?.handler.session().map(|session| session.data.clone())
-    });
-    let known = known.await.ok().flatten().unwrap_or_default();
-    for stage in &mut spec.stages {
-        if let Handler::Session(session) = &mut stage.handler {
-            for (name, data) in &mut session.data {
-                *data = known.get(name).cloned().flatten();
-            }
-        }
-    }
-    spec
 }
 
 /// A worker whose lease is over has this long left to be heard.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gristmill_model::command::{Command, Reply};
 use gristmill_model::problem::Rejection;
 use gristmill_model::{AttemptId, BatchId, Time};
+use gristmill_worker::core::SessionId;
 
 use crate::network::{End, LinkId};
 
@@ -43,6 +44,12 @@ pub enum Happening {
     Mutter { node: usize, life: u64, attempt: AttemptId },
     /// A handler is done, if nothing changed its mind since: `turn` counts that.
     Done { node: usize, life: u64, attempt: AttemptId, turn: u32 },
+    /// A session has loaded, or finds that it cannot.
+    Loaded { node: usize, life: u64, session: SessionId },
+    /// A session's process dies on its own, or has ended as it was told to.
+    HostEnds { node: usize, life: u64, session: SessionId },
+    /// A device has its memory back.
+    Recovers { node: usize, life: u64, device: u16 },
     /// A stopped worker process goes on.
     Resume { node: usize, life: u64 },
     /// A worker's network is whole again.

@@ -29,6 +29,13 @@ pub fn from_worker(frame: &FromWorker) -> String {
             }
             text
         }
+        FromWorker::Partial { attempt, .. } => format!("Partial of {attempt}"),
+        FromWorker::Device { device, quarantined } => match quarantined {
+            Some(_) => format!("Device {device} is out"),
+            None => format!("Device {device} is sound"),
+        },
+        FromWorker::Measured { session, vram } => format!("Measured {session} {vram}"),
+        FromWorker::Sample { sessions, .. } => format!("Sample of {} sessions", sessions.len()),
         FromWorker::Draining => "Draining".into(),
         FromWorker::Goodbye => "Goodbye".into(),
     }
@@ -48,6 +55,10 @@ pub fn to_worker(frame: &ToWorker) -> String {
         }
         ToWorker::Stop(attempts) => format!("Stop {}", list(attempts)),
         ToWorker::Settled(attempts) => format!("Settled {}", list(attempts)),
+        ToWorker::Device { device, quarantined } => match quarantined {
+            Some(_) => format!("Device {device} is out"),
+            None => format!("Device {device} is back"),
+        },
         ToWorker::Drain => "Drain".into(),
     }
 }
@@ -76,6 +87,10 @@ pub fn command(command: &Command) -> String {
             format!("limit {scope} of {project} to {limit:?}")
         }
         Command::SetFlow { project, scope, flow } => format!("make {scope} of {project} {flow}"),
+        Command::SetDevice { worker, device, quarantined } => match quarantined {
+            Some(_) => format!("take {device} of {worker} out of service"),
+            None => format!("put {device} of {worker} back"),
+        },
         Command::PauseWorker { worker, paused } => format!("pause {worker}: {paused}"),
         Command::DeclareWorker { name, shape } => format!("declare {name}: {}", shape.is_some()),
         Command::DefineProject { name, weight } => format!("give project {name} weight {weight}"),
@@ -118,8 +133,9 @@ pub fn event(event: &Event) -> String {
         }
         Event::FlowSet { project, scope, flow, .. } => format!("{scope} of {project} is {flow}"),
         Event::WorkerPaused { worker, paused, .. } => format!("{worker} pauses: {paused}"),
-        Event::AttemptLeased { attempt, job, stage, number, worker, .. } => {
-            format!("{attempt} leased to {worker}: {job} stage {stage} number {number}")
+        Event::AttemptLeased { attempt, job, stage, number, worker, seat, .. } => {
+            let seat = seat.as_ref().map_or_else(String::new, |it| format!(" on {:?}", it.devices));
+            format!("{attempt} leased to {worker}{seat}: {job} stage {stage} number {number}")
         }
         Event::AttemptSucceeded { attempt, job, then, .. } => {
             format!("{attempt} of {job} succeeded, {}", Next(*then))
@@ -132,6 +148,15 @@ pub fn event(event: &Event) -> String {
         Event::JobsCancelled { jobs, .. } => format!("{} cancelled", runs(jobs)),
         Event::WorkerJoined { worker, instance, .. } => {
             format!("{worker} joined, instance {instance:016x}")
+        }
+        Event::DeviceQuarantined { worker, device, actor, .. } => {
+            format!("{device} of {worker} is out of service, by {actor}")
+        }
+        Event::DeviceReturned { worker, device, actor } => {
+            format!("{device} of {worker} is back, by {actor}")
+        }
+        Event::SessionMeasured { worker, session, vram } => {
+            format!("{session} takes {vram} at {worker}")
         }
         Event::WorkerDraining { worker } => format!("{worker} drains"),
         Event::WorkerLeft { worker, reason } => format!("{worker} left: {reason:?}"),

@@ -95,11 +95,41 @@ pub enum Bug {
     SwapsLines,
     /// What was appended while a base was being written goes with what the base stands for.
     BaseForgetsTail,
+    /// What a worker is told to stop counts as ended, and its devices as free, while it still runs.
+    LockForgotten,
+    /// The memory of a session is not counted.
+    IdleMemoryUncounted,
+    /// Nobody hears that a session's process has died.
+    SeatLost,
+    /// Want of device memory counts as a failure like any other.
+    ShortageCounted,
+    /// A restart forgets that a job wanted for device memory before.
+    ShortageForgotten,
+    /// The server does not take in what workers say of their devices.
+    QuarantineUnheard,
+    /// A restart forgets that devices are out of service.
+    QuarantineLost,
+    /// A base forgets what was known of devices.
+    BaseForgetsDevices,
+    /// A device counts as free while the session that was told to leave is still there.
+    OpensBeforeMemoryIsBack,
+    /// The last item of a call never ends.
+    CallLosesItem,
+    /// Hot sessions are fed for far longer than loading another costs.
+    HotForTooLong,
+    /// Who asks for two devices gets one.
+    HalfGiven,
+    /// Devices that fail under one job after the other stay in service.
+    DeviceErrorsUncounted,
+    /// What sessions really take is not taken in.
+    MeasuredIgnored,
+    /// Sessions that are to stay are sent away like others.
+    PinnedEvicted,
 }
 
 impl Bug {
     /// Every bug with its name.
-    pub const ALL: [(Bug, &'static str); 44] = [
+    pub const ALL: [(Bug, &'static str); 59] = [
         (Bug::ReplyBeforeAppend, "reply_before_append"),
         (Bug::FramesBeforeAppend, "frames_before_append"),
         (Bug::ForgetsLastGroup, "forgets_last_group"),
@@ -144,6 +174,21 @@ impl Bug {
         (Bug::HalfGroup, "half_group"),
         (Bug::SwapsLines, "swaps_lines"),
         (Bug::BaseForgetsTail, "base_forgets_tail"),
+        (Bug::LockForgotten, "lock_forgotten"),
+        (Bug::IdleMemoryUncounted, "idle_memory_uncounted"),
+        (Bug::SeatLost, "seat_lost"),
+        (Bug::ShortageCounted, "shortage_counted"),
+        (Bug::ShortageForgotten, "shortage_forgotten"),
+        (Bug::QuarantineUnheard, "quarantine_unheard"),
+        (Bug::QuarantineLost, "quarantine_lost"),
+        (Bug::BaseForgetsDevices, "base_forgets_devices"),
+        (Bug::OpensBeforeMemoryIsBack, "opens_before_memory_is_back"),
+        (Bug::CallLosesItem, "call_loses_item"),
+        (Bug::HotForTooLong, "hot_for_too_long"),
+        (Bug::HalfGiven, "half_given"),
+        (Bug::DeviceErrorsUncounted, "device_errors_uncounted"),
+        (Bug::MeasuredIgnored, "measured_ignored"),
+        (Bug::PinnedEvicted, "pinned_evicted"),
     ];
 }
 

@@ -18,7 +18,7 @@ use crate::brief;
 use crate::faults::Fault;
 use crate::features::Feature;
 use crate::scene::Scene;
-pub use palette::{LICENCE, Palette};
+pub use palette::{LICENCE, PIN, PINNED, Palette};
 
 /// A client of the server.
 #[derive(Debug)]
@@ -203,6 +203,7 @@ impl Client {
             Command::Hold(_) | Command::Release(_) => vec![Code::WrongState, Code::BatchForgotten],
             Command::SetLimit { .. } | Command::SetFlow { .. } => vec![Code::NoSuchProject],
             Command::Drain(_) | Command::PauseWorker { .. } => vec![Code::NoSuchWorker],
+            Command::SetDevice { .. } => vec![Code::NoSuchWorker, Code::NoSuchDevice],
             Command::Submit(_) => vec![Code::NoSuchPipeline, Code::Draining],
             _ => Vec::new(),
         };
@@ -214,7 +215,8 @@ impl Client {
             if !after.is_empty() {
                 expected.push(Code::BatchForgotten);
             }
-            if scene.features.has(Feature::Declarations) {
+            // Of machines with fewer devices some may be there before one that has all.
+            if scene.features.has(Feature::Declarations) || scene.features.has(Feature::Gpus) {
                 expected.push(Code::NeverFits);
             }
         }

@@ -56,11 +56,25 @@ pub enum Fault {
     HandlerStubborn,
     /// A handler leaves an output beyond the bound.
     OutputHuge,
+    /// A session's process dies, whatever it is at.
+    SessionDies,
+    /// A session cannot load.
+    SessionCannotLoad,
+    /// A session takes long to load.
+    SessionSlow,
+    /// There is too little device memory for a job.
+    OutOfMemory,
+    /// A device fails under a job, and the session with it.
+    DeviceFails,
+    /// A device fails under every job for a while.
+    DeviceSick,
+    /// A device does not get its memory back when a session has ended.
+    MemoryStuck,
 }
 
 impl Fault {
     /// Every kind with its name and its highest rate in a thousand chances.
-    const TABLE: [(Fault, &'static str, u64); 23] = [
+    const TABLE: [(Fault, &'static str, u64); 30] = [
         (Fault::CrashBeforeAppend, "crash_before_append", 8),
         (Fault::CrashUnsynced, "crash_unsynced", 8),
         (Fault::CrashBeforeReply, "crash_before_reply", 8),
@@ -84,6 +98,13 @@ impl Fault {
         (Fault::HandlerHangs, "handler_hangs", 200),
         (Fault::HandlerStubborn, "handler_stubborn", 500),
         (Fault::OutputHuge, "output_huge", 30),
+        (Fault::SessionDies, "session_dies", 100),
+        (Fault::SessionCannotLoad, "session_cannot_load", 200),
+        (Fault::SessionSlow, "session_slow", 300),
+        (Fault::OutOfMemory, "out_of_memory", 200),
+        (Fault::DeviceFails, "device_fails", 150),
+        (Fault::DeviceSick, "device_sick", 60),
+        (Fault::MemoryStuck, "memory_stuck", 200),
     ];
 
     /// How many kinds there are.

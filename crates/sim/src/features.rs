@@ -77,11 +77,19 @@ pub enum Feature {
     Pruning,
     /// A log that is compacted while the server works.
     Compaction,
+    /// Functions and models that stay loaded.
+    Sessions,
+    /// Sessions that take less of a device than was asked for, or more.
+    Measurements,
+    /// Sessions that stay where nothing waits for them.
+    Pins,
+    /// Devices that people take out of service and put back.
+    DeviceOrders,
 }
 
 impl Feature {
     /// Every feature with its name.
-    pub const ALL: [(Feature, &'static str); 34] = [
+    pub const ALL: [(Feature, &'static str); 38] = [
         (Feature::Projects, "projects"),
         (Feature::ManyProjects, "many_projects"),
         (Feature::Weights, "weights"),
@@ -115,8 +123,12 @@ impl Feature {
         (Feature::Bulk, "bulk"),
         (Feature::Sleepers, "sleepers"),
         (Feature::Pruning, "pruning"),
-        // Drawn last, so that the others are drawn as before there was this one.
+        // Drawn last, so that the others are drawn as before there were these.
         (Feature::Compaction, "compaction"),
+        (Feature::Sessions, "sessions"),
+        (Feature::Measurements, "measurements"),
+        (Feature::Pins, "pins"),
+        (Feature::DeviceOrders, "device_orders"),
     ];
 }
 

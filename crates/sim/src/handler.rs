@@ -3,8 +3,10 @@
 
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
 use gristmill_model::payload::Payload;
+use gristmill_model::resources::Device;
 use gristmill_model::wire::{Assignment, Ended};
 use gristmill_model::{AttemptId, Span, Time, limits};
+use gristmill_worker::core::SessionId;
 
 use crate::faults::Fault;
 use crate::items;
@@ -18,6 +20,8 @@ pub const SLEEPER: &str = "sleep";
 pub struct Task {
     /// What it works on, and what it booked.
     pub assignment: Assignment,
+    /// The session that works on it, where one does.
+    pub host: Option<SessionId>,
     /// Counts changes of mind about when it ends.
     pub turn: u32,
     since: Time,
@@ -30,6 +34,8 @@ enum Fate {
     Fails,
     FindsInvalid,
     OverflowsOutput,
+    RunsOutOfMemory,
+    BreaksDevice,
     IsEnded,
 }
 
@@ -44,12 +50,20 @@ pub fn work(stage: &str, input: &Payload) -> Payload {
 
 impl Task {
     /// Starts to work. Returns how long it will take, or nothing where only a stop ends it.
-    pub fn start(scene: &mut Scene, assignment: Assignment) -> (Task, Option<Span>) {
+    ///
+    /// A session's device may be `sick`: then nothing can be done on it.
+    pub fn start(
+        scene: &mut Scene,
+        assignment: Assignment,
+        host: Option<SessionId>,
+        sick: bool,
+    ) -> (Task, Option<Span>) {
         let sleeps = matches!(&assignment.input, Payload::Text(text) if text.starts_with(SLEEPER));
         let hangs = sleeps || assignment.timeout.is_some() && scene.strikes(Fault::HandlerHangs);
-        let fate = draw_fate(scene);
+        let on_device = assignment.seat.as_ref().is_some_and(|seat| !seat.devices.is_empty());
+        let fate = draw_fate(scene, host.is_some() && on_device, sick);
         let takes = draw_length(scene);
-        let task = Task { assignment, turn: 0, since: scene.now, fate };
+        let task = Task { assignment, host, turn: 0, since: scene.now, fate };
         (task, (!hangs).then_some(takes))
     }
 
@@ -70,14 +84,25 @@ impl Task {
 
     /// Its last word.
     #[must_use]
-    pub fn end(&self, now: Time) -> Ended {
+    pub fn end(&self, now: Time, devices: &[Device]) -> Ended {
         let wall = now.since(self.since);
         Ended {
             attempt: self.attempt(),
             outcome: self.outcome(),
             usage: Usage { wall, cpu: Span(wall.0 / 2), peak_memory: 1 << 20 },
-            devices: Vec::new(),
+            devices: self.places().map(|at| devices[usize::from(at)].id.clone()).collect(),
         }
+    }
+
+    /// Its devices, by their place.
+    pub fn places(&self) -> impl Iterator<Item = u16> + '_ {
+        self.assignment.seat.iter().flat_map(|seat| seat.devices.iter().copied())
+    }
+
+    /// Whether its session cannot go on after it.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.fate == Fate::BreaksDevice
     }
 
     /// Which attempt it is.
@@ -98,13 +123,21 @@ impl Task {
             Fate::OverflowsOutput => succeed(Payload::Text("x".repeat(limits::INLINE_BYTES + 1))),
             Fate::Fails => fail(FailureKind::Failed, "exit_status", "ended with status 1"),
             Fate::FindsInvalid => fail(FailureKind::Invalid, "bad_input", "cannot be read"),
+            Fate::RunsOutOfMemory => {
+                fail(FailureKind::OutOfMemory, "out_of_memory", "the device has no memory left")
+            }
+            Fate::BreaksDevice => fail(FailureKind::Device, "cuda_700", "an illegal access"),
             Fate::IsEnded => fail(FailureKind::Failed, "exit_status", "ended by a signal"),
         }
     }
 }
 
-fn draw_fate(scene: &mut Scene) -> Fate {
-    if scene.strikes(Fault::HandlerFails) {
+fn draw_fate(scene: &mut Scene, on_device: bool, sick: bool) -> Fate {
+    if on_device && (sick || scene.strikes(Fault::DeviceFails)) {
+        Fate::BreaksDevice
+    } else if on_device && scene.strikes(Fault::OutOfMemory) {
+        Fate::RunsOutOfMemory
+    } else if scene.strikes(Fault::HandlerFails) {
         Fate::Fails
     } else if scene.strikes(Fault::InputInvalid) {
         Fate::FindsInvalid

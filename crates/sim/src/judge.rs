@@ -2,9 +2,11 @@
 //! durable records, the frames, the answers, and when things truly happened. It keeps a model of
 //! its own, written apart from the engine's, and holds the two against each other.
 
+mod floor;
 mod history;
 mod promises;
 mod pulse;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,13 +18,16 @@ use gristmill_model::limits::Timing;
 use gristmill_model::resources::Resources;
 use gristmill_model::wire::{Assignment, FromWorker};
 use gristmill_model::{AttemptId, JobId, Time, WorkerId};
+use gristmill_worker::core::{Opening, SessionId};
 
 use crate::network::LinkId;
 use crate::tally::Tally;
 use crate::worker::Kind;
+use floor::Floor;
 use history::{History, fit_together};
 use promises::Promises;
 use pulse::Pulse;
+use told::Told;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +47,9 @@ pub struct Judge {
     history: History,
     promises: Promises,
     pulse: Pulse,
+    told: Told,
+    /// What is truly there at each machine.
+    pub floor: Floor,
     /// What each attempt that ever started was: an id must never mean two things.
     started: BTreeMap<AttemptId, (JobId, String)>,
     /// May not look into the engine.
@@ -73,6 +81,8 @@ impl Judge {
             history: History::new(timing.keep_finished),
             promises: Promises::default(),
             pulse: Pulse::new(timing),
+            told: Told::default(),
+            floor: Floor::default(),
             started: BTreeMap::new(),
             blind,
             violation: None,
@@ -110,7 +120,11 @@ impl Judge {
         for record in records {
             let verdict = self.pulse.decided(now, record, &self.history);
             self.note(verdict);
+            let verdict = self.told.decided(record, &self.history);
+            self.note(verdict);
         }
+        let verdict = self.told.counts(&self.history);
+        self.note(verdict);
     }
 
     /// A state that was recovered, or all of which is durable, must hold all that was promised and
@@ -140,13 +154,18 @@ impl Judge {
     /// The server started; only now it can hear anybody.
     pub fn server_started(&mut self, now: Time) {
         self.pulse.server_started(now);
+        self.told = Told::default();
     }
 
     /// The server heard a worker.
     pub fn heard(&mut self, now: Time, link: LinkId, frame: &FromWorker) {
         self.pulse.heard(now, link, frame);
         if let (FromWorker::Ended(ended), Some(instance)) = (frame, self.pulse.speaker(link)) {
-            ended.iter().for_each(|end| self.history.was_reported(end.attempt, instance));
+            ended.iter().for_each(|end| self.history.was_reported(end, instance));
+        }
+        self.history.was_told(frame);
+        if let Some(instance) = self.pulse.newest(link) {
+            self.told.heard(instance, frame);
         }
     }
 
@@ -217,6 +236,36 @@ impl Judge {
         }));
         let suits = self.history.suits_truly(assignment.attempt, kind);
         self.note(suits);
+    }
+
+    /// Something begins at a machine: all its devices serve, as far as its worker knows.
+    pub fn begins_on(&mut self, node: usize, devices: &[u16], what: &str) {
+        let verdict = self.floor.begins_on(node, devices, what);
+        self.note(verdict);
+    }
+
+    /// A session's process starts at a machine.
+    pub fn opens_on(&mut self, node: usize, kind: &Kind, opening: &Opening) {
+        let verdict = self.floor.opens(node, &kind.capacity, opening);
+        self.note(verdict);
+    }
+
+    /// An attempt starts at a machine that needs no session.
+    pub fn starts_on(&mut self, node: usize, kind: &Kind, assignment: &Assignment) {
+        let verdict = self.floor.starts(node, &kind.capacity, assignment);
+        self.note(verdict);
+    }
+
+    /// A session at a machine is called.
+    pub fn calls_on(
+        &mut self,
+        node: usize,
+        kind: &Kind,
+        session: (SessionId, &str),
+        items: &[Assignment],
+    ) {
+        let verdict = self.floor.calls(node, &kind.capacity, session, items);
+        self.note(verdict);
     }
 
     /// A worker hears that reports are settled.

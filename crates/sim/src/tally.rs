@@ -139,6 +139,26 @@ counters! {
     asked_again,
     /// Attempts that worked on though they were no longer the live one.
     zombies,
+    /// Processes of sessions that were started.
+    opened,
+    /// Calls of sessions.
+    calls,
+    /// Calls of several jobs.
+    shared_calls,
+    /// Processes that were told to make room.
+    evicted,
+    /// Attempts without a session that had devices.
+    device_runs,
+    /// Devices taken out of service, by whomever.
+    quarantines,
+    /// Devices put back.
+    returns,
+    /// Devices that failed under too many jobs in a row.
+    devices_condemned,
+    /// Measurements of sessions that were news.
+    measured,
+    /// Jobs that went behind younger ones of another session.
+    bypassed,
 }
 
 impl Tally {

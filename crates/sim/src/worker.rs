@@ -1,19 +1,23 @@
 //! A worker's machine: the real core in a process that can be killed, stopped, drained and started
-//! again, with handlers that take their time.
+//! again, with handlers that take their time. What happens to its sessions is told in [`hosts`].
 
-use std::collections::BTreeMap;
+mod hosts;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::attempt::Outcome;
 use gristmill_model::resources::{Capacity, Resources};
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker};
 use gristmill_model::{AttemptId, Span, Time};
-use gristmill_worker::core::{Action, Core, Identity, Input};
+use gristmill_worker::core::{Action, Core, Identity, Input, SessionId};
 
 use crate::agenda::Happening;
 use crate::brief;
+use crate::bug::Bug;
 use crate::handler::Task;
 use crate::network::{End, LinkId};
 use crate::scene::Scene;
+use hosts::Host;
 
 /// A machine on which one worker process runs at a time.
 #[derive(Debug)]
@@ -50,6 +54,11 @@ struct Process {
     /// Inputs that wait because the process is stopped.
     stopped: Option<Vec<Input>>,
     tasks: BTreeMap<AttemptId, Task>,
+    hosts: BTreeMap<SessionId, Host>,
+    /// Sessions of which the core was told, or will be when it goes on, that they are gone.
+    gone: BTreeSet<SessionId>,
+    /// Devices on which nothing works.
+    sick: BTreeSet<u16>,
     /// What was said of each attempt that ended: it may be repeated, never changed.
     words: BTreeMap<AttemptId, Ended>,
     tick_at: Option<Time>,
@@ -77,6 +86,7 @@ impl Node {
             capacity,
             shared_disk,
             labels,
+            offers: Vec::new(),
             prefetch,
         });
         let skew = scene.dice.span(Span::seconds(1), Span::seconds(1_000_000));
@@ -87,6 +97,9 @@ impl Node {
             link: None,
             stopped: None,
             tasks: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            sick: BTreeSet::new(),
             words: BTreeMap::new(),
             tick_at: None,
         });
@@ -163,6 +176,7 @@ impl Node {
         self.input(scene, Input::Log { attempt, stream: Stream::Stdout, bytes });
         let message = "half-way".into();
         self.input(scene, Input::Progress { attempt, done: 1, total: 2, message });
+        self.input(scene, Input::Partial { attempt, index: 0, value: "1".into() });
     }
 
     /// A handler is done.
@@ -172,19 +186,22 @@ impl Node {
             return;
         }
         let task = process.tasks.remove(&attempt).expect("just found");
-        let ended = task.end(scene.now);
+        let ended = task.end(scene.now, &self.kind.capacity.devices);
         scene.tally.zombies += u64::from(!scene.judge.is_live(attempt));
         let how = match &ended.outcome {
             Outcome::Succeeded(_) => "well",
             Outcome::Failed(failure) => failure.code.as_str(),
         };
         scene.say(&self.name, format_args!("ends {attempt} {how}"));
+        self.leave_floor(scene, attempt, &task);
         self.input(scene, Input::Ended(ended));
+        self.end_item(scene, &task);
     }
 
     /// Killed: everything is forgotten. A new process comes up after a while.
     pub fn kill(&mut self, scene: &mut Scene) {
         let Some(process) = self.process.take() else { return };
+        scene.judge.floor.is_cleared(self.index);
         if let Some(link) = process.link {
             // The kernel closes the socket of a dead process.
             scene.close(link, End::Worker);
@@ -249,7 +266,10 @@ impl Node {
         let now = scene.now + process.skew;
         let mut actions = Vec::new();
         for input in inputs {
+            let before = actions.len();
+            hosts::tell_judge(scene, self.index, &self.kind, &input);
             process.core.handle(now, input, &mut actions);
+            hosts::judge_begins(scene, self.index, &actions[before..]);
         }
         for action in actions {
             self.act(scene, action);
@@ -272,12 +292,17 @@ impl Node {
             }
             Action::Start(assignment) => self.start(scene, assignment),
             Action::Stop(attempt) => {
+                self.forget_lock(scene, attempt);
+                let Some(process) = self.process.as_mut() else { return };
                 if let Some(task) = process.tasks.get_mut(&attempt) {
                     let (takes, turn) = (task.stop(scene), task.turn);
                     let done = Happening::Done { node: self.index, life: self.life, attempt, turn };
                     scene.later(takes, done);
                 }
             }
+            Action::Open(opening) => self.open(scene, opening),
+            Action::Call(session, assignments) => self.call(scene, session, assignments),
+            Action::Close(session) => self.close(scene, session),
             Action::Leave => {
                 scene.say(&self.name, format_args!("leaves"));
                 self.kill(scene);
@@ -285,21 +310,41 @@ impl Node {
         }
     }
 
-    fn start(&mut self, scene: &mut Scene, assignment: Assignment) {
-        let (node, life, attempt) = (self.index, self.life, assignment.attempt);
+    fn start(&mut self, scene: &mut Scene, mut assignment: Assignment) {
+        if scene.has(Bug::HalfGiven) {
+            assignment.seat.iter_mut().for_each(|seat| seat.devices.truncate(1));
+        }
+        let devices = assignment.seat.iter().any(|seat| !seat.devices.is_empty());
+        scene.tally.device_runs += u64::from(devices);
         scene.judge.started(&assignment);
-        let (task, takes) = Task::start(scene, assignment);
+        scene.judge.starts_on(self.index, &self.kind, &assignment);
+        let attempt = assignment.attempt;
+        if scene.dice.chance(100) {
+            let mutter = Happening::Mutter { node: self.index, life: self.life, attempt };
+            scene.sometime(Span::millis(1), Span::seconds(2), mutter);
+        }
+        self.begin(scene, assignment, None);
+    }
+
+    /// Work begins, by a handler of its own or in a session.
+    fn begin(&mut self, scene: &mut Scene, assignment: Assignment, host: Option<SessionId>) {
+        let (node, life, attempt) = (self.index, self.life, assignment.attempt);
+        let process = self.process.as_mut().expect("it starts things");
+        let devices = assignment.seat.iter().flat_map(|seat| &seat.devices);
+        let sick = devices.into_iter().any(|device| process.sick.contains(device));
+        let (task, takes) = Task::start(scene, assignment, host, sick);
         if let Some(takes) = takes {
             scene.later(takes, Happening::Done { node, life, attempt, turn: task.turn });
         }
-        if scene.dice.chance(100) {
-            let mutter = Happening::Mutter { node, life, attempt };
-            scene.sometime(Span::millis(1), Span::seconds(2), mutter);
-        }
-        let process = self.process.as_mut().expect("it starts things");
         process.tasks.insert(attempt, task);
-        let running = process.tasks.values().map(|task| task.assignment.resources.clone());
-        let requests: Vec<Resources> = running.collect();
+        // A session is booked once, however many work in it.
+        let mut counted = BTreeSet::new();
+        let booked = process.tasks.values().filter(|task| match task.host {
+            Some(host) => counted.insert(host),
+            None => true,
+        });
+        let requests: Vec<Resources> =
+            booked.map(|task| task.assignment.resources.clone()).collect();
         let assignment = &process.tasks[&attempt].assignment;
         scene.judge.runs_on(&self.kind, assignment, &requests);
     }

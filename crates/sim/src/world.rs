@@ -9,7 +9,7 @@ use gristmill_model::{Span, Time};
 use gristmill_worker::core::Input;
 
 use crate::agenda::{Agenda, Happening};
-use crate::client::{Client, LICENCE, Palette};
+use crate::client::{Client, LICENCE, PIN, PINNED, Palette};
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults};
 use crate::features::{Feature, Features};
@@ -81,6 +81,9 @@ impl World {
             calm_since: None,
             done: false,
         };
+        if world.scene.features.has(Feature::Pins) {
+            world.scene.judge.floor.pin(PINNED);
+        }
         world.set_out(storm);
         world
     }
@@ -152,6 +155,13 @@ impl World {
             Happening::Done { node, life, attempt, turn } => {
                 nodes[node].done(scene, life, attempt, turn);
             }
+            Happening::Loaded { node, life, session } => nodes[node].loaded(scene, life, session),
+            Happening::HostEnds { node, life, session } => {
+                nodes[node].host_ends(scene, life, session);
+            }
+            Happening::Recovers { node, life, device } => {
+                nodes[node].recovers(scene, life, device);
+            }
             Happening::Resume { node, life } => nodes[node].resume(scene, life),
             Happening::Heal { node } => scene.heal(node),
             Happening::Act { client } => clients[client].act(scene, palette),
@@ -180,6 +190,7 @@ impl World {
                 let heal = Happening::Heal { node: index };
                 scene.sometime(Span::millis(500), Span::seconds(60), heal);
             }
+            node.storm_devices(scene);
             if scene.strikes(Fault::WorkerKilled) {
                 node.kill(scene);
             }
@@ -200,6 +211,7 @@ impl World {
         self.calm_since = Some(self.scene.now);
         self.scene.say("world", format_args!("faults stop"));
         self.scene.faults.calm();
+        self.nodes.iter_mut().for_each(Node::heal_devices);
         self.clients.iter_mut().for_each(|client| client.tidy(&mut self.scene));
         self.scene.later(Span::seconds(1), Happening::Inspect);
     }
@@ -279,22 +291,37 @@ fn draw_kind(dice: &mut Dice, features: &Features, first: bool) -> Kind {
     let both = ["command".to_owned(), "images".to_owned()];
     let cpus = u32::try_from(dice.between(if first { 2 } else { 1 }, 4)).expect("small");
     let memory = if features.has(Feature::Memory) && dice.chance(600) { 8 << 30 } else { 0 };
-    let gpus = dice.between(u64::from(first), 2);
-    let gpu = |index| Device {
-        id: format!("GPU-{index}"),
-        kind: "gpu".into(),
-        vram: (8 << 30) * (2 - index),
-    };
-    let devices = (0..gpus).map(gpu).collect();
+    let devices = draw_devices(dice, features, first);
     let licences = dice.chance(if first { 1_000 } else { 500 });
     let licences = licences.then(|| (LICENCE.to_owned(), 2_000));
-    let named = licences.into_iter().collect();
+    let pin = features.has(Feature::Pins).then(|| (PIN.to_owned(), 1_000));
+    let named = licences.into_iter().chain(pin).collect();
     let zone = if first { "a" } else { *dice.pick(&["a", "b", "c"]) };
+    let mut handlers = if first { both.to_vec() } else { both[..=dice.below(2)].to_vec() };
+    if features.has(Feature::Sessions) {
+        let sessions = ["a", "b", PINNED].into_iter().filter(|_| first || dice.chance(700));
+        handlers.extend(sessions.map(str::to_owned));
+    }
     Kind {
-        handlers: if first { both.to_vec() } else { both[..=dice.below(2)].to_vec() },
+        handlers,
         capacity: Capacity { memory, devices, named, ..Capacity::of_cpus(cpus) },
         shared_disk: first || dice.chance(500),
         labels: BTreeMap::from([("zone".to_owned(), zone.to_owned())]),
         prefetch: u32::try_from(dice.between(1, 64)).expect("small"),
     }
+}
+
+/// GPUs of different sizes, some for a few processes at a time; the first machine has one for sure.
+/// Where sessions stay, every machine has devices for them too.
+fn draw_devices(dice: &mut Dice, features: &Features, first: bool) -> Vec<Device> {
+    let gpus = dice.between(u64::from(first), 3);
+    let mut gpu = |index: u64| {
+        let vram = [16, 8, 24][usize::try_from(index).expect("three")] << 30;
+        let slots = *dice.pick(&[0, 0, 1, 2, 4]);
+        Device { slots, ..Device::new("gpu", format!("GPU-{index}"), vram) }
+    };
+    let gpus: Vec<Device> = (0..gpus).map(&mut gpu).collect();
+    let npus = if features.has(Feature::Pins) { 2 } else { 0 };
+    let npu = |index| Device::new("npu", format!("NPU-{index}"), 16 << 30);
+    gpus.into_iter().chain((0..npus).map(npu)).collect()
 }

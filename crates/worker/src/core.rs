@@ -336,8 +336,10 @@ impl Core {
         let want = assignment.handler.want(assignment.resources.clone(), assignment.alone);
         let seat = self.booking.admit(attempt, want, assignment.seat.as_ref());
         self.holding.take_in(assignment);
-        if let Some(seat) = seat {
-            self.begin(now, attempt, &seat, out);
+        match seat {
+            Some(seat) => self.begin(now, attempt, &seat, out),
+            None if self.waits_in_vain(attempt) => self.give_back(now, attempt, out),
+            None => {}
         }
     }
 

@@ -276,6 +276,11 @@ impl Ledger {
         self.measured.iter().map(|(name, vram)| (name.as_str(), *vram))
     }
 
+    pub(super) fn booked_of(&self, device: u16) -> (u32, u64) {
+        let Part { share, vram } = self.devices[usize::from(device)].booked(&[], device);
+        (share, vram)
+    }
+
     /// Memory of a device that nothing has booked.
     pub(super) fn free_vram(&self, capacity: &Capacity, device: u16) -> u64 {
         let there = capacity.devices[usize::from(device)].vram;

@@ -38,6 +38,11 @@ impl Topic {
     }
 
     pub(super) fn concerns(&self, event: &Event, about: &[BatchId]) -> bool {
+        // They come all the time: only who asks for workers hears of them.
+        let sampled = matches!(event, Event::DevicesSampled { .. });
+        if sampled && !self.terms.iter().any(|term| matches!(term, About::Workers(_))) {
+            return false;
+        }
         self.terms.iter().all(|term| match term {
             About::Jobs(jobs) => jobs.iter().any(|job| view::names_job(event, *job)),
             About::Batches(batches) => about.iter().any(|batch| batches.contains(batch)),

@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use gristmill_engine::State as Engine;
 use gristmill_model::AttemptId;
-use gristmill_model::api::{Attempt, Page, Problem};
+use gristmill_model::api::{Attempt, AttemptState, Page, Problem};
 use gristmill_model::problem::Code;
 
 use super::at::At;
 use super::parts::Path;
 use super::problem::{Answer, Refusal};
-use super::{Api, jobs};
+use super::{Api, devices, jobs};
 
 /// Lists a job's attempts over all its stages, the oldest first.
 #[utoipa::path(get, path = "/v1/jobs/{id}/attempts", tag = "attempts",
@@ -18,6 +19,7 @@ use super::{Api, jobs};
 pub(super) async fn list(State(api): State<Api>, At(job): At) -> Answer<Json<Page<Attempt>>> {
     jobs::find(&api, job).await?;
     let items = api.ask(move |tables| tables.attempts(job)).await?;
+    let items = with_devices(&api, items).await?;
     Ok(Json(Page { items, has_more: false }))
 }
 
@@ -30,7 +32,20 @@ pub(super) async fn show(
     Path(id): Path<AttemptId>,
 ) -> Answer<Json<Attempt>> {
     let found = api.ask(move |tables| tables.attempt(id)).await?;
-    let found =
-        found.ok_or_else(|| Refusal::new(Code::NoSuchAttempt, format!("no attempt {id}")))?;
-    Ok(Json(found))
+    let missing = || Refusal::new(Code::NoSuchAttempt, format!("no attempt {id}"));
+    let found = with_devices(&api, vec![found.ok_or_else(missing)?]).await?;
+    Ok(Json(found.into_iter().next().ok_or_else(missing)?))
+}
+
+/// Of those that run only the engine knows which devices they have.
+async fn with_devices(api: &Api, mut attempts: Vec<Attempt>) -> Answer<Vec<Attempt>> {
+    if !attempts.iter().any(|attempt| attempt.state == AttemptState::Running) {
+        return Ok(attempts);
+    }
+    let look = move |state: &Engine| {
+        let running = attempts.iter_mut().filter(|it| it.state == AttemptState::Running);
+        running.for_each(|attempt| attempt.devices = devices::of_attempt(state, attempt.id));
+        attempts
+    };
+    Ok(api.handle.look(look).await?)
 }

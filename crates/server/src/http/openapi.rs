@@ -26,6 +26,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "projects", description = "Lanes between which work is shared out"),
         (name = "limits", description = "Bounds and flows of a project's parts"),
         (name = "workers", description = "Processes that run attempts"),
+        (name = "devices", description = "GPUs and the like, and the sessions on them"),
         (name = "blobs", description = "Bytes named by their BLAKE3 digest"),
         (name = "events", description = "What happens, as server-sent events"),
         (name = "server", description = "The server itself"),

@@ -11,10 +11,10 @@ use gristmill_model::problem::Code;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::Api;
 use super::auth::Caller;
 use super::parts::{self, Path, Query};
 use super::problem::{Answer, Refusal};
+use super::{Api, devices};
 
 /// `?limit=&after=&gone=`
 #[derive(Debug, Deserialize, IntoParams)]
@@ -124,6 +124,7 @@ fn overlay(worker: &mut Worker, state: &Engine) {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     (worker.running, worker.waiting) = (number(here.booking.held() - waiting), number(waiting));
     worker.labels = here.labels.clone();
+    worker.devices = devices::of_worker(state, worker.id, here);
     worker.state = match (state.is_connected(worker.id), here.draining, here.paused) {
         (false, ..) => WorkerState::Disconnected,
         (true, true, _) => WorkerState::Draining,

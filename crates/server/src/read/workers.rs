@@ -62,6 +62,7 @@ fn worker_of(row: &Row<'_>) -> Result<api::Worker> {
         waiting: 0,
         succeeded: number(row, "succeeded")?,
         failed: number(row, "failed")?,
+        devices: Vec::new(),
         joined_at: some_time(row, "joined_at")?,
         left_at: time(row, "left_at")?,
     })

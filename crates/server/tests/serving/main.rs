@@ -8,6 +8,7 @@ mod blobs;
 mod bulk;
 mod callbacks;
 mod compaction;
+mod devices;
 mod events;
 mod link;
 mod lists;

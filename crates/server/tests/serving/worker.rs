@@ -42,11 +42,19 @@ pub fn hello(instance: u64, holds: Vec<AttemptId>) -> Hello {
 
 impl Worker {
     pub async fn connect(world: &World, instance: u64, holds: Vec<AttemptId>) -> Worker {
+        let joined = Worker::joins(world, FromWorker::Hello(hello(instance, holds))).await;
+        joined.unwrap_or_else(|other| panic!("expected a welcome, not {other:?}"))
+    }
+
+    /// A worker that says this first, or what it heard in place of a welcome.
+    pub async fn joins(world: &World, first: FromWorker) -> Result<Worker, Option<ToWorker>> {
         let mut socket = open(world).await.unwrap();
-        say(&mut socket, &FromWorker::Hello(hello(instance, holds))).await;
+        say(&mut socket, &first).await;
         match hear(&mut socket).await {
-            Some(ToWorker::Welcome(welcome)) => Worker { socket, welcome, heard: VecDeque::new() },
-            other => panic!("expected a welcome, not {other:?}"),
+            Some(ToWorker::Welcome(welcome)) => {
+                Ok(Worker { socket, welcome, heard: VecDeque::new() })
+            }
+            other => Err(other),
         }
     }
 

@@ -28,10 +28,11 @@ enum Order {
     Weigh,
     Define,
     DrainWorker,
+    SetDevice,
 }
 
 /// What may be ordered, how often beside the others, and what must be there for it.
-const ORDERS: [(Order, u64, Option<Feature>); 17] = [
+const ORDERS: [(Order, u64, Option<Feature>); 18] = [
     (Order::CancelJob, 12, Some(Feature::Cancels)),
     (Order::CancelBatch, 12, Some(Feature::Cancels)),
     (Order::CancelMany, 12, Some(Feature::Bulk)),
@@ -49,6 +50,7 @@ const ORDERS: [(Order, u64, Option<Feature>); 17] = [
     (Order::Weigh, 10, Some(Feature::Weights)),
     (Order::Define, 3, None),
     (Order::DrainWorker, 5, None),
+    (Order::SetDevice, 20, Some(Feature::DeviceOrders)),
 ];
 
 impl Client {
@@ -76,6 +78,11 @@ impl Client {
                 Command::PauseWorker { worker: worker(scene), paused: scene.dice.chance(600) }
             }
             Order::DrainWorker => Command::Drain(worker(scene)),
+            Order::SetDevice => Command::SetDevice {
+                worker: worker(scene),
+                device: format!("GPU-{}", scene.dice.below(3)),
+                quarantined: scene.dice.chance(600).then(|| "it is being looked at".to_owned()),
+            },
             Order::Declare => declare(scene, palette),
             order => about_project(scene, palette, order),
         }

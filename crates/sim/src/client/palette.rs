@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use gristmill_model::Span;
 use gristmill_model::attempt::FailureKind;
-use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec, PipelineSpec, StageSpec};
-use gristmill_model::resources::{Capacity, DeviceRequest, Resources, WorkerShape};
+use gristmill_model::pipeline::{
+    CommandSpec, Handler, ImagesSpec, PipelineSpec, SessionSpec, StageSpec,
+};
+use gristmill_model::resources::{Capacity, DeviceRequest, Resources, WHOLE, WorkerShape};
 use gristmill_model::retry::RetryPolicy;
 use gristmill_model::scope::Scope;
 
@@ -16,6 +18,12 @@ use crate::worker::Kind;
 
 /// A licence that machines may have.
 pub const LICENCE: &str = "licence";
+
+/// What of a machine a session that stays takes, so that there is one of them at the most.
+pub const PIN: &str = "pin";
+
+/// The session that stays, where one does.
+pub const PINNED: &str = "c";
 
 /// What there is to choose from.
 #[derive(Debug)]
@@ -85,7 +93,15 @@ fn draw_stage(dice: &mut Dice, features: &Features, index: u64, largest: &Capaci
     } else {
         Handler::Images(ImagesSpec { recipe: "{}".into() })
     };
-    let resources = draw_resources(dice, features, largest);
+    let sessions = features.has(Feature::Sessions) && dice.chance(600);
+    let name = *dice.pick(&["a", "b", PINNED]);
+    let handler = if sessions { Handler::Session(session(features, name)) } else { handler };
+    let pinned = handler.session().is_some_and(|session| session.pinned);
+    let resources = match handler.session() {
+        Some(_) if pinned => pinned_resources(),
+        Some(_) => Resources { cpus: 100, ..draw_resources(dice, features, largest) },
+        None => draw_resources(dice, features, largest),
+    };
     let timed = features.has(Feature::Timeouts) && dice.chance(500);
     let mut stage = StageSpec {
         retry: draw_retry(dice),
@@ -93,7 +109,7 @@ fn draw_stage(dice: &mut Dice, features: &Features, index: u64, largest: &Capaci
         ..StageSpec::new(format!("s{index}"), handler)
     };
     stage.resources = resources;
-    if features.has(Feature::Alternatives) && dice.chance(500) {
+    if features.has(Feature::Alternatives) && !pinned && dice.chance(500) {
         let other = draw_resources(dice, features, largest);
         // What is preferred may be more than anybody has; then only the other will do.
         match dice.between(1, 3) {
@@ -121,11 +137,40 @@ fn draw_resources(dice: &mut Dice, features: &Features, largest: &Capacity) -> R
         false => BTreeMap::new(),
     };
     // Now and then a stage wants the GPU that the first machine has for sure.
-    let vram = *dice.pick(&[0, 8 << 30, 16 << 30]);
-    let gpu = DeviceRequest { kind: "gpu".into(), count: 1, vram };
-    let wants = features.has(Feature::Gpus) && dice.chance(300);
-    let devices = if wants { vec![gpu] } else { Vec::new() };
+    let wants = features.has(Feature::Gpus) && dice.chance(500);
+    let devices = if wants { vec![draw_wish(dice, features, largest)] } else { Vec::new() };
     Resources { cpus: cpus.min(largest.cpus), memory, devices, named }
+}
+
+/// Devices that the first machine has: one or several, whole, in parts, or by their memory.
+fn draw_wish(dice: &mut Dice, features: &Features, largest: &Capacity) -> DeviceRequest {
+    if features.has(Feature::Pins) && dice.chance(400) {
+        return DeviceRequest { kind: "npu".into(), count: 1, vram: 15 << 30, share: 0 };
+    }
+    let gpus = largest.devices.iter().filter(|device| device.kind == "gpu").count();
+    let several = gpus > 1 && dice.chance(250);
+    let vram = if several { 0 } else { *dice.pick(&[0, 2 << 30, 8 << 30, 16 << 30]) };
+    let share = *dice.pick(&[WHOLE, WHOLE, 500, 250, 0]);
+    let vram = if share == 0 { vram.max(1 << 30) } else { vram };
+    DeviceRequest { kind: "gpu".into(), count: if several { 2 } else { 1 }, vram, share }
+}
+
+/// What sessions of a name are like: the same in every pipeline.
+fn session(features: &Features, name: &str) -> SessionSpec {
+    let (batch, batch_wait) = match name {
+        "a" => (1, Span::ZERO),
+        "b" => (4, Span::millis(50)),
+        _ => (2, Span::ZERO),
+    };
+    let pinned = name == PINNED && features.has(Feature::Pins);
+    SessionSpec { batch, batch_wait, pinned, ..SessionSpec::new(name) }
+}
+
+/// A session that stays leaves room for everything else: another device is there beside its own.
+fn pinned_resources() -> Resources {
+    let wish = DeviceRequest { kind: "npu".into(), count: 1, vram: 2 << 30, share: 0 };
+    let named = BTreeMap::from([(PIN.to_owned(), 1_000)]);
+    Resources { cpus: 0, devices: vec![wish], named, ..Resources::default() }
 }
 
 fn draw_retry(dice: &mut Dice) -> RetryPolicy {

@@ -4,6 +4,7 @@
 
 mod batches;
 mod compare;
+mod devices;
 mod ends;
 mod fair;
 mod gates;
@@ -14,6 +15,7 @@ mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gristmill_model::attempt::FailureKind;
 use gristmill_model::command::{Command, Submission};
 use gristmill_model::event::{Event, Record};
 use gristmill_model::job::JobState;
@@ -62,8 +64,13 @@ pub(super) struct History {
     ever_set: BTreeSet<String>,
     committed: BTreeSet<(JobId, u16)>,
     hurried: BTreeSet<JobId>,
-    /// Attempts of which the holder itself said how they ended.
-    reported: BTreeSet<AttemptId>,
+    /// Attempts of which the holder itself said how they ended, and how: the kind of failure, and
+    /// the devices.
+    reported: BTreeMap<AttemptId, (Option<FailureKind>, Vec<String>)>,
+    /// Devices that must go out of service next.
+    condemned: Vec<(WorkerId, String)>,
+    /// The longest that sessions took to load, by name.
+    loads: BTreeMap<String, Span>,
     asked: BTreeMap<String, Asked>,
 }
 
@@ -100,7 +107,9 @@ impl History {
             ever_set: BTreeSet::new(),
             committed: BTreeSet::new(),
             hurried: BTreeSet::new(),
-            reported: BTreeSet::new(),
+            reported: BTreeMap::new(),
+            condemned: Vec::new(),
+            loads: BTreeMap::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -113,8 +122,15 @@ impl History {
         })?;
         self.at = at;
         tally.records += 1;
+        if !matches!(record.event, Event::ServerStarted { .. }) {
+            self.follows_on_condemned(&record.event)?;
+        }
         match &record.event {
-            Event::ServerStarted { .. } => Ok(()),
+            Event::ServerStarted { .. } => {
+                // What a crash cut off is decided anew when it happens anew.
+                self.condemned.clear();
+                Ok(())
+            }
             Event::ProjectDefined { project, name, weight } => {
                 self.define_project(*project, name, *weight);
                 Ok(())
@@ -210,7 +226,16 @@ impl History {
             range: None,
             close: true,
         });
-        flows.chain(paused).chain(held).chain(blocked).chain(open).collect()
+        let here = self.workers.iter().filter(|(_, worker)| worker.is_here);
+        let devices = here.flat_map(|(id, worker)| {
+            let out = worker.devices.iter().filter(|device| device.out.is_some());
+            out.map(|device| Command::SetDevice {
+                worker: *id,
+                device: device.id.clone(),
+                quarantined: None,
+            })
+        });
+        flows.chain(paused).chain(devices).chain(held).chain(blocked).chain(open).collect()
     }
 
     fn stage(&self, job: &Job, index: u16) -> Option<&StageSpec> {

@@ -153,6 +153,9 @@ fn settings_are_kept(command: &Command, reply: &Reply, history: &History) -> Ver
         (Command::PauseWorker { worker, paused: true }, Reply::Done) => {
             Some(format!("{worker} paused true"))
         }
+        (Command::SetDevice { worker, device, quarantined: Some(_) }, Reply::Done) => {
+            Some(format!("{worker} without {device}"))
+        }
         (Command::DefineProject { name, weight }, Reply::Done) if *weight != 1 => {
             Some(format!("{name} weighs {weight}"))
         }
@@ -165,6 +168,7 @@ fn settings_are_kept(command: &Command, reply: &Reply, history: &History) -> Ver
             | Command::PauseWorker { .. }
             | Command::DefineProject { .. }
             | Command::DeclareWorker { .. }
+            | Command::SetDevice { .. }
             | Command::Drain(_),
             Reply::Done,
         )

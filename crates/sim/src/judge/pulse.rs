@@ -55,8 +55,12 @@ impl Pulse {
                 self.speakers.insert(link, hello.instance);
                 self.voices.insert(hello.instance, Voice { link, heard: now, broke: None });
             }
-            // Words about an attempt are no sign of life: they may pass around the engine.
-            FromWorker::Log { .. } | FromWorker::Progress { .. } => {}
+            // Words about attempts and devices are no sign of life: they may pass around the engine.
+            FromWorker::Log { .. }
+            | FromWorker::Progress { .. }
+            | FromWorker::Partial { .. }
+            | FromWorker::Device { .. }
+            | FromWorker::Measured { .. } => {}
             _ => {
                 if let Some(voice) = self.voice(link) {
                     voice.heard = now;
@@ -123,6 +127,12 @@ impl Pulse {
     /// Who speaks on a link, be it the newest or not.
     pub(super) fn speaker(&self, link: LinkId) -> Option<u64> {
         self.speakers.get(&link).copied()
+    }
+
+    /// The instance whose newest link this is.
+    pub(super) fn newest(&self, link: LinkId) -> Option<u64> {
+        let instance = self.speaker(link)?;
+        self.voices.get(&instance).filter(|voice| voice.link == link).map(|_| instance)
     }
 
     /// The instance that speaks on a link, unless it has a newer one.

@@ -6,7 +6,7 @@ use gristmill_engine::Engine;
 use gristmill_model::Span;
 use gristmill_model::event::Record;
 
-use super::Server;
+use super::{Server, planted};
 use crate::agenda::Happening;
 use crate::bug::Bug;
 use crate::dice::Dice;
@@ -50,11 +50,12 @@ impl Server {
         let whole = (0..groups).flat_map(|index| self.disk.group(index));
         let part = self.disk.group(groups).into_iter().take(within);
         whole.chain(part).for_each(|record| engine.apply(&record));
-        let records: Vec<Record> = engine.snapshot().collect();
+        let mut records: Vec<Record> = engine.snapshot().collect();
         let mut again = Engine::new(scene.timing);
         records.iter().for_each(|record| again.apply(record));
         let same = again.state().same_as(engine.state());
         scene.judge.require(same, "a base equals what it stands for", "it leads to another state");
+        planted::base(scene.bug, &mut records);
         scene.say(
             "server",
             format_args!(

@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 
 use gristmill_engine::Engine;
+use gristmill_model::access::Actor;
+use gristmill_model::attempt::{FailureKind, Outcome};
 use gristmill_model::command::{Command, PipelineRef, Submission};
 use gristmill_model::event::{Event, Record, Then};
 use gristmill_model::limits::Timing;
 use gristmill_model::payload::{Line, Payload};
-use gristmill_model::pipeline::StageSpec;
+use gristmill_model::pipeline::{Handler, PipelineSpec, StageSpec};
+use gristmill_model::restored::Part;
 use gristmill_model::scope::{Flow, Limit};
 use gristmill_model::source::Source;
 use gristmill_model::terms::{Terms, When};
@@ -17,6 +20,7 @@ use gristmill_model::wire::{Assignment, ToWorker};
 use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Span, Time};
 
 use crate::bug::Bug;
+use crate::client::PINNED;
 
 /// What a bug must remember to lie consistently.
 #[derive(Debug, Default)]
@@ -69,6 +73,7 @@ fn is_lost(bug: Bug, event: &Event) -> bool {
         Bug::DrainLost => matches!(event, Event::FlowSet { flow: Flow::Draining, .. }),
         Bug::HoldLost => matches!(event, Event::BatchHeld { .. }),
         Bug::WorkerPauseLost => matches!(event, Event::WorkerPaused { .. }),
+        Bug::QuarantineLost => matches!(event, Event::DeviceQuarantined { .. }),
         Bug::DeclarationLost => matches!(event, Event::WorkerDeclared { .. }),
         Bug::WeightLost => {
             matches!(event, Event::ProjectDefined { project, .. } if project.0 == 1)
@@ -95,6 +100,11 @@ fn alter(bug: Bug, event: &mut Event) {
             Event::RangeAdded { source: Source::Numbers { first, last, step }, .. },
         ) => {
             (*first, *last) = (*first + *step, *last + *step);
+        }
+        (Bug::ShortageForgotten, Event::AttemptFailed { failure, .. })
+            if failure.kind == FailureKind::OutOfMemory =>
+        {
+            failure.kind = FailureKind::Cancelled;
         }
         (Bug::AlternativeForgotten, Event::AttemptLeased { alternative, .. }) => *alternative = 0,
         _ => {}
@@ -124,6 +134,12 @@ impl Planted {
             (Some(Bug::InventsLabels), Command::Greet(greeting)) => {
                 greeting.labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
             }
+            (Some(Bug::PinnedEvicted), Command::Submit(submission)) => {
+                if let PipelineRef::Inline(spec) = &mut submission.pipeline {
+                    pin(spec, false);
+                }
+            }
+            (Some(Bug::PinnedEvicted), Command::DefinePipeline { spec, .. }) => pin(spec, false),
             (Some(Bug::CancelMissesFolded), command) => miss_folded(engine, command),
             _ => {}
         }
@@ -144,6 +160,13 @@ impl Planted {
                     **terms = asked.clone();
                 }
                 true
+            }
+            Event::PipelineDefined { spec, .. } if bug == Bug::PinnedEvicted => {
+                pin(spec, true);
+                true
+            }
+            Event::DeviceQuarantined { actor, .. } if bug == Bug::DeviceErrorsUncounted => {
+                *actor != Actor::Server
             }
             Event::LimitSet { limit, .. } if bug == Bug::LimitDoubled => {
                 limit.concurrency = limit.concurrency.map(|most| most / 2);
@@ -173,6 +196,47 @@ impl Planted {
     /// believed without its fence.
     pub(super) fn unfenced(&self, engine: &Engine, stale: AttemptId) -> Option<AttemptId> {
         engine.state().job(*self.jobs.get(&stale)?)?.attempt
+    }
+}
+
+/// What the engine is told of a worker's word; `false` where it is not told at all.
+pub(super) fn hear(bug: Option<Bug>, command: &mut Command) -> bool {
+    match (bug, command) {
+        (Some(Bug::QuarantineUnheard), Command::SetDevice { .. })
+        | (Some(Bug::MeasuredIgnored), Command::Measure { .. }) => false,
+        (Some(Bug::ShortageCounted), Command::Report { outcome: Outcome::Failed(failure), .. }) => {
+            if failure.kind == FailureKind::OutOfMemory {
+                failure.kind = FailureKind::Failed;
+            }
+            true
+        }
+        (Some(Bug::HotForTooLong), Command::Sample { sessions, .. }) => {
+            sessions.iter_mut().for_each(|sample| sample.load = Some(Span::seconds(3_600)));
+            true
+        }
+        _ => true,
+    }
+}
+
+/// What a base tells.
+pub(super) fn base(bug: Option<Bug>, records: &mut [Record]) {
+    for record in records {
+        if let (Some(Bug::BaseForgetsDevices), Event::Restored(Part::Worker { devices, .. })) =
+            (bug, &mut record.event)
+        {
+            devices.clear();
+        }
+    }
+}
+
+/// Whether sessions stay that were asked to.
+fn pin(spec: &mut PipelineSpec, stays: bool) {
+    for stage in &mut spec.stages {
+        if let Handler::Session(session) = &mut stage.handler
+            && session.name == PINNED
+        {
+            session.pinned = stays;
+        }
     }
 }
 

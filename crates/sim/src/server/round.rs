@@ -11,7 +11,7 @@ use gristmill_model::wire::{FromWorker, Hello, ToWorker, Welcome};
 use gristmill_model::{JobId, Span, Time, WorkerId};
 
 use super::planted::Planted;
-use super::{Mail, Process, Release, Server, speak};
+use super::{Mail, Process, Release, Server, planted, speak};
 use crate::agenda::Happening;
 use crate::brief;
 use crate::bug::Bug;
@@ -132,9 +132,10 @@ fn rank(frame: &ToWorker) -> u8 {
     match frame {
         ToWorker::Welcome(_) | ToWorker::Refused { .. } => 0,
         ToWorker::Settled(_) => 1,
-        ToWorker::Run(_) => 2,
-        ToWorker::Stop(_) => 3,
-        ToWorker::Drain => 4,
+        ToWorker::Device { .. } => 2,
+        ToWorker::Run(_) => 3,
+        ToWorker::Stop(_) => 4,
+        ToWorker::Drain => 5,
     }
 }
 
@@ -207,7 +208,10 @@ impl Round<'_> {
             _ => Vec::new(),
         };
         let unheard = self.scene.has(Bug::SettlesUnheard) && self.scene.dice.chance(50);
-        for command in link::commands(worker, frame).into_iter().filter(|_| !unheard) {
+        for mut command in link::commands(worker, frame).into_iter().filter(|_| !unheard) {
+            if !planted::hear(self.scene.bug, &mut command) {
+                continue;
+            }
             let is_report = matches!(command, Command::Report { .. });
             self.unfenced(&command);
             let answer = self.ask(Actor::Worker, command);

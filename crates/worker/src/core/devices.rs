@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, SESSION_LOST};
+use gristmill_model::booking::{self, Fate};
 use gristmill_model::device::DeviceSample;
-use gristmill_model::wire::FromWorker;
+use gristmill_model::wire::{Ended, FromWorker};
 use gristmill_model::{AttemptId, Time};
 
 use super::sessions::{SessionId, Step};
@@ -56,7 +57,9 @@ impl Core {
     }
 
     fn fail(&mut self, now: Time, attempt: AttemptId, failure: Failure, out: &mut Vec<Action>) {
-        let ended = held::never_ran(attempt, Outcome::Failed(failure));
+        let devices = self.booking.seat_of(attempt).unwrap_or_default().devices;
+        let devices = devices.into_iter().filter_map(|device| self.device_id(device)).collect();
+        let ended = Ended { devices, ..held::never_ran(attempt, Outcome::Failed(failure)) };
         if self.holding.drop_waiting(attempt) {
             let fate = ended.outcome.fate();
             self.report(now, ended);
@@ -135,6 +138,38 @@ impl Core {
         if self.booking.in_service(device) != in_service {
             let promoted = self.booking.set_service(device, in_service);
             self.begin_all(now, &promoted, out);
+        }
+        if !in_service {
+            self.hand_back(now, device, out);
+        }
+    }
+
+    /// Nothing begins on a device that is out of service: what was to begin there goes back to the
+    /// server, and what waits for room that is nowhere else.
+    fn hand_back(&mut self, now: Time, device: u16, out: &mut Vec<Action>) {
+        let seated = |attempt: &AttemptId| {
+            let seat = self.booking.seat_of(*attempt);
+            seat.is_some_and(|seat| seat.devices.contains(&device))
+        };
+        let seated = self.booking.running().filter(seated);
+        let to_begin = seated.filter(|attempt| self.holding.waiting(*attempt).is_some());
+        let in_vain = self.booking.backlog().filter(|attempt| self.waits_in_vain(*attempt));
+        let attempts: Vec<AttemptId> = to_begin.chain(in_vain).collect();
+        attempts.into_iter().for_each(|attempt| self.give_back(now, attempt, out));
+    }
+
+    /// Whether an attempt waits for devices of which too few are in service.
+    pub(super) fn waits_in_vain(&self, attempt: AttemptId) -> bool {
+        let Some(waiting) = self.holding.waiting(attempt) else { return false };
+        let want = waiting.handler.want(waiting.resources.clone(), waiting.alone);
+        let fits = |capacity| booking::could_fit(capacity, &want.resources).is_ok();
+        fits(self.booking.capacity()) && !fits(&self.booking.capacity_in_service())
+    }
+
+    pub(super) fn give_back(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
+        if self.holding.drop_waiting(attempt) {
+            self.report(now, held::never_ran(attempt, held::out_of_service()));
+            self.release(now, attempt, Fate::Other, out);
         }
     }
 

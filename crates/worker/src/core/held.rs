@@ -168,6 +168,12 @@ pub(super) fn cancelled() -> Outcome {
     failed(FailureKind::Cancelled, "cancelled", "stopped before it started".into(), None)
 }
 
+/// The outcome of an attempt whose device went out of service before it began.
+pub(super) fn out_of_service() -> Outcome {
+    let message = "its device went out of service before it began".into();
+    failed(FailureKind::Cancelled, "device_out_of_service", message, None)
+}
+
 /// The outcome of an attempt that the worker has no place for, not even to let it wait.
 pub(super) fn too_many() -> Outcome {
     let message = format!("this worker holds {} attempts already", limits::HELD_PER_WORKER);

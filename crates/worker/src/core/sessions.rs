@@ -69,6 +69,8 @@ pub(super) struct Sessions {
     /// still wait until sessions have left.
     guests: BTreeMap<AttemptId, Visit>,
     largest: u32,
+    /// When all that was due was done.
+    pumped: Time,
 }
 
 #[derive(Debug)]
@@ -95,7 +97,9 @@ impl Sessions {
         self.largest = self.largest.max(spec.batch);
         let here = |process: &Process| process.is_of(spec) && process.devices() == seat.devices;
         let of_seat = |process: &Process| here(process) && process.seat == seat.session;
-        let hot = |process: &Process| here(process) && process.seat.is_none();
+        let hot = |process: &Process| {
+            here(process) && process.seat.is_none() && !process.is_too_large(&holds)
+        };
         let id = self.find(of_seat).or_else(|| self.find(hot)).unwrap_or_else(|| {
             self.next += 1;
             let id = SessionId(self.next);
@@ -139,11 +143,14 @@ impl Sessions {
         }
     }
 
-    /// What a process really takes of each device's memory. Returns its key.
+    /// What a process really takes of each device's memory, and its like. Returns their key.
     pub(super) fn measured(&mut self, id: SessionId, vram: u64) -> Option<String> {
         let process = self.processes.get_mut(&id)?;
         process.measured(vram);
-        Some(process.spec.key())
+        let key = process.spec.key();
+        let alike = self.processes.values_mut().filter(|process| process.spec.key() == key);
+        alike.for_each(|process| process.takes(vram));
+        Some(key)
     }
 
     /// A process has ended. Returns the attempts that end with it: those of its call, and where it
@@ -166,6 +173,7 @@ impl Sessions {
 
     /// What can be done now, in order.
     pub(super) fn pump(&mut self, now: Time, capacity: &Capacity, out: &mut Vec<Step>) {
+        self.pumped = now;
         self.processes.retain(|_, process| !process.is_pointless());
         let waiting: Vec<_> = self.waiting(now).collect();
         for (who, holds) in waiting {
@@ -187,6 +195,7 @@ impl Sessions {
         let gathers = self.processes.values().filter_map(Process::gathers_until);
         let pauses = self.processes.values().filter(|process| process.state == State::Waiting);
         let pauses = pauses.filter_map(|process| Some(self.ruins.get(&process.spec.name)?.1));
+        let pauses = pauses.filter(|until| *until > self.pumped);
         gathers.chain(pauses).min()
     }
 
@@ -201,8 +210,9 @@ impl Sessions {
             self.ruins.get(&process.spec.name).is_some_and(|(_, until)| now < *until)
         };
         let processes = self.processes.iter();
-        let processes = processes.filter(|(_, process)| process.state == State::Waiting);
-        let processes = processes.filter(move |(_, process)| !pauses(process));
+        let processes = processes.filter(move |(_, process)| {
+            process.is_outgrown() || process.state == State::Waiting && !pauses(process)
+        });
         let sessions = processes.map(|(id, process)| (Who::Session(*id), process.holds.clone()));
         let guests = self.guests.iter().filter(|(_, visit)| visit.waits);
         sessions.chain(guests.map(|(id, visit)| (Who::Guest(*id), visit.holds.clone())))
@@ -212,6 +222,9 @@ impl Sessions {
         match who {
             Who::Session(session) => {
                 let process = self.processes.get_mut(&session).expect("it waits");
+                if process.is_there() {
+                    return process.grow();
+                }
                 process.open(now);
                 let spec = process.spec.clone();
                 out.push(Step::Open(Opening { session, spec, holds }));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_engine::State;
+use gristmill_model::access::Actor;
 use gristmill_model::job::JobState;
 use gristmill_model::payload::Payload;
 use gristmill_model::wire::Assignment;
@@ -17,6 +18,11 @@ const COUNTS: &str = "a batch counts its jobs";
 const FENCE: &str = "only the live attempt is believed";
 const INPUT: &str = "each item is run with exactly its own input";
 const ALTERNATIVE: &str = "a worker books what was leased";
+
+/// Who took each device out of service.
+fn out(worker: &gristmill_engine::Worker) -> impl Iterator<Item = Option<&Actor>> {
+    worker.devices.iter().map(|device| device.quarantined.as_ref().map(|(_, by)| by))
+}
 
 impl History {
     /// The state must say what the log says, all of it and nothing else.
@@ -80,7 +86,8 @@ impl History {
             let there = state.worker(*id).expect("found just now");
             let same = there.paused == worker.paused
                 && there.draining == worker.draining
-                && there.booking == worker.booking;
+                && there.booking == worker.booking
+                && out(there).eq(worker.devices.iter().map(|device| device.out.as_ref()));
             require(same, REPLAY, || format!("{id} is {there:?}, in the log {worker:?}"))?;
         }
         let declared = state.declared().map(|(name, _)| name);

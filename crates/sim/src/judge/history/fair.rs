@@ -1,8 +1,8 @@
 //! Projects: what each has used, reckoned apart from the engine, in thousandths of a CPU times
 //! microseconds and per weight.
 
-use gristmill_model::resources::Resources;
-use gristmill_model::{ProjectId, Time};
+use gristmill_model::resources::{DeviceRequest, Resources};
+use gristmill_model::{AttemptId, ProjectId, Time, limits};
 
 use super::jobs::Class;
 use super::{History, Verdict, require};
@@ -23,10 +23,15 @@ pub(super) struct Project {
     booked: f64,
 }
 
-/// What a request weighs: a device counts like sixteen CPUs.
+/// What a request weighs: a whole device counts like sixteen CPUs, a part of one for what it is of
+/// it, and what is asked for by its memory alone like the least part that counts.
 fn weight_of(resources: &Resources) -> f64 {
-    let devices: u32 = resources.devices.iter().map(|wish| wish.count).sum();
-    f64::from(resources.cpus).max(if devices == 0 { 1.0 } else { 0.0 }) + f64::from(devices) * 16e3
+    let device = |wish: &DeviceRequest| {
+        let share = f64::from(wish.share.max(limits::LEAST_SHARE));
+        (f64::from(wish.count) * share * 16.0).floor()
+    };
+    let devices: f64 = resources.devices.iter().map(device).sum();
+    (f64::from(resources.cpus) + devices).max(1.0)
 }
 
 impl Project {
@@ -73,22 +78,30 @@ impl History {
     }
 
     /// An attempt is leased: even the shortest costs a millisecond of what it books.
-    pub(super) fn project_leased(&mut self, id: ProjectId, request: &Resources) {
+    pub(super) fn project_leased(&mut self, id: ProjectId, weight: f64) {
         let now = self.at;
         let project = self.project_mut(id);
         project.settle(now);
         let used = project.used;
-        project.used += weight_of(request) * 1_000.0 / f64::from(project.weight);
+        project.used += weight * 1_000.0 / f64::from(project.weight);
         project.leased += 1;
         self.served = self.served.max(used);
     }
 
     /// An attempt runs from now on, or no longer.
-    pub(super) fn project_books(&mut self, id: ProjectId, request: &Resources, runs: bool) {
+    pub(super) fn project_books(&mut self, id: ProjectId, weight: f64, runs: bool) {
         let now = self.at;
         let project = self.project_mut(id);
         project.settle(now);
-        project.booked += if runs { weight_of(request) } else { -weight_of(request) };
+        project.booked += if runs { weight } else { -weight };
+    }
+
+    /// What an attempt costs its project: of a session what one of its seats is worth.
+    pub(super) fn weight(&self, id: AttemptId) -> f64 {
+        let attempt = &self.attempts[&id];
+        let stage = self.stage(&self.jobs[&attempt.job], attempt.stage);
+        let seats = stage.and_then(|stage| stage.handler.seats()).unwrap_or(1);
+        (weight_of(&self.request_of(id)) / f64::from(seats)).floor().max(1.0)
     }
 
     pub(super) fn project_ended(&mut self, id: ProjectId) {
@@ -118,7 +131,8 @@ impl History {
             let stage = &self.pipelines[&class.1].1.stages[usize::from(class.2)];
             let requests: Vec<Resources> = stage.requests().cloned().collect();
             let labels = (stage.requires.clone(), stage.prefers.clone());
-            (stage.handler.kind(), requests, labels, class.3)
+            let session = stage.handler.session().map(|session| (session.batch, session.pinned));
+            (stage.handler.word(), session, requests, labels, class.3)
         };
         asks(one) == asks(other)
     }

@@ -23,6 +23,7 @@ pub(in crate::judge) struct Job {
     pub(super) stage: u16,
     pub(super) number: u32,
     pub(super) failures: u32,
+    pub(super) shortages: u32,
     pub(super) deaths: Vec<(WorkerId, AttemptId)>,
     pub(super) retry_at: Time,
     pub(super) live: Option<AttemptId>,
@@ -33,6 +34,8 @@ pub(in crate::judge) struct Job {
     pub(super) pardoned: bool,
     /// Whether it stands in the queue.
     lined_up: bool,
+    /// Since when, where it does.
+    pub(super) lined_up_at: Time,
 }
 
 /// An attempt as the log tells of it.
@@ -63,6 +66,7 @@ impl Job {
             stage: 0,
             number: 0,
             failures: 0,
+            shortages: 0,
             deaths: Vec::new(),
             retry_at: Time::default(),
             live: None,
@@ -70,6 +74,7 @@ impl Job {
             expiring: false,
             pardoned: false,
             lined_up: false,
+            lined_up_at: Time::default(),
         }
     }
 }
@@ -111,7 +116,9 @@ impl History {
                 self.queue.remove(&class);
             }
         }
-        self.jobs.get_mut(&id).expect("found just now").lined_up = belongs;
+        let now = self.at;
+        let job = self.jobs.get_mut(&id).expect("found just now");
+        (job.lined_up, job.lined_up_at) = (belongs, now);
     }
 
     pub(super) fn class(&self, id: JobId) -> Class {
@@ -151,6 +158,7 @@ impl History {
             match (job.state.is_final(), to) {
                 (true, _) => {
                     (job.failures, job.expiring, job.pardoned) = (0, false, late);
+                    job.shortages = 0;
                     job.deaths.clear();
                     job.retries += 1;
                 }

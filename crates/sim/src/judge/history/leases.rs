@@ -1,5 +1,6 @@
 //! Leases: whether a job may begin now, on this worker, before all others.
 
+use gristmill_model::booking::Seat;
 use gristmill_model::event::Event;
 use gristmill_model::job::JobState;
 use gristmill_model::pipeline::StageSpec;
@@ -31,16 +32,22 @@ pub(super) struct Lease {
 impl History {
     pub(super) fn take_attempts(&mut self, event: &Event, tally: &mut Tally) -> Verdict {
         match event {
-            &Event::AttemptLeased { attempt, job, stage, number, worker, alternative } => {
+            Event::AttemptLeased { attempt, job, stage, number, worker, alternative, seat } => {
                 tally.attempts += 1;
-                tally.alternatives += u64::from(alternative > 0);
-                self.lease(Lease { attempt, job, stage, number, worker, alternative })
+                tally.alternatives += u64::from(*alternative > 0);
+                let (attempt, job, worker) = (*attempt, *job, *worker);
+                let (stage, number, alternative) = (*stage, *number, *alternative);
+                self.lease(
+                    Lease { attempt, job, stage, number, worker, alternative },
+                    seat.as_ref(),
+                    tally,
+                )
             }
             event => self.take_ends(event, tally),
         }
     }
 
-    fn lease(&mut self, lease: Lease) -> Verdict {
+    fn lease(&mut self, lease: Lease, seat: Option<&Seat>, tally: &mut Tally) -> Verdict {
         let Lease { attempt: id, job: job_id, stage, number, worker, alternative } = lease;
         self.is_present(worker)?;
         let job = self.known(job_id)?;
@@ -53,7 +60,9 @@ impl History {
         let class = self.class(job_id);
         self.is_in_turn(job_id, &class)?;
         self.is_fair(&class)?;
+        self.is_patient(lease, &class, tally)?;
         self.suits(lease, &class)?;
+        self.is_sound(worker, seat)?;
         self.begin_under(&class)?;
         let newest = self.attempts.last_key_value().is_none_or(|(last, _)| *last < id);
         require(newest, "an attempt's id is never used again", || format!("{id} comes again"))?;
@@ -62,7 +71,7 @@ impl History {
         self.move_to(job_id, JobState::Running)?;
         self.attempts.insert(id, Attempt { job: job_id, stage, worker, alternative });
         self.live.insert(id);
-        self.book(id, class.0)
+        self.book(id, class.0, seat)
     }
 
     /// The batch's terms allow it.
@@ -102,7 +111,7 @@ impl History {
         let stage: &StageSpec = &self.pipelines[&class.1].1.stages[usize::from(class.2)];
         let labels = &worker.shape.labels;
         let labelled = stage.requires.iter().all(|(name, value)| labels.get(name) == Some(value));
-        let handles = worker.shape.handlers.iter().any(|kind| kind == stage.handler.kind());
+        let handles = worker.shape.handlers.iter().any(|kind| kind == stage.handler.word());
         let sees = worker.shape.shared_disk || !class.3;
         let takes = !worker.paused && !worker.draining;
         require(labelled && handles && sees && takes, WORKER, || {
@@ -110,9 +119,12 @@ impl History {
         })?;
         let requests: Vec<_> = stage.requests().collect();
         let chosen = usize::from(alternative);
-        let fits_now = |request: &_| worker.booking.fits_now(request);
+        let fits_now = |place: usize| {
+            let place = u8::try_from(place).expect("few alternatives");
+            worker.booking.seat(&stage.want(place, false)).is_some()
+        };
         let could = |request: &_| worker.booking.could_fit(request).is_ok();
-        let best = match requests.iter().position(|request| fits_now(request)) {
+        let best = match (0..requests.len()).find(|place| fits_now(*place)) {
             Some(now) => Some(now),
             None => requests.iter().position(|request| could(request)),
         };

@@ -1,10 +1,13 @@
 //! Workers: who is here, what each holds, and that what runs on one fits together.
 
-use gristmill_model::booking::Booking;
+use std::collections::BTreeSet;
+
+use gristmill_model::booking::{Booking, Fate, Seat, Want};
 use gristmill_model::event::{Event, LeaveReason};
 use gristmill_model::resources::{Resources, WorkerShape};
 use gristmill_model::{AttemptId, ProjectId, WorkerId};
 
+use super::devices::Device;
 use super::{History, ORDER, Verdict, require};
 use crate::tally::Tally;
 
@@ -19,6 +22,7 @@ pub(super) struct Worker {
     pub(super) is_here: bool,
     pub(super) paused: bool,
     pub(super) draining: bool,
+    pub(super) devices: Vec<Device>,
 }
 
 impl History {
@@ -60,7 +64,7 @@ impl History {
                     format!("{worker} left and holds {held:?}")
                 })
             }
-            other => require(false, ORDER, || format!("{} is in the log", other.name())),
+            event => self.take_devices(event, tally),
         }
     }
 
@@ -78,7 +82,8 @@ impl History {
         let booking = Booking::new(capacity.clone());
         let (paused, draining, is_here) = (false, false, true);
         let instance = *instance;
-        let worker = Worker { instance, shape, booking, is_here, paused, draining };
+        let devices = capacity.devices.iter().map(|device| Device::new(&device.id)).collect();
+        let worker = Worker { instance, shape, booking, is_here, paused, draining, devices };
         let old = self.workers.insert(id, worker);
         require(old.is_none(), ORDER, || format!("{id} joins twice"))
     }
@@ -103,47 +108,69 @@ impl History {
         stage.expect("leases name stages").request(attempt.alternative).clone()
     }
 
+    /// What an attempt asks of its worker: one that has cost something keeps apart.
+    fn want_of(&self, id: AttemptId) -> Want {
+        let attempt = &self.attempts[&id];
+        let job = &self.jobs[&attempt.job];
+        let apart = job.shortages > 0 || !job.deaths.is_empty();
+        self.stage(job, attempt.stage).expect("leases name stages").want(attempt.alternative, apart)
+    }
+
     /// A new attempt books its worker, or waits there.
-    pub(super) fn book(&mut self, id: AttemptId, project: ProjectId) -> Verdict {
-        let (worker, request) = (self.attempts[&id].worker, self.request_of(id));
-        self.project_leased(project, &request);
+    pub(super) fn book(
+        &mut self,
+        id: AttemptId,
+        project: ProjectId,
+        seat: Option<&Seat>,
+    ) -> Verdict {
+        let (worker, want, weight) = (self.attempts[&id].worker, self.want_of(id), self.weight(id));
+        self.project_leased(project, weight);
         let booking = &mut self.workers.get_mut(&worker).expect("it is here").booking;
-        if booking.admit(id, &request) {
-            self.project_books(project, &request, true);
+        if booking.admit(id, want, seat).is_some() {
+            self.project_books(project, weight, true);
         }
         self.has_room(worker)
     }
 
     /// An attempt has ended: what waited behind it may begin.
-    pub(super) fn unbook(&mut self, id: AttemptId) -> Verdict {
-        let (worker, request) = (self.attempts[&id].worker, self.request_of(id));
+    pub(super) fn unbook(&mut self, id: AttemptId, fate: Fate) -> Verdict {
+        let (worker, weight) = (self.attempts[&id].worker, self.weight(id));
         let project = self.class(self.attempts[&id].job).0;
         let booking = &mut self.workers.get_mut(&worker).expect("it is here").booking;
         let ran = booking.running().any(|running| running == id);
-        let promoted = booking.release(id);
+        let promoted = booking.release(id, fate);
         if ran {
-            self.project_books(project, &request, false);
+            self.project_books(project, weight, false);
         }
         self.project_ended(project);
-        for next in promoted {
-            let project = self.class(self.attempts[&next].job).0;
-            let request = self.request_of(next);
-            self.project_books(project, &request, true);
-        }
+        self.promoted(&promoted);
         self.has_room(worker)
     }
 
-    /// What runs on a worker, summed up anew, is no more than it has.
+    /// Attempts that waited at their worker begin.
+    pub(super) fn promoted(&mut self, promoted: &[(AttemptId, Seat)]) {
+        for (next, _) in promoted {
+            let project = self.class(self.attempts[next].job).0;
+            self.project_books(project, self.weight(*next), true);
+        }
+    }
+
+    /// What runs on a worker, summed up anew, is no more than it has. A session counts once,
+    /// however many sit in it.
     fn has_room(&self, id: WorkerId) -> Verdict {
         let worker = &self.workers[&id];
-        let running: Vec<Resources> =
-            worker.booking.running().map(|attempt| self.request_of(attempt)).collect();
+        let mut counted = BTreeSet::new();
+        let running = worker.booking.running().filter(|attempt| {
+            let session = worker.booking.seat_of(*attempt).and_then(|seat| seat.session);
+            session.is_none_or(|session| counted.insert(session))
+        });
+        let running: Vec<Resources> = running.map(|attempt| self.request_of(attempt)).collect();
         let fits = fit_together(&running, &worker.shape.capacity);
         require(fits, ROOM, || format!("{id} is to run {running:?}"))
     }
 }
 
-/// Whether a capacity has all of these at once.
+/// Whether a capacity has all of these at once, apart from devices.
 pub(in crate::judge) fn fit_together(
     requests: &[Resources],
     capacity: &gristmill_model::resources::Capacity,
@@ -157,20 +184,8 @@ pub(in crate::judge) fn fit_together(
     let known = |request: &Resources| {
         request.named.iter().all(|(name, n)| *n == 0 || capacity.named.contains_key(name))
     };
-    let mut wishes: Vec<_> = requests.iter().flat_map(|request| &request.devices).collect();
-    wishes.sort_by_key(|wish| std::cmp::Reverse(wish.vram));
-    let mut free = capacity.devices.clone();
-    let devices = wishes.iter().all(|wish| {
-        (0..wish.count).all(|_| {
-            let fits = |device: &gristmill_model::resources::Device| {
-                device.kind == wish.kind && device.vram >= wish.vram
-            };
-            free.iter().position(fits).map(|place| free.remove(place)).is_some()
-        })
-    });
     cpus <= u64::from(capacity.cpus)
         && (capacity.memory == 0 || memory <= capacity.memory)
         && named
         && requests.iter().all(known)
-        && devices
 }

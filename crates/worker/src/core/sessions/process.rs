@@ -40,6 +40,8 @@ pub(super) struct Process {
     pub(super) seat: Option<u16>,
     /// What it takes of devices.
     pub(super) holds: Vec<Hold>,
+    /// What of that it has room for: what it was opened with, or has grown to.
+    granted: Vec<Hold>,
     devices: Vec<u16>,
     queue: VecDeque<Sitter>,
     since: Time,
@@ -55,6 +57,7 @@ impl Process {
             state: State::Waiting,
             seat: None,
             holds: Vec::new(),
+            granted: Vec::new(),
             devices,
             queue: VecDeque::new(),
             since: now,
@@ -126,6 +129,31 @@ impl Process {
     pub(super) fn open(&mut self, now: Time) {
         self.state = State::Starting;
         self.since = now;
+        self.grow();
+    }
+
+    /// Whether it is hot and those who sit in it want more of its devices than it has room for: all
+    /// of them, where it had a part.
+    pub(super) fn is_outgrown(&self) -> bool {
+        let more = |(wanted, granted): (&Hold, &Hold)| {
+            wanted.whole && !granted.whole || wanted.vram > granted.vram
+        };
+        let waits = self.state == State::Idle && !self.queue.is_empty();
+        waits && self.holds.iter().zip(&self.granted).any(more)
+    }
+
+    /// Whether it may have taken more of its devices than somebody wants who would sit in it: that
+    /// much nobody has booked any more.
+    pub(super) fn is_too_large(&self, wanted: &[Hold]) -> bool {
+        let less = |(wanted, granted): (&Hold, &Hold)| {
+            granted.whole && !wanted.whole || granted.vram > wanted.vram
+        };
+        wanted.iter().zip(&self.granted).any(less)
+    }
+
+    /// There is room for all that it wants.
+    pub(super) fn grow(&mut self) {
+        self.granted.clone_from(&self.holds);
     }
 
     pub(super) fn ready(&mut self, now: Time) {
@@ -146,7 +174,13 @@ impl Process {
 
     pub(super) fn measured(&mut self, vram: u64) {
         self.vram = Some(vram);
-        self.holds.iter_mut().filter(|hold| !hold.whole).for_each(|hold| hold.vram = vram);
+        self.takes(vram);
+    }
+
+    /// Its like were seen to take this much: what is taken needs no leave.
+    pub(super) fn takes(&mut self, vram: u64) {
+        let held = self.holds.iter_mut().chain(&mut self.granted);
+        held.filter(|hold| !hold.whole).for_each(|hold| hold.vram = vram);
     }
 
     /// The attempts of the next call, if it is due: all that wait, up to the bound. One that keeps
@@ -156,7 +190,7 @@ impl Process {
         let company = self.queue.iter().take_while(|sitter| !sitter.alone).count();
         let most = self.spec.batch as usize;
         let due = first.alone || company >= most || now >= first.since + self.spec.batch_wait;
-        if self.state != State::Idle || !due {
+        if self.state != State::Idle || !due || self.is_outgrown() {
             return None;
         }
         let count = company.min(most).max(1);
@@ -168,7 +202,8 @@ impl Process {
 
     /// Until when it waits for company before it makes a call.
     pub(super) fn gathers_until(&self) -> Option<Time> {
-        let first = self.queue.front().filter(|_| self.state == State::Idle)?;
+        let gathers = self.state == State::Idle && !self.is_outgrown();
+        let first = self.queue.front().filter(|_| gathers)?;
         Some(first.since + self.spec.batch_wait)
     }
 
