@@ -11,6 +11,8 @@ pub mod config;
 pub mod doctor;
 pub mod drain;
 pub mod explain;
+#[expect(dead_code, reason = "`gristmill devices` calls it where a server is asked")]
+pub mod fleet;
 mod flow;
 pub mod hold;
 pub mod images;
@@ -27,6 +29,7 @@ pub mod release;
 pub mod resume;
 pub mod retry;
 pub mod serve;
+pub mod sessions;
 pub mod submit;
 mod target;
 pub mod work;
