@@ -88,6 +88,7 @@ pub enum Verb {
     Release(cmd::release::Args),
     Explain(cmd::explain::Args),
     Workers(cmd::workers::Args),
+    Sessions(cmd::sessions::Args),
     Pause(cmd::pause::Args),
     Resume(cmd::resume::Args),
     Drain(cmd::drain::Args),

@@ -5,6 +5,7 @@ mod answer;
 mod batches;
 mod blobs;
 mod events;
+mod fleet;
 mod jobs;
 mod pipelines;
 mod steer;

@@ -13,6 +13,8 @@ pub mod devices;
 pub mod doctor;
 pub mod drain;
 pub mod explain;
+#[expect(dead_code, reason = "`gristmill devices` calls it where a server is asked")]
+pub mod fleet;
 mod flow;
 pub mod hold;
 pub mod host;
@@ -30,6 +32,7 @@ pub mod release;
 pub mod resume;
 pub mod retry;
 pub mod serve;
+pub mod sessions;
 pub mod submit;
 mod target;
 pub mod work;

@@ -65,6 +65,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Release(args) => one_thread(cmd::release::run(&context, &args)),
         Verb::Explain(args) => one_thread(cmd::explain::run(&context, &args)),
         Verb::Workers(args) => one_thread(cmd::workers::run(&context, &args)),
+        Verb::Sessions(args) => one_thread(cmd::sessions::run(&context, &args)),
         Verb::Pause(args) => one_thread(cmd::pause::run(&context, &args)),
         Verb::Resume(args) => one_thread(cmd::resume::run(&context, &args)),
         Verb::Drain(args) => one_thread(cmd::drain::run(&context, &args)),

@@ -26,6 +26,7 @@ pub mod resources;
 pub mod restored;
 pub mod retry;
 pub mod scope;
+pub mod signature;
 pub mod source;
 pub mod template;
 pub mod terms;

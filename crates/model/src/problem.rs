@@ -19,6 +19,8 @@ pub enum Code {
     InvalidPipeline,
     /// A command template uses a placeholder that does not exist.
     UnknownPlaceholder,
+    /// A job's input is not what its handler takes.
+    InvalidInput,
     /// No valid token.
     Unauthorized,
     /// The token is valid but not for this.
@@ -109,11 +111,12 @@ pub mod exit {
 
 impl Code {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Code; 31] = [
+    pub const ALL: [Code; 32] = [
         Code::InvalidRequest,
         Code::InvalidFilter,
         Code::InvalidPipeline,
         Code::UnknownPlaceholder,
+        Code::InvalidInput,
         Code::Unauthorized,
         Code::Forbidden,
         Code::NoSuchRoute,
@@ -162,6 +165,12 @@ impl Code {
             Code::UnknownPlaceholder => {
                 (422, BAD_INPUT, "unknown placeholder", "use {input}, {output}, {job} or {attempt}")
             }
+            Code::InvalidInput => (
+                422,
+                BAD_INPUT,
+                "the input is not what the handler takes",
+                "mend what the detail names; `gristmill pipelines show NAME` shows what it takes",
+            ),
             Code::Unauthorized => (
                 401,
                 UNAUTHORIZED,

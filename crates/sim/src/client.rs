@@ -216,7 +216,10 @@ impl Client {
                 expected.push(Code::BatchForgotten);
             }
             // Of machines with fewer devices some may be there before one that has all.
-            if scene.features.has(Feature::Declarations) || scene.features.has(Feature::Gpus) {
+            if scene.features.has(Feature::Declarations)
+                || scene.features.has(Feature::Gpus)
+                || scene.features.has(Feature::Sessions)
+            {
                 expected.push(Code::NeverFits);
             }
         }

@@ -4,6 +4,7 @@ mod here;
 pub(super) mod inputs;
 mod jobs;
 pub(super) mod lines;
+mod named;
 pub(super) mod quantities;
 pub(super) mod source;
 mod stage;
@@ -32,7 +33,8 @@ Examples:
   find . -name '*.wav' | gristmill submit --lines - -- ffmpeg -i '{input}' '{output}'
   gristmill submit --retries 3 --timeout 10m --label user=ada -- ./train.sh
   gristmill submit --brace 'data/file_{000000..999999}.tar' -- ./process '{input}'
-  gristmill submit --pipeline sums --wait ::: a.bin b.bin
+  gristmill submit sums --wait ::: a.bin b.bin
+  gristmill submit caption --wait --input picture=@rye.png --input words=20
   gristmill submit --after b3 --delay 10m -- ./report.sh
 
 The command's words may use {input}, {output}, {job} and {attempt}. An input that names a file is
@@ -51,9 +53,13 @@ pub struct Args {
     stage: stage::Wishes,
     #[command(flatten)]
     terms: terms::Terms,
-    /// Run a pipeline that the server knows (`gristmill pipelines`), instead of a command
+    /// Run a pipeline that the server knows (`gristmill pipelines`), instead of a command; its name
+    /// may also stand alone, before the inputs
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
+    /// A named input of the pipeline's one job, a file as NAME=@FILE; may be given again
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = quantities::pair)]
+    inputs: Vec<(String, String)>,
     /// Idempotency key: submitting twice with one key makes one batch
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -81,8 +87,8 @@ pub struct Args {
     /// No progress on standard error
     #[arg(long)]
     no_progress: bool,
-    /// `:::` and inputs, where no command comes before them
-    #[arg(value_name = "::: INPUT")]
+    /// A pipeline's name, and `:::` and inputs where no command comes before them
+    #[arg(value_name = "PIPELINE ::: INPUT")]
     given: Vec<String>,
     /// The program and its arguments, then `:::` and inputs
     #[arg(last = true, value_name = "COMMAND")]
@@ -94,7 +100,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let (argv, given) = split(args)?;
     let argv = &here::words(&here::folder()?, argv, args.stage.shell())[..];
     let mut head = head(args, argv)?;
-    let kind = args.source.kind(given)?;
+    let kind = kind(args, &client, given).await?;
     check_inputs(args, argv, given, &kind)?;
     head.terms = args.terms.request(&client).await?;
     let key = args.key.as_deref();
@@ -114,6 +120,30 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         .await
 }
 
+/// Where the inputs come from.
+async fn kind(args: &Args, client: &Client, given: Option<&[String]>) -> Result<Kind> {
+    let kind = args.source.kind(given)?;
+    if args.inputs.is_empty() {
+        return Ok(kind);
+    }
+    let Some(pipeline) = pipeline(args) else {
+        return Err(Error::usage("--input names an input of a pipeline, and a command is given")
+            .hint("name a pipeline: gristmill submit NAME --input prompt='a mill'"));
+    };
+    if kind != Kind::None {
+        return Err(Error::usage("--input makes one job, and further inputs are given")
+            .hint("leave one of them out; many jobs with named inputs are lines of --ndjson"));
+    }
+    let project = args.project.as_deref();
+    Ok(Kind::Named(named::object(client, project, pipeline, &args.inputs).await?))
+}
+
+/// The pipeline that runs: named by the option, or by the first word.
+fn pipeline(args: &Args) -> Option<&str> {
+    let word = args.given.first().filter(|word| *word != ":::");
+    args.pipeline.as_deref().or(word.map(String::as_str))
+}
+
 /// The command before `:::` and the inputs after it. Inputs may also stand before the `--`, as they
 /// do where there is a pipeline and no command.
 fn split(args: &Args) -> Result<(&[String], Option<&[String]>)> {
@@ -121,12 +151,15 @@ fn split(args: &Args) -> Result<(&[String], Option<&[String]>)> {
         Some(at) => (&args.command[..at], Some(&args.command[at + 1..])),
         None => (&args.command[..], None),
     };
-    if args.pipeline.is_some() && !argv.is_empty() {
-        let message = "--pipeline names what runs, and a command is given too";
+    if let Some(name) = pipeline(args)
+        && !argv.is_empty()
+    {
+        let message = format!("pipeline `{name}` is to run, and a command is given too");
         return Err(Error::usage(message)
-            .hint("leave one of them out; inputs are written `--pipeline NAME ::: INPUT…`"));
+            .hint("leave one of them out; inputs are written `NAME ::: INPUT…`"));
     }
-    match (&args.given[..], after) {
+    let named = args.pipeline.is_none() && pipeline(args).is_some();
+    match (&args.given[usize::from(named)..], after) {
         ([], after) => Ok((argv, after)),
         ([first, given @ ..], None) if first == ":::" => Ok((argv, Some(given))),
         ([first, ..], Some(_)) if first == ":::" => {
@@ -141,16 +174,16 @@ fn split(args: &Args) -> Result<(&[String], Option<&[String]>)> {
 
 /// All of the batch but its jobs.
 fn head(args: &Args, argv: &[String]) -> Result<BatchRequest> {
-    if args.pipeline.is_none() && argv.is_empty() {
+    if pipeline(args).is_none() && argv.is_empty() {
         return Err(Error::usage("there is nothing to run: expected a command after `--`")
             .hint("write it like: gristmill submit --wait -- sha256sum '{input}' ::: a.bin"));
     }
-    let stages = match args.pipeline {
+    let stages = match pipeline(args) {
         Some(_) => None,
         None => Some(vec![args.stage.stage(argv)?]),
     };
     Ok(BatchRequest {
-        pipeline: args.pipeline.clone(),
+        pipeline: pipeline(args).map(str::to_owned),
         stages,
         name: args.name.clone(),
         project: args.project.clone(),

@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
     labels: Vec<(String, String)>,
     /// A named resource to give, as licence=3; may be given again
-    #[arg(long = "named", value_name = "NAME=AMOUNT", value_parser = amount)]
+    #[arg(long = "named", visible_alias = "resource", value_name = "NAME=AMOUNT", value_parser = amount)]
     named: Vec<(String, u32)>,
     /// What to be called [default: the machine's name]
     #[arg(long, value_name = "NAME")]

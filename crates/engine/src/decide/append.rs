@@ -35,7 +35,10 @@ pub(crate) fn append(
         let key = found.limit_key().map(AsRef::as_ref);
         terms::check_drains(state, project, &spec.name, &spec.stages[0].name, key)?;
     }
+    let pipeline = found.pipeline;
     let sifted = submit::sift(turn.state(), Some(project), jobs, range)?;
+    let spec = &turn.state().pipeline(pipeline).expect("a batch has its pipeline").spec;
+    sifted.check_inputs(spec)?;
     let submitted = submit::add(turn, batch, sifted);
     if close {
         turn.emit(Event::BatchClosed { batch });

@@ -74,15 +74,20 @@ impl Resolved {
         home: Option<ProjectId>,
         terms: &Terms,
     ) -> Result<Vec<String>, Rejection> {
-        let spec = match self {
-            Resolved::Known(id) => &*state.pipeline(*id).expect("resolved just now").spec,
-            Resolved::New(spec) => spec,
-        };
+        let spec = self.spec(state);
         if let Some(project) = home {
             let first = &spec.stages[0].name;
             terms::check_drains(state, project, &spec.name, first, terms.limit_key.as_deref())?;
         }
         terms::check_fits(state, spec)
+    }
+
+    /// What is done to the jobs.
+    pub(super) fn spec<'a>(&'a self, state: &'a State) -> &'a PipelineSpec {
+        match self {
+            Resolved::Known(id) => &state.pipeline(*id).expect("resolved just now").spec,
+            Resolved::New(spec) => spec,
+        }
     }
 
     pub(super) fn id(self, turn: &mut Turn, project: ProjectId) -> PipelineId {

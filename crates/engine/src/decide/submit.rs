@@ -7,7 +7,9 @@ use gristmill_model::command::{BatchKey, Reply, Submission, Submitted};
 use gristmill_model::event::Event;
 use gristmill_model::job::JobSpec;
 use gristmill_model::limits;
+use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::{Code, Rejection};
+use gristmill_model::signature::Inputs;
 use gristmill_model::source::Source;
 use gristmill_model::{BatchId, JobId, ProjectId};
 
@@ -29,6 +31,7 @@ pub(crate) fn submit(
     let Submission { project, pipeline, name, key, priority, labels, .. } = submission;
     let accepted = sift(state, home, submission.jobs, submission.range)?;
     let resolved = pipeline::resolve(state, home, pipeline)?;
+    accepted.check_inputs(resolved.spec(state))?;
     let mut warnings = terms::unmet(state, &submission.terms);
     warnings.extend(resolved.judge(state, home, &submission.terms)?);
 
@@ -120,7 +123,7 @@ pub(super) fn sift(
     let mut sifted = Sifted { new: Vec::with_capacity(jobs.len()), range, known: Vec::new() };
     let mut keys = BTreeSet::new();
     for (index, job) in jobs.into_iter().enumerate() {
-        check_job(&job).map_err(|rejection| at_index(index, rejection))?;
+        check_job(&job).map_err(|rejection| at_index(index as u64, rejection))?;
         if let Some(key) = &job.key {
             if let Some(known) = home.and_then(|project| state.job_by_key(project, key)) {
                 sifted.known.push((index as u64, known));
@@ -128,12 +131,30 @@ pub(super) fn sift(
             }
             if !keys.insert(key.clone()) {
                 let detail = format!("key `{key}` stands twice in the submission");
-                return Err(at_index(index, Rejection::new(Code::KeyReused, detail)));
+                return Err(at_index(index as u64, Rejection::new(Code::KeyReused, detail)));
             }
         }
         sifted.new.push(job);
     }
     Ok(sifted)
+}
+
+impl Sifted {
+    /// Holds new inputs against what the first stage's handler takes, where that is known.
+    pub(super) fn check_inputs(&self, spec: &PipelineSpec) -> Result<(), Rejection> {
+        let signature = spec.stages[0].handler.session().and_then(|it| it.signature.as_deref());
+        let Some(takes) = signature.and_then(Inputs::of) else { return Ok(()) };
+        if self.range.is_some() {
+            let texts = takes.check_texts();
+            texts.map_err(|why| Rejection::new(why.code, format!("the range: {}", why.detail)))?;
+        }
+        let known: BTreeSet<u64> = self.known.iter().map(|(place, _)| *place).collect();
+        let places = (0..).filter(|place| !known.contains(place));
+        places.zip(&self.new).try_for_each(|(place, job)| {
+            let judged = takes.check(&job.input);
+            judged.map_err(|rejection| at_index(place, rejection))
+        })
+    }
 }
 
 pub(super) fn add(turn: &mut Turn, batch: BatchId, jobs: Sifted) -> Submitted {
@@ -151,7 +172,7 @@ pub(super) fn add(turn: &mut Turn, batch: BatchId, jobs: Sifted) -> Submitted {
     Submitted { batch, first, count, known, replayed: false, warnings }
 }
 
-fn at_index(index: usize, rejection: Rejection) -> Rejection {
+fn at_index(index: u64, rejection: Rejection) -> Rejection {
     Rejection::new(rejection.code, format!("jobs[{index}]: {}", rejection.detail))
 }
 

@@ -311,3 +311,25 @@ fn parts_of_results_pass_by_and_leave_nothing() {
     let long = "1".repeat(gristmill_model::limits::INLINE_BYTES + 1);
     assert_eq!(world.ask(part(attempt, long)).unwrap_err().code, Code::TooLarge);
 }
+
+#[test]
+fn inputs_are_held_against_what_the_first_stage_takes() {
+    let mut world = World::new();
+    mill(&mut world, 1, 1, 0);
+    let mut pipeline = session("a", 1);
+    let signature = r#"{"input":{"type":"object","properties":{"prompt":{"type":"string"},
+        "steps":{"type":"integer"}},"required":["prompt"],"additionalProperties":false},"output":{}}"#;
+    if let Handler::Session(spec) = &mut pipeline.stages[0].handler {
+        spec.signature = Some(signature.into());
+    }
+    let job = |json: &str| JobSpec::of(Payload::Json(json.into()));
+    let good = job(r#"{"prompt":"rye","steps":3}"#);
+    let before = world.log.len();
+    let jobs = vec![good.clone(), job(r#"{"prompt":"rye","stepps":3}"#)];
+    let refused = world.submit_jobs(pipeline.clone(), jobs, None).unwrap_err();
+    assert_eq!((refused.code, world.log.len()), (Code::InvalidInput, before));
+    assert!(refused.detail.starts_with("jobs[1]: input `stepps`: there is no such parameter"));
+    let text = JobSpec::of(Payload::Text("rye".into()));
+    let jobs = world.submit_jobs(pipeline, vec![good, text], None).unwrap();
+    assert_eq!(jobs.count, 2);
+}

@@ -99,7 +99,13 @@ fn draw_stage(dice: &mut Dice, features: &Features, index: u64, largest: &Capaci
     let pinned = handler.session().is_some_and(|session| session.pinned);
     let resources = match handler.session() {
         Some(_) if pinned => pinned_resources(),
-        Some(_) => Resources { cpus: 100, ..draw_resources(dice, features, largest) },
+        Some(_) => {
+            let drawn = draw_resources(dice, features, largest);
+            let on_device = drawn.devices.is_empty() && dice.chance(700);
+            let wish = on_device.then(|| draw_wish(dice, features, largest));
+            let devices = wish.into_iter().chain(drawn.devices).collect();
+            Resources { cpus: 100, devices, ..drawn }
+        }
         None => draw_resources(dice, features, largest),
     };
     let timed = features.has(Feature::Timeouts) && dice.chance(500);

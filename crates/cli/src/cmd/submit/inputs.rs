@@ -16,6 +16,8 @@ pub enum Kind {
     /// One job that needs no input.
     None,
     Given(Vec<String>),
+    /// One job, whose input was put together from names and values.
+    Named(Value),
     Lines(PathBuf),
     Ndjson(PathBuf),
     JsonList(PathBuf),
@@ -60,10 +62,12 @@ impl Iterator for Inputs {
 
 impl Inputs {
     pub fn open(kind: &Kind) -> Result<Inputs> {
-        let at_hand = matches!(kind, Kind::None | Kind::Given(_) | Kind::JsonList(_));
+        let at_hand =
+            matches!(kind, Kind::None | Kind::Given(_) | Kind::Named(_) | Kind::JsonList(_));
         let items: Box<dyn Iterator<Item = Result<Input>> + Send> = match kind {
             Kind::None => Box::new(std::iter::once(Ok(Input::None))),
             Kind::Range(_) => Box::new(std::iter::empty()),
+            Kind::Named(object) => Box::new(std::iter::once(Ok(Input::Json(object.clone())))),
             Kind::Given(words) => Box::new(words.clone().into_iter().map(|w| Ok(Input::Word(w)))),
             Kind::Lines(path) => {
                 Box::new(lines(path)?.map(|line| line.map(|(_, text)| Input::Word(text))))

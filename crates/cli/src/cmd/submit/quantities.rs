@@ -2,7 +2,7 @@
 
 use gristmill_model::name;
 use gristmill_model::problem::Code;
-use gristmill_model::resources::{Resources, named};
+use gristmill_model::resources::{DeviceRequest, Resources, WHOLE, named};
 
 type Read<T> = std::result::Result<T, String>;
 
@@ -43,22 +43,49 @@ pub fn amount(text: &str) -> Read<(String, u32)> {
     named::parse(text).map_err(|rejection| rejection.detail)
 }
 
-/// Reads resources that would do as well: `cpus=8,memory=4GiB,licence=1`.
+/// Reads GPUs: so many whole ones, or a part of one.
+pub fn gpu(text: &str) -> Read<DeviceRequest> {
+    let wrong = || format!("`{text}` GPUs: expected a whole number, or a part of one as 0.5");
+    let gpus: f64 = text.parse().map_err(|_| wrong())?;
+    let whole = (gpus.fract() == 0.0 && (1.0..=256.0).contains(&gpus)).then_some(gpus as u32);
+    match whole {
+        Some(count) => Ok(DeviceRequest::whole("gpu", count)),
+        None if (0.001..1.0).contains(&gpus) => {
+            let share = (gpus * f64::from(WHOLE)).round() as u32;
+            Ok(DeviceRequest { share, ..DeviceRequest::whole("gpu", 1) })
+        }
+        None => Err(wrong()),
+    }
+}
+
+/// What a number of GPUs and an amount of their memory ask for; memory alone books no more than it.
+pub fn devices(gpu: Option<DeviceRequest>, vram: Option<u64>) -> Vec<DeviceRequest> {
+    let by_memory = || DeviceRequest { share: 0, ..DeviceRequest::whole("gpu", 1) };
+    let wish = gpu.or_else(|| vram.filter(|vram| *vram > 0).map(|_| by_memory()));
+    let wish = wish.map(|wish| DeviceRequest { vram: vram.unwrap_or_default(), ..wish });
+    wish.into_iter().collect()
+}
+
+/// Reads resources that would do as well: `cpus=8,memory=4GiB,gpu=1,vram=8GiB,licence=1`.
 pub fn resources(text: &str) -> Read<Resources> {
     let mut resources = Resources::default();
+    let (mut gpus, mut vram) = (None, None);
     for part in text.split(',') {
         match part.trim().split_once('=') {
             Some(("cpus", value)) => resources.cpus = cpus(value)?,
             Some(("memory", value)) => resources.memory = size(value)?,
+            Some(("gpu", value)) => gpus = Some(gpu(value)?),
+            Some(("vram", value)) => vram = Some(size(value)?),
             Some(_) => {
                 let (name, thousandths) = amount(part.trim())?;
                 if resources.named.insert(name.clone(), thousandths).is_some() {
                     return Err(format!("`{name}` is named twice"));
                 }
             }
-            None => return Err("expected like cpus=8,memory=4GiB,licence=1".into()),
+            None => return Err("expected like cpus=8,memory=4GiB,gpu=1,licence=1".into()),
         }
     }
+    resources.devices = devices(gpus, vram);
     Ok(resources)
 }
 
@@ -104,6 +131,21 @@ mod tests {
         assert_eq!((size("512M"), size("2GiB"), size("7")), (Ok(512_000_000), Ok(2 << 30), Ok(7)));
         assert!(size("lots").is_err() && size("99999999TiB").is_err());
         assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+    }
+
+    #[test]
+    fn gpus_are_asked_for_whole_in_parts_or_by_their_memory() {
+        let one = DeviceRequest::whole("gpu", 1);
+        assert_eq!(gpu("2"), Ok(DeviceRequest::whole("gpu", 2)));
+        assert_eq!(gpu("0.5"), Ok(DeviceRequest { share: 500, ..one.clone() }));
+        for bad in ["0", "1.5", "-1", "many", "NaN", "1000"] {
+            assert!(gpu(bad).is_err(), "{bad}");
+        }
+        let memory = DeviceRequest { share: 0, vram: 8 << 30, ..one.clone() };
+        assert_eq!(devices(None, Some(8 << 30)), [memory]);
+        assert_eq!(devices(None, None), []);
+        let wish = resources("gpu=1,vram=8GiB").unwrap();
+        assert_eq!(wish.devices, [DeviceRequest { vram: 8 << 30, ..one }]);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use gristmill_model::Span;
 use gristmill_model::attempt::FailureKind;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
-use gristmill_model::resources::Resources;
+use gristmill_model::resources::{DeviceRequest, Resources};
 use gristmill_model::retry::RetryPolicy;
 
-use super::quantities::{amount, cpus, pair, resources, size};
+use super::quantities::{amount, cpus, devices, gpu, pair, resources, size};
 use crate::error::Result;
 
 /// The command's stage, as options.
@@ -41,9 +41,15 @@ pub struct Wishes {
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size, conflicts_with = "pipeline")]
     memory: u64,
     /// A named resource that an attempt books, as licence=2; may be given again
-    #[arg(long = "named", value_name = "NAME=AMOUNT", value_parser = amount, conflicts_with = "pipeline")]
+    #[arg(long = "named", visible_alias = "resource", value_name = "NAME=AMOUNT", value_parser = amount, conflicts_with = "pipeline")]
     named: Vec<(String, u32)>,
-    /// Resources that would do as well, as cpus=8,memory=4GiB,licence=1; may be given again
+    /// GPUs that an attempt books: 2, or a part of one as 0.5
+    #[arg(long, value_name = "N", value_parser = gpu, conflicts_with = "pipeline")]
+    gpu: Option<DeviceRequest>,
+    /// Memory of a GPU: what each must have where it is booked whole, else what is booked of one
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "pipeline")]
+    vram: Option<u64>,
+    /// Resources that would do as well, as cpus=8,memory=4GiB,gpu=1,licence=1; may be given again
     #[arg(long = "or", value_name = "RESOURCES", value_parser = resources, conflicts_with = "pipeline")]
     or: Vec<Resources>,
     /// A label that a worker must have; may be given again
@@ -71,7 +77,12 @@ impl Wishes {
         let (cpus, memory) = (self.cpus, self.memory);
         let named = self.named.iter().cloned().collect();
         let stage = StageSpec {
-            resources: Resources { cpus, memory, named, ..Resources::default() },
+            resources: Resources {
+                cpus,
+                memory,
+                named,
+                devices: devices(self.gpu.clone(), self.vram),
+            },
             alternatives: self.or.clone(),
             requires: self.requires.iter().cloned().collect(),
             prefers: self.prefers.iter().cloned().collect(),
