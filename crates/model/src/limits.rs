@@ -73,6 +73,10 @@ pub const DEVICE_FAILURES: usize = 3;
 pub const REASON_BYTES: usize = 512;
 /// What sessions take of a device's memory is told in steps of this many bytes.
 pub const VRAM_STEP: u64 = 64 << 20;
+/// A worker that starts waits this long for a device that another program has, ...
+pub const LOCK_PATIENCE: Span = Span::seconds(5);
+/// ... and tries again this often.
+pub const LOCK_PAUSE: Span = Span::millis(100);
 /// A worker looks at its GPUs this often.
 pub const DEVICE_LOOK: Span = Span::seconds(2);
 /// One look at GPUs may take this long; a driver that hangs is not waited for.

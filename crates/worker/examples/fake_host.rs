@@ -1,5 +1,5 @@
 //! A host of sessions for tests: it loads as its entry says (`echo`, `fail`, `crash`, `silent`,
-//! `slow`, `stranger`, `elsewhere`, `oldest`) and does with each item what its input says, well or in
+//! `slow`, `stranger`, `elsewhere`, `oldest`; `echo:a` is called `a`) and does with each item what its input says, well or in
 //! every way badly. Without the library, so that the contract is met by somebody else too.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,15 @@ use gristmill_model::host::{
 use serde_json::{Value, json};
 
 fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, verb, entry] = &words[..]
+        && verb == "describe"
+    {
+        let (_, name) = entry.split_once(':').unwrap_or(("", entry));
+        let signature = json!({ "input": { "type": "object" }, "output": {} });
+        println!("{}", json!({ "name": name, "signature": signature }));
+        return;
+    }
     let fd = std::env::var(FD_VARIABLE).expect("a socket").parse().expect("a number");
     // SAFETY: whoever started this process left the descriptor open for it alone.
     let socket = unsafe { UnixStream::from_raw_fd(fd) };
@@ -65,10 +74,11 @@ impl Host {
     fn open(&mut self, open: Open) {
         self.folder = open.folder;
         println!("loading {}", open.entry);
+        open.devices.iter().for_each(|device| occupy(&device.id));
         let seen = |id: String| SeenDevice { id, name: "fake".into(), vram: 0 };
         let mut devices: Vec<_> = open.devices.into_iter().map(|device| seen(device.id)).collect();
         let mut on_device = None;
-        match open.entry.as_str() {
+        match open.entry.split_once(':').map_or(open.entry.as_str(), |(how, _)| how) {
             "fail" => {
                 let error = error(HostErrorKind::Failed, "ImportError", "no module named torch");
                 self.say(&FromHost::Failed { error });
@@ -146,6 +156,7 @@ impl Host {
             "invalid" => {
                 return failed(HostErrorKind::Invalid, "bad_input", "`prompt`: expected text");
             }
+            "nap" => thread::sleep(Duration::from_millis(input["ms"].as_u64().unwrap_or(1))),
             "print" => println!("{}", input["text"].as_str().unwrap_or_default()),
             "log" => self.say(&FromHost::Log { call, item: Some(item), text: "half\n".into() }),
             "progress" => {
@@ -187,6 +198,27 @@ impl Host {
         }
         HostResult::Ok(json!({ "input": input, "size": size, "pid": std::process::id() }))
     }
+}
+
+/// Writes down where two are on one device at a time, in the folder that FAKE_HOST_BOOKS names.
+fn occupy(device: &str) {
+    let Some(books) = std::env::var_os("FAKE_HOST_BOOKS").map(std::path::PathBuf::from) else {
+        return;
+    };
+    let file = std::fs::File::options().create(true).append(true).open(books.join(device));
+    let file = file.expect("a book");
+    // SAFETY: a lock on a descriptor that is open.
+    let free = unsafe {
+        libc::flock(std::os::fd::AsRawFd::as_raw_fd(&file), libc::LOCK_EX | libc::LOCK_NB)
+    } == 0;
+    if !free {
+        let path = books.join("violations");
+        let opened = std::fs::File::options().create(true).append(true).open(path);
+        let mut violations = opened.expect("a book");
+        writeln!(violations, "{device} by {}", std::process::id()).expect("a line");
+    }
+    // Held until this process ends.
+    std::mem::forget(file);
 }
 
 fn say(writer: &Mutex<UnixStream>, frame: &FromHost) {

@@ -71,16 +71,18 @@ impl Bench {
 
     /// Ids of the devices that the attempt has.
     pub(crate) fn devices(&self) -> Vec<String> {
-        let seat = self.assignment.seat.as_ref();
-        let devices = seat.into_iter().flat_map(|seat| &seat.devices);
-        devices.map(|device| self.shop.equipment.id(*device)).collect()
+        self.seat_devices().into_iter().map(|device| self.shop.equipment.id(device)).collect()
+    }
+
+    /// The devices that the attempt has, by their place.
+    pub(crate) fn seat_devices(&self) -> Vec<u16> {
+        self.assignment.seat.as_ref().map(|seat| seat.devices.clone()).unwrap_or_default()
     }
 
     /// What the attempt has of devices.
     fn holds(&self) -> Vec<Hold> {
-        let Assignment { resources, seat, .. } = &self.assignment;
-        let devices = seat.iter().flat_map(|seat| seat.devices.iter().copied());
-        self.shop.equipment.holds(resources, devices)
+        let devices = self.seat_devices();
+        self.shop.equipment.holds(&self.assignment.resources, devices.into_iter())
     }
 
     /// Clears away what the attempt leaves on this machine.

@@ -6,6 +6,8 @@ mod lookout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -29,8 +31,8 @@ pub(crate) struct Equipment {
     /// Bytes that are booked for what runs, by device.
     present: Mutex<BTreeMap<u16, u64>>,
     began: Instant,
-    /// Freed by the system when this process ends, however it does.
-    _locks: Vec<Held>,
+    /// Freed by the system when this process has ended, however it did, and all that has them.
+    locks: Vec<Held>,
 }
 
 /// What devices held before a process began, by device; absent where nobody could tell.
@@ -47,7 +49,7 @@ impl Equipment {
                 .ok()
         });
         let (present, began) = (Mutex::default(), Instant::now());
-        Equipment { devices, lookout, present, began, _locks: locks }
+        Equipment { devices, lookout, present, began, locks }
     }
 
     /// A device's id.
@@ -93,6 +95,17 @@ impl Equipment {
             variables.push(("CUDA_DEVICE_ORDER".into(), "PCI_BUS_ID".into()));
         }
         variables
+    }
+
+    /// Lets the program that `command` starts have the locks of its devices too: where this worker
+    /// is killed they are taken until that program has ended as well.
+    ///
+    /// # Errors
+    /// There are too many open files.
+    pub(crate) fn share_locks(&self, devices: &[u16], command: &mut Command) -> io::Result<()> {
+        let ids: Vec<String> = devices.iter().map(|device| self.id(*device)).collect();
+        let shared = self.locks.iter().filter(|lock| ids.iter().any(|id| id == lock.device()));
+        shared.into_iter().try_for_each(|lock| lock.share_with(command))
     }
 
     /// Looks at devices before a process begins there, and counts it among what is ours.

@@ -23,11 +23,23 @@ pub struct Plan {
     pub data: Option<PathBuf>,
     /// What the server's environment holds besides.
     pub environment: Vec<(String, String)>,
+    /// What is special about each worker.
+    pub dress: Option<Dress>,
 }
+
+/// Adds to a worker's command, by its number.
+pub type Dress = std::sync::Arc<dyn Fn(usize, &mut Command) + Send + Sync>;
 
 impl Plan {
     pub fn of(workers: usize) -> Plan {
-        Plan { workers, lease: None, keep_events: None, data: None, environment: Vec::new() }
+        Plan {
+            workers,
+            lease: None,
+            keep_events: None,
+            data: None,
+            environment: Vec::new(),
+            dress: None,
+        }
     }
 }
 
@@ -76,14 +88,14 @@ impl Fleet {
     }
 
     pub fn add_worker(&mut self) {
-        let worker = spawn_worker(self.path(), self.port, self.workers.len());
+        let worker = spawn_worker(self.path(), &self.plan, self.port, self.workers.len());
         self.workers.push(worker);
     }
 
     /// SIGKILL, and another one in its place.
     pub fn kill_worker(&mut self, index: usize) {
         end(&mut self.workers[index]);
-        self.workers[index] = spawn_worker(self.folder.path(), self.port, index);
+        self.workers[index] = spawn_worker(self.folder.path(), &self.plan, self.port, index);
     }
 
     /// SIGKILL, and started again at once. It does not wait until the server answers.
@@ -191,12 +203,18 @@ fn spawn_server(folder: &Path, plan: &Plan, port: u16) -> Child {
     command.spawn().unwrap()
 }
 
-fn spawn_worker(folder: &Path, port: u16, index: usize) -> Child {
-    quiet(folder, &format!("worker-{index}.err"))
-        .args(["work", "--server", &format!("http://127.0.0.1:{port}")])
-        .args(["--cpus", "2", "--name", &format!("worker-{index}")])
-        .spawn()
-        .unwrap()
+fn spawn_worker(folder: &Path, plan: &Plan, port: u16, index: usize) -> Child {
+    let mut command = quiet(folder, &format!("worker-{index}.err"));
+    command.args(["work", "--server", &format!("http://127.0.0.1:{port}")]).args([
+        "--cpus",
+        "2",
+        "--name",
+        &format!("worker-{index}"),
+    ]);
+    if let Some(dress) = &plan.dress {
+        dress(index, &mut command);
+    }
+    command.spawn().unwrap()
 }
 
 fn quiet(folder: &Path, errors: &str) -> Command {

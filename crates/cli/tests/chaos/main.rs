@@ -15,7 +15,11 @@ mod disk;
 mod fleet;
 mod kills;
 mod load;
+#[path = "../../../worker/tests/devices/mock.rs"]
+#[allow(dead_code, reason = "the tests of devices use all of it")]
+mod mock;
 mod random;
+mod sessions;
 mod stops;
 mod verdict;
 

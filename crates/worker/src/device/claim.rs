@@ -1,10 +1,14 @@
 //! What a worker takes of the devices that were found: those that no other program of this machine
-//! has, each under its lock for as long as the worker lives.
+//! has, each under its lock for as long as the worker lives, or anything that it has started there.
 
+use gristmill_model::limits;
 use gristmill_model::resources::Device;
 
+use std::thread;
+use std::time::Instant;
+
 use super::inventory::Inventory;
-use super::lock::{Held, Locks};
+use super::lock::{Held, LockError, Locks};
 
 /// What becomes of a GPU that others than the worker use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +46,8 @@ impl Claimed {
         let mut claimed = Claimed { notes: inventory.notes.clone(), ..Claimed::default() };
         for device in inventory.offered() {
             let is_declared = inventory.declared.iter().any(|declared| declared.id == device.id);
-            let lock = locks.filter(|_| !is_declared).map(|locks| locks.take(&device.id, worker));
+            let locks = locks.filter(|_| !is_declared);
+            let lock = locks.map(|locks| take_patiently(locks, &device.id, worker));
             match lock.transpose() {
                 Ok(held) => {
                     claimed.locks.extend(held);
@@ -53,5 +58,19 @@ impl Claimed {
         }
         claimed.inventory = Some(inventory).filter(|inventory| inventory.nvml().is_some());
         claimed
+    }
+}
+
+/// Takes a lock. One that is held is waited for a little: a worker that was killed is followed by
+/// another at once, and what it had started on its devices needs a moment to end.
+fn take_patiently(locks: &Locks, device: &str, worker: &str) -> Result<Held, LockError> {
+    let until = Instant::now() + limits::LOCK_PATIENCE.to_std();
+    loop {
+        match locks.take(device, worker) {
+            Err(LockError::Held { .. }) if Instant::now() < until => {
+                thread::sleep(limits::LOCK_PAUSE.to_std());
+            }
+            taken => return taken,
+        }
     }
 }

@@ -9,6 +9,7 @@ mod verdict;
 mod words;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use gristmill_model::attempt::{Failure, FailureKind};
 use gristmill_model::payload::Payload;
@@ -40,7 +41,9 @@ pub(crate) async fn run(
         return Err(stopped());
     }
     bench.shop.orphans.expect(bench.assignment.attempt);
-    let running = match spawn::spawn(&launch) {
+    let devices = bench.seat_devices();
+    let dress = |command: &mut Command| bench.shop.equipment.share_locks(&devices, command);
+    let running = match spawn::spawn(&launch, dress) {
         Ok(running) => running,
         Err(failure) => {
             bench.shop.orphans.forget(bench.assignment.attempt);
@@ -79,9 +82,7 @@ fn prepare(
         None => PathBuf::new(),
     };
     let mut environment = bench.shop.environment.of(&bench.assignment, spec, &artifacts);
-    let seat = bench.assignment.seat.as_ref();
-    let devices: &[u16] = seat.map_or(&[], |seat| &seat.devices);
-    environment.extend(bench.shop.equipment.variables(devices));
+    environment.extend(bench.shop.equipment.variables(&bench.seat_devices()));
     let argv = words::fill(spec, &bench.assignment, input, &output)?;
     Launch::new(argv, environment, bench.folder.path()?.to_owned())
 }

@@ -61,6 +61,9 @@ impl Host {
         fs::create_dir_all(&folder).map_err(|error| cannot("make a folder", error))?;
         let (ours, theirs) = pair().map_err(|error| cannot("make a socket", error))?;
         let mut command = command(shop, work, opening, theirs.as_raw_fd());
+        let devices: Vec<u16> = opening.holds.iter().map(|hold| hold.device).collect();
+        let shared = shop.equipment.share_locks(&devices, &mut command);
+        shared.map_err(|error| cannot("share locks", error))?;
         let mut running = Running::start(&mut command).map_err(|error| {
             let program = work.host.first().map(|word| word.to_string_lossy()).unwrap_or_default();
             cannot(&format!("start `{program}`"), error)

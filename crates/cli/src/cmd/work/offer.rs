@@ -55,6 +55,9 @@ pub struct Offers {
     /// The Python that runs .py files [default: the environment that is active, or python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    /// Another host for entries, which speaks docs/reference/session-protocol.md
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "python")]
+    host: Option<PathBuf>,
     /// The ONNX Runtime library [default: looked for, see docs/how-to/onnx.md]
     #[arg(long, value_name = "PATH")]
     onnx_runtime: Option<PathBuf>,
@@ -72,7 +75,10 @@ impl Offers {
             std::env::current_dir().map_err(|error| Error::file("use", Path::new("."), &error))?;
         let mut gathered = Vec::new();
         for entry in entries {
-            let host = python::host(self.python.as_deref(), entry)?;
+            let host = match &self.host {
+                Some(program) => vec![program.into()],
+                None => python::host(self.python.as_deref(), entry)?,
+            };
             gathered.push(self.offer(host, entry, &folder).await?);
         }
         for model in &self.onnx {

@@ -39,8 +39,11 @@ impl Launch {
     }
 }
 
-/// Starts a program in a process group of its own.
-pub(super) fn spawn(launch: &Launch) -> Result<Running, Failure> {
+/// Starts a program in a process group of its own; `dress` adds what only its attempt knows.
+pub(super) fn spawn(
+    launch: &Launch,
+    dress: impl FnOnce(&mut Command) -> io::Result<()>,
+) -> Result<Running, Failure> {
     let mut command = Command::new(&launch.path);
     command
         .args(&launch.arguments)
@@ -51,7 +54,9 @@ pub(super) fn spawn(launch: &Launch) -> Result<Running, Failure> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    Running::start(&mut command).map_err(|error| not_started(&launch.program, &error))
+    dress(&mut command)
+        .and_then(|()| Running::start(&mut command))
+        .map_err(|error| not_started(&launch.program, &error))
 }
 
 /// Says where a program was looked for, and the way out.
