@@ -15,6 +15,11 @@ else
     cargo test --workspace --no-fail-fast
 fi
 
+# The Python package, its host and its clients, against the binary that was just built.
+target=$(cargo metadata --no-deps --format-version 1 |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+GRISTMILL_BINARY=$target/debug/gristmill scripts/python.sh test --quiet
+
 for suite in e2e/*.sh; do
     [ -e "$suite" ] || continue
     echo "e2e: $suite"

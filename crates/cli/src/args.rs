@@ -73,8 +73,8 @@ pub struct Context {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Images(Box<cmd::images::Args>),
-    Serve(cmd::serve::Args),
-    Work(cmd::work::Args),
+    Serve(Box<cmd::serve::Args>),
+    Work(Box<cmd::work::Args>),
     Submit(Box<cmd::submit::Args>),
     Append(Box<cmd::append::Args>),
     Close(cmd::close::Args),
@@ -97,6 +97,11 @@ pub enum Verb {
     Projects(cmd::projects::Args),
     Pipelines(cmd::pipelines::Args),
     Backup(cmd::backup::Args),
+    #[command(subcommand)]
+    Data(cmd::data::Verb),
+    Devices(cmd::devices::Args),
+    #[command(subcommand)]
+    Host(cmd::host::Verb),
     Doctor(cmd::doctor::Args),
     #[command(subcommand)]
     Config(cmd::config::Verb),

@@ -71,8 +71,16 @@ pub const WORKER_DEVICES: usize = 256;
 pub const DEVICE_FAILURES: usize = 3;
 /// Bytes of the reason why a device is out of service.
 pub const REASON_BYTES: usize = 512;
+/// What sessions take of a device's memory is told in steps of this many bytes.
+pub const VRAM_STEP: u64 = 64 << 20;
+/// A worker looks at its GPUs this often.
+pub const DEVICE_LOOK: Span = Span::seconds(2);
+/// One look at GPUs may take this long; a driver that hangs is not waited for.
+pub const DEVICE_LOOK_PATIENCE: Span = Span::seconds(10);
 /// Reasons for throttling, and other users, that a sample of a device names.
 pub const DEVICE_WORDS: usize = 32;
+/// Bytes of a session's key: its name with those of its data.
+pub const SESSION_KEY_BYTES: usize = 2_048;
 /// Sessions of one worker.
 pub const SESSIONS: usize = 1_024;
 /// First and longest pause before a session is opened again that could not load.
@@ -234,6 +242,8 @@ pub const STOP_GRACE: Span = Span::seconds(5);
 pub const BATCH: u32 = 1_024;
 /// A call to a session waits at most this long for more jobs.
 pub const BATCH_WAIT: Span = Span::seconds(60);
+/// Names of data that the sessions of a stage share.
+pub const SHARED_DATA: usize = 8;
 /// Bytes of a signature.
 pub const SIGNATURE_BYTES: usize = 64 * 1024;
 /// Bytes of one frame between a worker and a session's host; larger values travel as files.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::booking::{SessionWant, Want};
 use crate::limits;
 use crate::name;
+use crate::payload::{Artifact, Place};
 use crate::problem::{Code, Rejection};
 use crate::resources::{Resources, WHOLE};
 use crate::retry::RetryPolicy;
@@ -104,11 +105,19 @@ pub struct SessionSpec {
     /// Whether a session keeps its devices when it has nothing to do, even where others need them.
     #[serde(default)]
     pub pinned: bool,
+    /// Data that all calls share, by name: a blob, or nothing where there is none. Sessions load it
+    /// once; another version of the pipeline may name other data, and has other sessions.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Artifact>)]
+    pub data: BTreeMap<String, Option<Artifact>>,
     /// Compact JSON of a [`Signature`](crate::host::Signature): what inputs are held against; none
     /// holds them against nothing.
     #[serde(default)]
     pub signature: Option<String>,
 }
+
+/// Characters of a digest that tell data apart in a key: the prefix and 64 bits.
+const SHORT_DIGEST: usize = 19;
 
 const fn one() -> u32 {
     1
@@ -123,7 +132,7 @@ impl Handler {
         if alone && !spec.pinned {
             resources.devices.iter_mut().for_each(|wish| wish.share = WHOLE);
         }
-        let (name, seats, pinned) = (spec.name.clone(), spec.batch, spec.pinned);
+        let (name, seats, pinned) = (spec.key(), spec.batch, spec.pinned);
         Want { resources, session: Some(SessionWant { name, seats, alone, pinned }) }
     }
 
@@ -132,10 +141,7 @@ impl Handler {
     pub fn for_worker(&self) -> Handler {
         match self {
             Handler::Session(spec) => {
-                let (name, batch_wait) = (spec.name.clone(), spec.batch_wait);
-                let (batch, pinned) = (spec.batch, spec.pinned);
-                let signature = None;
-                Handler::Session(SessionSpec { name, batch, batch_wait, pinned, signature })
+                Handler::Session(SessionSpec { signature: None, ..spec.clone() })
             }
             other => other.clone(),
         }
@@ -295,12 +301,39 @@ impl SessionSpec {
             batch: 1,
             batch_wait: Span::ZERO,
             pinned: false,
+            data: BTreeMap::new(),
             signature: None,
         }
     }
 
+    /// What tells its sessions from others: its name, and the data that they have loaded.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let bound = self.data.iter().filter_map(|(name, data)| Some((name, data.as_ref()?)));
+        let mut key = self.name.clone();
+        for (name, artifact) in bound {
+            let place = match &artifact.place {
+                Place::Blob(digest) => digest.to_string().chars().take(SHORT_DIGEST).collect(),
+                Place::Path(path) => path.clone(),
+            };
+            key.push_str(&format!("+{name}={place}"));
+        }
+        key
+    }
+
     fn check(&self, stage: &str) -> Result<(), Rejection> {
         name::check("session", &self.name, Code::InvalidPipeline)?;
+        if self.data.len() > limits::SHARED_DATA {
+            let (count, most) = (self.data.len(), limits::SHARED_DATA);
+            return Err(bad(format!("stage `{stage}` names {count} data: at most {most}")));
+        }
+        for (name, data) in &self.data {
+            name::check("data", name, Code::InvalidPipeline)?;
+            if matches!(data, Some(Artifact { place: Place::Path(_), .. })) {
+                let detail = format!("stage `{stage}`: data `{name}` is a path: expected a blob");
+                return Err(bad(detail));
+            }
+        }
         if BUILT_IN.contains(&self.name.as_str()) {
             return Err(bad(format!(
                 "stage `{stage}`: `{}` is a built-in handler, and no session is called so",

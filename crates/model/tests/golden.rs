@@ -126,6 +126,7 @@ fn pipeline() -> PipelineSpec {
     let session = SessionSpec {
         batch: 8,
         batch_wait: Span::millis(20),
+        data: BTreeMap::from([("lookup".into(), Some(artifact())), ("none".into(), None)]),
         signature: Some("{}".into()),
         ..SessionSpec::new("generate")
     };

@@ -17,6 +17,7 @@ use gristmill_model::pipeline::{CommandSpec, Handler, ImagesSpec};
 use gristmill_model::resources::Resources;
 use gristmill_model::wire::{Assignment, FromWorker, ToWorker, Welcome};
 use gristmill_model::{AttemptId, BatchId, JobId, Span, WorkerId, limits};
+use gristmill_worker::device::Claimed;
 use gristmill_worker::{Connection, HttpBlobs, Shutdown, WorkerConfig, probe};
 use tokio::sync::mpsc;
 
@@ -95,6 +96,8 @@ fn assignment(n: usize, handler: Handler) -> Assignment {
         timeout: None,
         input: Payload::empty(),
         output: None,
+        seat: None,
+        alone: false,
     }
 }
 
@@ -122,6 +125,8 @@ async fn through_worker(home: &Path, work: Vec<Assignment>) -> Result<Duration> 
         memory: 0,
         named: BTreeMap::new(),
         labels: BTreeMap::new(),
+        devices: Claimed::default(),
+        sessions: Vec::new(),
         shared_roots: vec!["/".into()],
         scratch: home.join("scratch"),
         prefetch: limits::PREFETCH,

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
+use gristmill_model::booking::Hold;
+use gristmill_model::digest::Digest;
 use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::Handler;
 use gristmill_model::wire::{Assignment, Ended};
@@ -37,22 +39,55 @@ pub(crate) async fn live(shop: Arc<Workshop>, assignment: Assignment, stop: Canc
     let began = Instant::now();
     let attempt = assignment.attempt;
     let inputs = shop.inputs.clone();
-    let folder = WorkFolder::new(&shop.folders, attempt);
-    let usage = Usage::default();
-    let mut bench = Bench { shop, assignment, stop, folder, alone: false, usage };
+    let mut bench = Bench::new(shop, assignment, stop);
+    let devices = bench.devices();
+    let before = bench.shop.equipment.before(&bench.holds()).await;
     // A bug in a handler must not leave the attempt without an answer.
     let done = AssertUnwindSafe(bench.work()).catch_unwind().await;
+    let stuck = bench.shop.equipment.settle(None, before).await;
+    for (device, reason) in stuck {
+        let _ = inputs.send(Input::Device { device, quarantined: Some(reason) }).await;
+    }
     let outcome = match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(success) => Outcome::Succeeded(success),
         Err(failure) => Outcome::Failed(within_bounds(failure)),
     };
-    bench.folder.clear(bench.alone, command::ARTIFACTS).await;
+    bench.clear().await;
     let usage = Usage { wall: Span::from_std(began.elapsed()), ..bench.usage };
     // Without a listener the worker is leaving, and what it held is given back.
-    let _ = inputs.send(Input::Ended(Ended { attempt, outcome, usage, devices: Vec::new() })).await;
+    let _ = inputs.send(Input::Ended(Ended { attempt, outcome, usage, devices })).await;
 }
 
 impl Bench {
+    pub(crate) fn new(
+        shop: Arc<Workshop>,
+        assignment: Assignment,
+        stop: CancellationToken,
+    ) -> Bench {
+        let folder = WorkFolder::new(&shop.folders, assignment.attempt);
+        let usage = Usage::default();
+        Bench { shop, assignment, stop, folder, alone: false, usage }
+    }
+
+    /// Ids of the devices that the attempt has.
+    pub(crate) fn devices(&self) -> Vec<String> {
+        let seat = self.assignment.seat.as_ref();
+        let devices = seat.into_iter().flat_map(|seat| &seat.devices);
+        devices.map(|device| self.shop.equipment.id(*device)).collect()
+    }
+
+    /// What the attempt has of devices.
+    fn holds(&self) -> Vec<Hold> {
+        let Assignment { resources, seat, .. } = &self.assignment;
+        let devices = seat.iter().flat_map(|seat| seat.devices.iter().copied());
+        self.shop.equipment.holds(resources, devices)
+    }
+
+    /// Clears away what the attempt leaves on this machine.
+    pub(crate) async fn clear(&mut self) {
+        self.folder.clear(self.alone, command::ARTIFACTS).await;
+    }
+
     async fn work(&mut self) -> Result<Success, Failure> {
         let input = self.prepare().await?;
         let made = match self.assignment.handler.clone() {
@@ -64,7 +99,7 @@ impl Bench {
     }
 
     /// Brings the input's bytes to this machine.
-    async fn prepare(&self) -> Result<Given, Failure> {
+    pub(crate) async fn prepare(&self) -> Result<Given, Failure> {
         let file = match &self.assignment.input {
             Payload::Text(text) | Payload::Json(text) => return Ok(Given::Text(text.clone())),
             Payload::File(file) => file,
@@ -79,11 +114,16 @@ impl Bench {
             Place::Path(path) => self.shop.roots.readable(path)?,
             Place::Blob(digest) => {
                 let path = self.folder.sub_folder("input")?.join(&name);
-                self.unless_stopped(self.shop.blobs.fetch(digest, &path)).await?.map_err(blob)?;
+                self.fetch(digest, &path).await?;
                 path
             }
         };
         Ok(Given::File { path, name })
+    }
+
+    /// Brings a blob's bytes to a file.
+    pub(crate) async fn fetch(&self, digest: &Digest, to: &Path) -> Result<(), Failure> {
+        self.unless_stopped(self.shop.blobs.fetch(digest, to)).await?.map_err(blob)
     }
 
     /// Puts what the handler made where the server wants it.
@@ -101,7 +141,11 @@ impl Bench {
     }
 
     /// Moves a finished file to the shared disk, or uploads it where no place is named.
-    async fn publish_file(&self, path: &Path, name: String) -> Result<Artifact, Failure> {
+    pub(crate) async fn publish_file(
+        &self,
+        path: &Path,
+        name: String,
+    ) -> Result<Artifact, Failure> {
         let Some(wanted) = &self.assignment.output else { return self.upload(path, name).await };
         let destination = self.shop.roots.writable(wanted)?;
         let (from, attempt) = (path.to_owned(), self.assignment.attempt);
@@ -119,7 +163,8 @@ impl Bench {
         Ok(placed(wanted, size))
     }
 
-    async fn upload(&self, path: &Path, name: String) -> Result<Artifact, Failure> {
+    /// Puts a file into the blob store.
+    pub(crate) async fn upload(&self, path: &Path, name: String) -> Result<Artifact, Failure> {
         let stored = self.unless_stopped(self.shop.blobs.store(path)).await?.map_err(blob)?;
         Ok(Artifact { name, size: stored.size, place: Place::Blob(stored.digest) })
     }

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempt;
-use crate::core::{Action, Core, Input};
+use crate::core::{Action, Core, Input, SessionId};
 use crate::link::{Closed, Link, LinkEvent};
+use crate::session::{Open, Order};
 use crate::shutdown::Shutdown;
 use crate::workshop::Workshop;
 
@@ -32,6 +33,7 @@ pub(crate) struct Driver {
     unsaid: VecDeque<FromWorker>,
     stops: HashMap<AttemptId, CancellationToken>,
     tasks: TaskTracker,
+    sessions: Open,
     draining: bool,
     closed: Option<Closed>,
 }
@@ -80,6 +82,7 @@ impl Driver {
             unsaid: VecDeque::new(),
             stops: HashMap::new(),
             tasks: TaskTracker::new(),
+            sessions: Open::default(),
             draining: false,
             closed: None,
         }
@@ -93,8 +96,10 @@ impl Driver {
         while !leaving {
             self.gather(&mut inputs, shutdown).await;
             for input in inputs.drain(..) {
-                if let Input::Ended(ended) = &input {
-                    self.stops.remove(&ended.attempt);
+                match &input {
+                    Input::Ended(ended) => drop(self.stops.remove(&ended.attempt)),
+                    Input::Gone(gone) => self.sessions.forget(gone.session),
+                    _ => {}
                 }
                 self.core.handle(self.clock.now(), input, &mut actions);
             }
@@ -103,9 +108,11 @@ impl Driver {
                     Action::Send(frame) => self.unsaid.push_back(frame),
                     Action::Start(assignment) => self.start(assignment),
                     Action::Stop(attempt) => self.stop(attempt),
-                    Action::Open(_) | Action::Call(..) | Action::Close(_) => {
-                        unreachable!("this worker offers no session yet")
+                    Action::Open(opening) => {
+                        self.tasks.spawn(self.sessions.open(&self.shop, opening));
                     }
+                    Action::Call(session, assignments) => self.call(session, assignments),
+                    Action::Close(session) => self.sessions.order(session, Order::Close),
                     Action::Leave => leaving = true,
                 }
             }
@@ -165,6 +172,15 @@ impl Driver {
         self.tasks.spawn(attempt::live(Arc::clone(&self.shop), assignment, stop));
     }
 
+    fn call(&mut self, session: SessionId, assignments: Vec<Assignment>) {
+        let with_stop = assignments.into_iter().map(|assignment| {
+            let stop = CancellationToken::new();
+            self.stops.insert(assignment.attempt, stop.clone());
+            (assignment, stop)
+        });
+        self.sessions.order(session, Order::Call(with_stop.collect()));
+    }
+
     fn stop(&mut self, attempt: AttemptId) {
         if let Some(stop) = self.stops.get(&attempt) {
             stop.cancel();
@@ -186,6 +202,7 @@ impl Driver {
     async fn leave(mut self) -> Left {
         self.words.close();
         self.stops.values().for_each(CancellationToken::cancel);
+        self.sessions.close_all();
         self.tasks.close();
         let patience = self.shop.stop_grace + limits::LAST_WORDS.to_std();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {

@@ -5,18 +5,22 @@
 //! local mode with the two ends of an in-process link. Both are the same worker.
 
 pub mod core;
+pub mod device;
 pub mod probe;
 
 mod attempt;
 mod claims;
 mod disk;
 mod driver;
+mod equipment;
 mod error;
 mod folder;
 mod handler;
 mod lifeline;
 mod link;
 mod orphans;
+mod process;
+mod session;
 mod shutdown;
 mod threads;
 mod uplink;
@@ -35,8 +39,10 @@ use gristmill_model::wire::{FromWorker, ToWorker};
 use tokio::sync::mpsc;
 
 use crate::core::{Core, Identity};
+use device::Claimed;
 use disk::SharedRoots;
 use driver::{Driver, Left};
+use equipment::Equipment;
 use folder::Folders;
 use handler::command::Environment;
 use handler::images::Pool;
@@ -47,11 +53,12 @@ use workshop::Workshop;
 
 pub use error::WorkerError;
 pub use link::{Address, BadAddress};
+pub use session::{DescribeError, SessionWork, describe};
 pub use shutdown::Shutdown;
 pub use uplink::{BlobError, Blobs, HttpBlobs, Stored, Transfer};
 
 /// What a worker is to be.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct WorkerConfig {
     /// A name for people.
     pub name: String,
@@ -63,6 +70,10 @@ pub struct WorkerConfig {
     pub memory: u64,
     /// Generic resources to give, by name, in thousandths.
     pub named: BTreeMap<String, u32>,
+    /// Devices to give.
+    pub devices: Claimed,
+    /// Functions and models that it keeps loaded in sessions.
+    pub sessions: Vec<SessionWork>,
     /// What stages may require or prefer of it.
     pub labels: BTreeMap<String, String>,
     /// Folders that it may read and write for submitters who share its disk; without any, it
@@ -118,19 +129,27 @@ pub async fn run(
     let (inputs, words) = mpsc::channel(limits::HANDLER_INBOX);
     let runs = |kind: &str| config.handlers.iter().any(|handler| handler == kind);
     let threads = if runs("images") { config.cpus } else { 0 };
-    let lifeline = runs("command").then(|| watch_over(&mark)).flatten();
+    let starts = runs("command") || !config.sessions.is_empty();
+    let lifeline = starts.then(|| watch_over(&mark)).flatten();
+    let sessions = config.sessions.iter().map(|work| (work.name.clone(), Arc::new(work.clone())));
+    let identity = identity(&config, instance);
     let shop = Workshop {
-        inputs,
+        inputs: inputs.clone(),
         blobs,
         roots,
         folders: Arc::new(Folders::new(&config.scratch)),
         parts: config.parts.clone(),
         images: Pool::new(threads).map_err(WorkerError::Threads)?,
-        orphans: if runs("command") { Orphans::adopt(&mark) } else { Orphans::none() },
+        equipment: Equipment::new(config.devices, inputs.clone()),
+        sessions: sessions.collect(),
+        data_folder: config.scratch.join("data"),
+        bringing: tokio::sync::Mutex::default(),
+        sessions_folder: config.scratch.join("sessions"),
+        orphans: if starts { Orphans::adopt(&mark) } else { Orphans::none() },
         environment: Environment::of_this_process(mark),
         stop_grace: config.stop_grace,
     };
-    let core = Core::new(identity(config, instance));
+    let core = Core::new(identity);
     let left = Driver::new(core, Arc::new(shop), link, words).run(shutdown).await;
     if let Some(lifeline) = lifeline {
         lifeline.release();
@@ -139,7 +158,7 @@ pub async fn run(
 }
 
 fn check(config: &WorkerConfig) -> Result<(), WorkerError> {
-    if config.handlers.is_empty() {
+    if config.handlers.is_empty() && config.sessions.is_empty() {
         return Err(WorkerError::NoHandler);
     }
     for handler in &config.handlers {
@@ -173,17 +192,20 @@ fn watch_over(mark: &str) -> Option<Lifeline> {
         .ok()
 }
 
-fn identity(config: WorkerConfig, instance: u64) -> Identity {
-    let (memory, named) = (config.memory, config.named);
-    let capacity = Capacity { memory, named, ..Capacity::of_cpus(config.cpus) };
+fn identity(config: &WorkerConfig, instance: u64) -> Identity {
+    let (memory, named) = (config.memory, config.named.clone());
+    let devices = config.devices.devices.clone();
+    let capacity = Capacity { memory, named, devices, ..Capacity::of_cpus(config.cpus) };
+    let offers: Vec<_> = config.sessions.iter().map(|work| work.pipeline.clone()).collect();
+    let names = offers.iter().map(|pipeline| pipeline.name.clone());
     Identity {
         instance,
-        name: config.name,
-        handlers: config.handlers,
+        name: config.name.clone(),
+        handlers: config.handlers.iter().cloned().chain(names).collect(),
         capacity,
         shared_disk: !config.shared_roots.is_empty(),
-        labels: config.labels,
-        offers: Vec::new(),
+        labels: config.labels.clone(),
+        offers,
         prefetch: config.prefetch,
     }
 }

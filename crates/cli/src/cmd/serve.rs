@@ -1,5 +1,7 @@
 //! `gristmill serve`: the server, until a signal ends it.
 
+mod mill;
+
 use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
@@ -9,9 +11,12 @@ use std::str::FromStr;
 use gristmill_model::Span;
 use gristmill_model::limits::{self, Timing};
 use gristmill_model::problem::{Rejection, exit};
-use gristmill_server::{Config, Durability, Listen, Server, StartError};
+use gristmill_server::{Config, Durability, Handle, Listen, Server, StartError};
 use tracing_subscriber::EnvFilter;
 
+use mill::Mill;
+
+use super::work::{Gear, Offers};
 use crate::args::Context;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
@@ -43,6 +48,13 @@ pub struct Args {
     /// How long a finished batch can be retried and its keys are known [default: 1day]
     #[arg(long, value_name = "SPAN")]
     keep_finished: Option<Span>,
+    /// Work too: keep this function loaded and run it, as app.py:generate; may be given again
+    #[arg(long = "work", value_name = "ENTRY")]
+    work: Vec<String>,
+    #[command(flatten)]
+    offers: Offers,
+    #[command(flatten)]
+    gear: Gear,
     /// How many of the newest events the log keeps one by one, or `all` [default: 500000]
     #[arg(long, value_name = "N")]
     keep_events: Option<Keep>,
@@ -103,10 +115,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let listener = server.listen(listen).map_err(|error| refused(&error))?;
     announce(context, listener.address(), &data, listener.new_token())?;
     let handle = server.handle();
+    let mill = start_mill(context, args, &handle).await?;
     let failure = tokio::select! {
         () = interrupt.asked() => None,
         why = handle.failed() => Some(why),
     };
+    if let Some(mill) = mill {
+        mill.stop().await;
+    }
     listener.close().await;
     drop(handle);
     tokio::task::spawn_blocking(move || server.close())
@@ -119,6 +135,17 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
             Ok(exit::OK)
         }
     }
+}
+
+/// A worker in this process, where something is to be worked on here.
+async fn start_mill(context: &Context, args: &Args, handle: &Handle) -> Result<Option<Mill>> {
+    if args.work.is_empty() && !args.offers.any() {
+        return Ok(None);
+    }
+    let sessions = args.offers.gather(&args.work).await?;
+    let name = super::work::name(context, None);
+    let devices = args.gear.claim(&name).await?;
+    Mill::start(handle, name, sessions, devices).map(Some)
 }
 
 /// The other spans in the same proportion to the lease as by default.

@@ -1,5 +1,9 @@
 //! `gristmill work --server URL`: a worker on this machine.
 
+mod gear;
+pub mod offer;
+mod python;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{self, Context};
 use crate::client::Client;
 use crate::cmd::submit::quantities::{amount, pair};
+pub use gear::Gear;
+pub use offer::Offers;
+
 use crate::error::{Error, Result, cause};
 use crate::output::say;
 
@@ -25,7 +32,7 @@ pub struct Args {
     /// CPUs to give [default: all that this process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cpus: Option<u32>,
-    /// What to run: images, command [default: both; command only as --allow-command says]
+    /// What to run beside ENTRY: images, command [default: both where there is no ENTRY; command only as --allow-command says]
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     handlers: Option<Vec<String>>,
     /// Run any program that a server beyond this machine asks for
@@ -47,6 +54,13 @@ pub struct Args {
     /// What to be called [default: the machine's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Functions to keep loaded and to run, as app.py:generate
+    #[arg(value_name = "ENTRY")]
+    entries: Vec<String>,
+    #[command(flatten)]
+    offers: Offers,
+    #[command(flatten)]
+    gear: Gear,
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
@@ -57,30 +71,24 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         .prefix("gristmill-work-")
         .tempdir()
         .map_err(|error| Error::file("make a folder in", &std::env::temp_dir(), &error))?;
+    let name = name(context, args.name.as_deref());
+    let sessions = args.offers.gather(&args.entries).await?;
     let config = WorkerConfig {
-        name: args
-            .name
-            .clone()
-            .or_else(|| settings.text("work.name").map(str::to_owned))
-            .unwrap_or_else(probe::host_name),
-        handlers: handlers(context, args, &client)?,
+        devices: args.gear.claim(&name).await?,
+        name,
+        handlers: handlers(context, args, &client, !sessions.is_empty())?,
         cpus: args.cpus.or_else(|| settings.count("work.cpus")).unwrap_or_else(probe::cpus),
         memory: probe::memory(),
         named: args.named.iter().cloned().collect(),
         labels: args.labels.iter().cloned().collect(),
+        sessions,
         shared_roots: shared(context, args, &client),
         scratch: scratch.path().to_owned(),
         prefetch: limits::PREFETCH,
         parts: None,
         stop_grace: stop_grace(),
     };
-    say(format!(
-        "Working for {} as {}: {} on {}.",
-        client.server(),
-        config.name,
-        config.handlers.join(" and "),
-        crate::output::counted(config.cpus.into(), "CPU")
-    ));
+    say(format!("Working for {} as {}.", client.server(), summary(&config)));
     let server = client.server().to_owned();
     let token = args.connection.token(settings).map(str::to_owned);
     let shutdown = Shutdown::new();
@@ -89,6 +97,25 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     gristmill_worker::run(config, connection, &shutdown).await.map_err(refused)?;
     say("Left.");
     Ok(exit::OK)
+}
+
+/// What a worker is called: as was said, or like its machine.
+pub fn name(context: &Context, given: Option<&str>) -> String {
+    let settled = given.or_else(|| context.settings.text("work.name"));
+    settled.map_or_else(probe::host_name, str::to_owned)
+}
+
+/// Who a worker is and what it has to give, in a line.
+pub fn summary(config: &WorkerConfig) -> String {
+    let sessions = config.sessions.iter().map(|work| work.name.as_str());
+    let runs: Vec<&str> = config.handlers.iter().map(String::as_str).chain(sessions).collect();
+    let cpus = crate::output::counted(config.cpus.into(), "CPU");
+    let devices = config.devices.devices.len() as u64;
+    let devices = match devices {
+        0 => String::new(),
+        some => format!(" and {}", crate::output::counted(some, "device")),
+    };
+    format!("{}: {} on {cpus}{devices}", config.name, runs.join(" and "))
 }
 
 /// How long a program has between TERM and KILL.
@@ -118,8 +145,12 @@ fn listen(shutdown: Shutdown) -> Result<()> {
 }
 
 /// Running any program that somebody on another machine sends is a decision, not a default.
-fn handlers(context: &Context, args: &Args, client: &Client) -> Result<Vec<String>> {
+fn handlers(context: &Context, args: &Args, client: &Client, offers: bool) -> Result<Vec<String>> {
     let asked = args.handlers.clone();
+    // Who is started for something of its own does nothing else unless it is asked to.
+    if asked.is_none() && offers {
+        return Ok(Vec::new());
+    }
     let mut handlers = asked.clone().unwrap_or_else(|| context.settings.list("work.handlers"));
     let far = !client.is_loopback() && !args.allow_command;
     if far && handlers.iter().any(|handler| handler == "command") {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod benches;
+mod devices;
 mod images;
 mod images_by_workers;
 mod jobs;

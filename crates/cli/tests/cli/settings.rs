@@ -70,6 +70,7 @@ fn completions_and_help_are_there_for_every_verb() {
         "explain",
         "workers",
         "backup",
+        "devices",
         "doctor",
         "config",
         "completions",

@@ -77,8 +77,8 @@ pub(crate) fn measure(
     vram: u64,
 ) -> Result<Reply, Rejection> {
     let found = find_worker(turn.state(), worker)?;
-    if session.is_empty() || session.len() > limits::NAME_BYTES {
-        let detail = format!("a session's name has 1 to {} bytes", limits::NAME_BYTES);
+    if session.is_empty() || session.len() > limits::SESSION_KEY_BYTES {
+        let detail = format!("a session's key has 1 to {} bytes", limits::SESSION_KEY_BYTES);
         return Err(Rejection::new(Code::InvalidRequest, detail));
     }
     let known = found.booking.measured().find(|(name, _)| *name == session).map(|(_, old)| old);

@@ -25,8 +25,8 @@ pub(super) fn goes_first(turn: &mut Turn, class: &Class, head: Head, worker: Wor
     let needs: Vec<_> = state.queue().board().needs().collect();
     needs.into_iter().any(|need| {
         let Some((_, rival, rivals)) = turn.next_of(need) else { return false };
-        let word = fit::stage(turn.state(), &rivals).handler.word();
-        evicted.iter().any(|name| name == word)
+        let theirs = fit::stage(turn.state(), &rivals).want(0, false).session;
+        theirs.is_some_and(|session| evicted.contains(&session.name))
             && is_of_one_level(head, rival)
             && turn.state().barred(&rivals, turn.now()).is_none()
             && fit::rank(turn.state(), &rivals, worker).is_some_and(Rank::is_hot)

@@ -26,8 +26,8 @@ pub struct Pipeline {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asks {
     handler: Box<str>,
-    /// Seats of the session that does the work, where one does, and whether it is pinned.
-    session: Option<(u32, bool)>,
+    /// Key and seats of the session that does the work, where one does, and whether it is pinned.
+    session: Option<(String, u32, bool)>,
     requests: Vec<Resources>,
     requires: BTreeMap<String, String>,
     prefers: BTreeMap<String, String>,
@@ -70,7 +70,10 @@ impl State {
     fn need_number(&mut self, stage: &StageSpec) -> u32 {
         let asks = Asks {
             handler: stage.handler.word().into(),
-            session: stage.handler.session().map(|session| (session.batch, session.pinned)),
+            session: stage
+                .handler
+                .session()
+                .map(|session| (session.key(), session.batch, session.pinned)),
             requests: stage.requests().cloned().collect(),
             requires: stage.requires.clone(),
             prefers: stage.prefers.clone(),

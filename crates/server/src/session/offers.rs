@@ -5,10 +5,10 @@
 use gristmill_model::access::Actor;
 use gristmill_model::command::Command;
 use gristmill_model::ids::DEFAULT_PROJECT;
-use gristmill_model::limits;
 use gristmill_model::pipeline::{Handler, PipelineSpec};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::Hello;
+use gristmill_model::{ProjectId, limits};
 
 use crate::handle::Handle;
 
@@ -29,12 +29,31 @@ pub(super) async fn define(handle: &Handle, hello: &Hello) -> Result<(), Rejecti
         return Ok(());
     }
     for spec in &hello.offers {
-        let (project, spec) = (DEFAULT_PROJECT.to_owned(), spec.clone());
+        let (project, spec) = (DEFAULT_PROJECT.to_owned(), with_data(handle, spec.clone()).await?);
         let named = format!("worker {} offers `{}`", hello.name, spec.name);
         let defined = handle.request(Actor::Worker, Command::DefinePipeline { project, spec });
         defined.await.map_err(|why| told(&named, &why))?;
     }
     Ok(())
+}
+
+/// An offer with the data that was given to the pipeline before: workers name what their sessions
+/// take, and submitters say what it is.
+async fn with_data(handle: &Handle, mut spec: PipelineSpec) -> Result<PipelineSpec, Rejection> {
+    let name = spec.name.clone();
+    let known = move |state: &gristmill_engine::State| {
+        let newest = state.pipeline(state.newest_pipeline(ProjectId::DEFAULT, &name)?)?;
+        newest.spec.stages.first()?.handler.session().map(|session| session.data.clone())
+    };
+    let known = handle.look(known).await?.unwrap_or_default();
+    for stage in &mut spec.stages {
+        if let Handler::Session(session) = &mut stage.handler {
+            for (name, data) in &mut session.data {
+                *data = known.get(name).cloned().flatten();
+            }
+        }
+    }
+    Ok(spec)
 }
 
 fn check(hello: &Hello) -> Result<(), Rejection> {

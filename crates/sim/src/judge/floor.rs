@@ -115,7 +115,7 @@ impl Floor {
 
     pub(super) fn opens(&mut self, node: usize, capacity: &Capacity, opening: &Opening) -> Verdict {
         let who = Who::Host(opening.session);
-        self.room(node).names.insert(opening.session, opening.name.clone());
+        self.room(node).names.insert(opening.session, opening.spec.key());
         self.enters(node, capacity, who, opening.holds.clone())
     }
 

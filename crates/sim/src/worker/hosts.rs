@@ -98,7 +98,7 @@ impl Node {
         scene.tally.opened += 1;
         scene.judge.opens_on(node, &self.kind, &opening);
         let devices = opening.holds.iter().map(|hold| hold.device).collect();
-        let host = Host { name: opening.name, devices, phase: Phase::Loading, ruin: None };
+        let host = Host { name: opening.spec.key(), devices, phase: Phase::Loading, ruin: None };
         self.process.as_mut().expect("it acts").hosts.insert(session, host);
         let takes = match scene.strikes(Fault::SessionSlow) {
             true => scene.dice.span(Span::seconds(5), Span::seconds(60)),

@@ -9,9 +9,6 @@
 mod process;
 mod room;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::attempt::Failure;
@@ -33,8 +30,8 @@ pub struct SessionId(pub u64);
 pub struct Opening {
     /// Its id.
     pub session: SessionId,
-    /// What it is called.
-    pub name: String,
+    /// What it is.
+    pub spec: SessionSpec,
     /// What of devices is booked for it.
     pub holds: Vec<Hold>,
 }
@@ -146,14 +143,14 @@ impl Sessions {
         }
     }
 
-    /// What a process really takes of each device's memory. Returns what it is called.
+    /// What a process really takes of each device's memory, and its like. Returns their key.
     pub(super) fn measured(&mut self, id: SessionId, vram: u64) -> Option<String> {
         let process = self.processes.get_mut(&id)?;
         process.measured(vram);
-        let name = process.spec.name.clone();
-        let alike = self.processes.values_mut().filter(|process| process.spec.name == name);
+        let key = process.spec.key();
+        let alike = self.processes.values_mut().filter(|process| process.spec.key() == key);
         alike.for_each(|process| process.takes(vram));
-        Some(name)
+        Some(key)
     }
 
     /// A process has ended. Returns the attempts that end with it: those of its call, and where it
@@ -229,8 +226,8 @@ impl Sessions {
                     return process.grow();
                 }
                 process.open(now);
-                let name = process.spec.name.clone();
-                out.push(Step::Open(Opening { session, name, holds }));
+                let spec = process.spec.clone();
+                out.push(Step::Open(Opening { session, spec, holds }));
             }
             Who::Guest(attempt) => {
                 self.guests.get_mut(&attempt).expect("it waits").waits = false;

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod leaving;
+mod sessions;
 mod stopping;
 mod talking;
 mod working;
@@ -25,11 +26,15 @@ struct Stage {
 impl Stage {
     /// A worker with so many CPUs, not yet connected.
     fn new(cpus: u32) -> Stage {
+        Stage::with(Capacity::of_cpus(cpus))
+    }
+
+    fn with(capacity: Capacity) -> Stage {
         let core = Core::new(Identity {
             instance: 7,
             name: "mill".into(),
-            handlers: vec!["command".into()],
-            capacity: Capacity::of_cpus(cpus),
+            handlers: ["command", "a", "b"].map(String::from).to_vec(),
+            capacity,
             shared_disk: true,
             labels: Default::default(),
             offers: Vec::new(),

@@ -5,7 +5,6 @@ mod artifacts;
 mod capture;
 mod environment;
 mod spawn;
-mod tree;
 mod verdict;
 mod words;
 
@@ -21,10 +20,10 @@ use crate::attempt::{Bench, Given, stopped};
 use crate::core::Input;
 use crate::folder::plain_name;
 use crate::orphans::Left;
+use crate::process::{Running, Status, Tree};
 use capture::{Capture, Captured};
 pub(crate) use environment::Environment;
-use spawn::{Launch, Running};
-use tree::Tree;
+use spawn::Launch;
 
 /// The folder inside an attempt's own in which a program leaves what is to be collected.
 pub(crate) const ARTIFACTS: &str = "artifacts";
@@ -79,7 +78,10 @@ fn prepare(
         Some(name) => bench.folder.sub_folder("output")?.join(name),
         None => PathBuf::new(),
     };
-    let environment = bench.shop.environment.of(&bench.assignment, spec, &artifacts);
+    let mut environment = bench.shop.environment.of(&bench.assignment, spec, &artifacts);
+    let seat = bench.assignment.seat.as_ref();
+    let devices: &[u16] = seat.map_or(&[], |seat| &seat.devices);
+    environment.extend(bench.shop.equipment.variables(devices));
     let argv = words::fill(spec, &bench.assignment, input, &output)?;
     Launch::new(argv, environment, bench.folder.path()?.to_owned())
 }
@@ -100,12 +102,13 @@ fn no_output(message: &str) -> Failure {
 }
 
 /// Listens until the program has ended, by itself or because it had to.
-async fn watch(bench: &mut Bench, mut running: Running) -> (spawn::Status, Captured) {
+async fn watch(bench: &mut Bench, mut running: Running) -> (Status, Captured) {
     let attempt = bench.assignment.attempt;
     let inputs = bench.shop.inputs.clone();
     let say = move |stream: Stream, bytes: Vec<u8>| Input::Log { attempt, stream, bytes };
     let mut capture = Capture::new(running.stdout.take(), running.stderr.take(), inputs, say);
-    let tree = Tree::new(running.pid, bench.shop.environment.mark(), attempt);
+    let own = format!("GRISTMILL_ATTEMPT={attempt}");
+    let tree = Tree::new(running.pid, bench.shop.environment.mark(), own);
     capture.during(tree.ended(&running, &bench.stop, bench.shop.stop_grace)).await;
     // Whatever the program left in its group goes with it, before its id can be given to another.
     tree.kill_group();

@@ -9,4 +9,5 @@ mod images;
 mod mill;
 mod programs;
 mod reconnect;
+mod sessions;
 mod stopping;

@@ -13,6 +13,7 @@ use gristmill_model::pipeline::{CommandSpec, Handler};
 use gristmill_model::resources::Resources;
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker, Welcome};
 use gristmill_model::{AttemptId, BatchId, JobId, Span, WorkerId};
+use gristmill_worker::device::Claimed;
 use gristmill_worker::{
     BlobError, Blobs, Connection, Shutdown, Stored, Transfer, WorkerConfig, WorkerError,
 };
@@ -59,6 +60,11 @@ impl Blobs for FolderBlobs {
 impl Mill {
     /// A welcomed worker with 4 CPUs and all handlers, sharing the folder `shared` of its home.
     pub async fn start() -> Mill {
+        Mill::start_as(|_| {}).await
+    }
+
+    /// The same with something about it changed.
+    pub async fn start_as(change: impl FnOnce(&mut WorkerConfig)) -> Mill {
         let home = tempfile::tempdir().unwrap();
         for folder in ["shared", "blobs"] {
             fs::create_dir(home.path().join(folder)).unwrap();
@@ -67,7 +73,8 @@ impl Mill {
         let (to, receiver) = mpsc::channel(1_024);
         let blobs = Arc::new(FolderBlobs(home.path().join("blobs")));
         let connection = Connection::InProcess { sender, receiver, blobs };
-        let config = config(home.path());
+        let mut config = config(home.path());
+        change(&mut config);
         let shutdown = Shutdown::new();
         let asked = shutdown.clone();
         let worker =
@@ -177,6 +184,8 @@ pub fn config(home: &Path) -> WorkerConfig {
         memory: 0,
         named: BTreeMap::new(),
         labels: BTreeMap::new(),
+        devices: Claimed::default(),
+        sessions: Vec::new(),
         shared_roots: vec![home.join("shared")],
         scratch: home.join("scratch"),
         prefetch: 64,
@@ -224,6 +233,8 @@ pub fn assignment(handler: Handler) -> Assignment {
         timeout: None,
         input: Payload::empty(),
         output: None,
+        seat: None,
+        alone: false,
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gristmill_model::problem::exit;
+use gristmill_worker::device::inventory::{Inventory, Options};
+use gristmill_worker::device::nvml::NoNvml;
 use gristmill_worker::probe;
 
 use super::Check;
@@ -133,11 +135,28 @@ pub fn memory() -> Check {
     }
 }
 
-/// This version books CPUs; a GPU is told of, not used.
+/// A machine without GPUs is an ordinary one; a driver that does not work is not.
 pub fn gpus() -> Check {
-    let found = std::fs::read_dir("/proc/driver/nvidia/gpus").map_or(0, Iterator::count);
-    match found as u64 {
-        0 => Check::note("gpus", "no device here"),
-        found => Check::note("gpus", format!("{} here, not used yet", counted(found, "device"))),
+    let inventory = Inventory::probe(Options::of_this_process());
+    let note = |found: String| Check::note("gpus", found);
+    match inventory.absent() {
+        Some(none @ NoNvml::NoDriver { .. }) => return note(none.to_string()),
+        Some(broken) => {
+            let advice = "work that needs no GPU is not affected";
+            return Check::bad("gpus", broken.to_string(), advice);
+        }
+        None => {}
     }
+    let usable = inventory.gpus.iter().filter(|gpu| gpu.is_usable()).count() as u64;
+    let driver = inventory.driver.as_deref().unwrap_or("unknown");
+    let found = format!("{} can be used, driver {driver}", counted(usable, "device"));
+    let barred = inventory
+        .gpus
+        .iter()
+        .filter_map(|gpu| Some(format!("{}: {}", gpu.uuid, gpu.unusable.as_ref()?)));
+    let wonders: Vec<String> = inventory.notes.iter().cloned().chain(barred).collect();
+    if wonders.is_empty() {
+        return Check::good("gpus", found);
+    }
+    note(format!("{found}; {}", wonders.join("; ")))
 }

@@ -20,6 +20,7 @@ use gristmill_model::{BatchId, JobId, limits};
 use gristmill_server::feed::{Subscription, Topic};
 use gristmill_server::read::JobPage;
 use gristmill_server::{Handle, Server};
+use gristmill_worker::device::Claimed;
 use gristmill_worker::{Connection, Shutdown, WorkerConfig, WorkerError};
 use tokio::task::JoinHandle;
 
@@ -167,6 +168,8 @@ fn work(
         // One image at a time on each worker: the images' own limits bound their memory.
         named: BTreeMap::new(),
         labels: BTreeMap::new(),
+        devices: Claimed::default(),
+        sessions: Vec::new(),
         memory: 0,
         // Only this process submits, and only what the user named.
         shared_roots: vec!["/".into()],

@@ -71,10 +71,10 @@ impl Process {
         &self.devices
     }
 
-    /// Whether it does what this asks for. Where the code lies is the worker's business, so the name
-    /// decides.
+    /// Whether it does what this asks for. Where the code lies is the worker's business, so name and
+    /// data decide.
     pub(super) fn is_of(&self, spec: &SessionSpec) -> bool {
-        self.spec.name == spec.name
+        self.spec.name == spec.name && self.spec.data == spec.data
     }
 
     pub(super) fn is_leaving(&self) -> bool {

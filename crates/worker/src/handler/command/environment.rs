@@ -39,7 +39,7 @@ impl Environment {
     }
 
     /// The mark that every process of this worker wears.
-    pub(super) fn mark(&self) -> &str {
+    pub(crate) fn mark(&self) -> &str {
         &self.mark
     }
 

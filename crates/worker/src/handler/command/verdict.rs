@@ -3,7 +3,7 @@
 use gristmill_model::attempt::{Failure, FailureKind};
 
 use super::capture::Captured;
-use super::spawn::Status;
+use crate::process::Status;
 
 /// Success is exit status 0; anything else fails, with the program's own last words.
 pub(super) fn judge(program: &str, status: Status, captured: &Captured) -> Result<(), Failure> {

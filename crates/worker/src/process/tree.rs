@@ -1,33 +1,32 @@
-//! Ending a program with all its descendants: its process group first, then those that left the
+//! Ending a process with all its descendants: its process group first, then those that left the
 //! group or the session, whom the worker finds by the marks in their environment.
 
 use std::fs;
 use std::time::Duration;
 
-use gristmill_model::AttemptId;
 use tokio_util::sync::CancellationToken;
 
-use super::spawn::Running;
+use super::Running;
 use crate::lifeline::MARK;
 
-/// The processes of one attempt.
+/// The processes of one attempt or session.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     group: libc::pid_t,
     marks: [Vec<u8>; 2],
 }
 
 impl Tree {
-    /// The tree under a process that leads its group.
-    pub(super) fn new(leader: libc::pid_t, mark: &str, attempt: AttemptId) -> Tree {
-        let worker = format!("{MARK}={mark}").into_bytes();
-        let attempt = format!("GRISTMILL_ATTEMPT={attempt}").into_bytes();
-        Tree { group: leader, marks: [worker, attempt] }
+    /// The tree under a process that leads its group and wears its worker's mark, and one of its
+    /// own: `GRISTMILL_ATTEMPT=a7`, `GRISTMILL_SESSION=s3`.
+    pub(crate) fn new(leader: libc::pid_t, worker: &str, own: String) -> Tree {
+        let worker = format!("{MARK}={worker}").into_bytes();
+        Tree { group: leader, marks: [worker, own.into_bytes()] }
     }
 
     /// Waits until the program has ended. When it is to stop, everybody hears TERM; the program
     /// then has `grace` to end in its own way, and is killed after it.
-    pub(super) async fn ended(&self, of: &Running, stop: &CancellationToken, grace: Duration) {
+    pub(crate) async fn ended(&self, of: &Running, stop: &CancellationToken, grace: Duration) {
         tokio::select! {
             biased;
             () = of.ended() => return,
@@ -43,19 +42,19 @@ impl Tree {
 
     /// Kills what is left of the group. Only before its leader is reaped: until then no other
     /// process can have got its id.
-    pub(super) fn kill_group(&self) {
+    pub(crate) fn kill_group(&self) {
         self.signal_group(libc::SIGKILL);
     }
 
     /// Kills those that left the group, and those whom they start meanwhile.
-    pub(super) async fn hunt_strays(&self) {
+    pub(crate) async fn hunt_strays(&self) {
         for _ in 0..HUNTS {
             if self.signal_strays(libc::SIGKILL).await == 0 {
                 return;
             }
             tokio::time::sleep(BETWEEN_HUNTS).await;
         }
-        tracing::warn!(group = self.group, "processes of an attempt survive being killed");
+        tracing::warn!(group = self.group, "processes survive being killed");
     }
 
     fn signal_group(&self, signal: libc::c_int) {
@@ -102,7 +101,7 @@ mod tests {
 
     #[test]
     fn processes_are_told_apart_by_what_they_wear() {
-        let tree = Tree::new(1, "mill", AttemptId(7));
+        let tree = Tree::new(1, "mill", "GRISTMILL_ATTEMPT=a7".into());
         let mut dressed = std::process::Command::new("sleep")
             .arg("60")
             .env(MARK, "mill")
@@ -110,7 +109,7 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = dressed.id().cast_signed();
-        let other = Tree::new(1, "mill", AttemptId(77));
+        let other = Tree::new(1, "mill", "GRISTMILL_ATTEMPT=a77".into());
         assert!(processes().any(|found| found == pid));
         // The kernel lets a parent go on a moment before it has laid out the child's environment.
         let deadline = std::time::Instant::now() + Duration::from_secs(10);

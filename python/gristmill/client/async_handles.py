@@ -1,0 +1,146 @@
+"""`handles` for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Optional
+
+from gristmill.client import operations, outputs
+from gristmill.client.async_transport import AsyncTransport
+from gristmill.client.events import EventLines
+from gristmill.client.files import AsyncFile, contents_async
+from gristmill.client.models import BatchInfo, Event, JobInfo, LogLine, log_line
+from gristmill.client.operations import checked_errors
+from gristmill.client.retry import TRIES
+from gristmill.client.uploads import Whereabouts
+from gristmill.client.window import LARGEST, WholeBatch, Window
+from gristmill.errors import Unreachable
+
+
+class AsyncJob:
+    """A job of which one has the id: `j17`, or `b3/17` by its place in its batch."""
+
+    def __init__(self, transport: AsyncTransport, id: str) -> None:
+        self._transport = transport
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"AsyncJob({self.id!r})"
+
+    async def info(self) -> JobInfo:
+        """How it stands now."""
+        return await self._transport.run(operations.job(self.id))
+
+    async def wait(self, timeout: Optional[float] = None) -> JobInfo:
+        """Waits until it is final. Raises TimeoutError after so many seconds."""
+        return await self._transport.run(operations.wait_for_job(self.id, timeout))
+
+    async def value(self, timeout: Optional[float] = None) -> Any:
+        """Waits for its result; files in it are fetched only when asked. Raises JobFailed."""
+        return self.value_of(await self.wait(timeout))
+
+    def value_of(self, info: JobInfo) -> Any:
+        """The result that a job's state tells of, for one who has asked already."""
+        error = info.error()
+        if error is not None:
+            raise error
+        return outputs.value(info.raw.get("result"), self._file)
+
+    async def result(self, timeout: Optional[float] = None) -> Any:
+        """Waits for its result, with files fetched and decoded: images as PIL images, `.npy` as
+        NumPy arrays, others as bytes. Raises JobFailed."""
+        return await contents_async(await self.value(timeout))
+
+    async def cancel(self) -> None:
+        """Cancels it, waiting or running."""
+        await self._transport.run(operations.cancel(self.id))
+
+    async def logs(self, *, follow: bool = False) -> AsyncIterator[LogLine]:
+        """What it printed; with `follow` also what it still prints, until it ends."""
+        async with self._transport.lines(operations.logs(self.id, follow=follow)) as lines:
+            async for line in lines:
+                if line:
+                    yield log_line(line)
+
+    def _file(self, where: Whereabouts) -> AsyncFile:
+        return AsyncFile(self._transport, where)
+
+
+class AsyncBatch:
+    """A batch of which one has the id."""
+
+    def __init__(self, transport: AsyncTransport, id: str) -> None:
+        self._transport = transport
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"AsyncBatch({self.id!r})"
+
+    async def info(self) -> BatchInfo:
+        """How it stands now."""
+        return await self._transport.run(operations.batch(self.id))
+
+    async def wait(self, timeout: Optional[float] = None) -> BatchInfo:
+        """Waits until all its jobs are final. Raises TimeoutError after so many seconds."""
+        return await self._transport.run(operations.wait_for_batch(self.id, timeout))
+
+    def job(self, index: int) -> AsyncJob:
+        """The job at a place, from 0."""
+        return AsyncJob(self._transport, f"{self.id}.{index}")
+
+    def jobs(self) -> AsyncIterator[JobInfo]:
+        """Its jobs as they stand, in the order of submission."""
+        return listed(self._transport, f"batch={self.id}")
+
+    async def results(self, *, errors: str = "raise") -> AsyncIterator[Any]:
+        """The results of the jobs that it has now, in the order of submission, as they come.
+
+        Arguments:
+            errors: `"raise"` raises the first JobFailed; `"return"` gives it in its place.
+        """
+        raises, count = checked_errors(errors), (await self.info()).jobs
+        window = Window(WholeBatch(self.id, count), LARGEST, ordered=True)
+        while window.outstanding:
+            for info in await self._transport.run(window.advance(wait=True)):
+                error = info.error()
+                if error is not None and raises:
+                    raise error
+                yield error or outputs.value(info.raw.get("result"), self._file)
+
+    async def cancel(self) -> int:
+        """Cancels all its jobs that are not done; gives how many."""
+        return await self._transport.run(operations.cancel(self.id))
+
+    def events(self) -> AsyncIterator[Event]:
+        """What happens to it and its jobs, as it happens; it never ends by itself."""
+        return heard(self._transport, self.id)
+
+    def _file(self, where: Whereabouts) -> AsyncFile:
+        return AsyncFile(self._transport, where)
+
+
+async def listed(transport: AsyncTransport, filter: str) -> AsyncIterator[JobInfo]:
+    """Jobs page by page."""
+    after, more = None, True
+    while more:
+        page, more = await transport.run(operations.jobs_page(filter, after))
+        for info in page:
+            yield info
+        after = page[-1].id if page else after
+
+
+async def heard(transport: AsyncTransport, batch: Optional[str]) -> AsyncIterator[Event]:
+    """Events; a connection that breaks is taken up again where it broke."""
+    lines, broken = EventLines(), 0
+    while True:
+        try:
+            async with transport.lines(operations.events(batch, lines.last)) as stream:
+                async for line in stream:
+                    event = lines.take(line)
+                    if event is not None:
+                        broken = 0
+                        yield event
+        except Unreachable:
+            broken += 1
+            if broken >= TRIES:
+                raise

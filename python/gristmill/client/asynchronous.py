@@ -1,0 +1,203 @@
+"""The client for asyncio: each call is awaited."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sized
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Optional, Union
+
+from gristmill.client import operations, outputs
+from gristmill.client.async_handles import AsyncBatch, AsyncJob, heard, listed
+from gristmill.client.async_transport import AsyncTransport
+from gristmill.client.data import Data, set_data
+from gristmill.client.files import AsyncFile
+from gristmill.client.gather import aiter_of, gather_async, one_or_several, several
+from gristmill.client.models import Event, JobInfo, LogLine
+from gristmill.client.request import Request
+from gristmill.client.results import AsyncResults, Map
+from gristmill.client.submission import PIECE_JOBS, Pipeline, Submission, head
+from gristmill.client.uploads import Whereabouts, upload
+from gristmill.client.window import LARGEST, Window
+
+
+class AsyncClient:
+    """`Client` for asyncio.
+
+        async with gm.AsyncClient() as client:
+            async for image in client.map("generate", prompts):
+                ...
+
+    It belongs to one event loop and keeps a few connections open. Requests that a failing network
+    leaves in doubt are sent again where that makes nothing twice; submissions always carry an
+    idempotency key.
+
+    A pipeline is given by its name, or as a list of stages. A job's input is any JSON value, and
+    bytes, paths, images and arrays anywhere in it. Errors: `gm.Problem` and a class for each code
+    when the server refuses, `gm.errors.Unreachable`, `gm.JobFailed`.
+    """
+
+    def __init__(
+        self,
+        server: Optional[str] = None,
+        token: Optional[str] = None,
+        *,
+        project: Optional[str] = None,
+    ) -> None:
+        """
+        Arguments:
+            server: its URL; by default GRISTMILL_SERVER, or this machine's.
+            token: who asks; by default GRISTMILL_TOKEN.
+            project: whose work is submitted; without one the server's default.
+        """
+        self._transport = AsyncTransport(server, token)
+        self._project = project
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._transport.close()
+
+    async def call(self, pipeline: Pipeline, /, *value: Any, **named: Any) -> Any:
+        """Runs one job and waits for its result: `await client.call("draw", prompt="a mill")`.
+
+        Arguments:
+            value: the whole input, where it has no names.
+            named: the input by name.
+
+        Files in the result are `gm.AsyncFile`. Raises JobFailed.
+        """
+        info = await self._transport.run(
+            operations.call(pipeline, self._project, operations.sole_input(value, named))
+        )
+        return self.job(info.id).value_of(info)
+
+    def map(
+        self,
+        pipeline: Pipeline,
+        inputs: Union[Iterable[Any], AsyncIterable[Any]],
+        *,
+        ordered: bool = True,
+        errors: str = "raise",
+        window: int = LARGEST,
+        progress: Optional[bool] = None,
+        **terms: Any,
+    ) -> AsyncResults:
+        """Runs a job for each input, and gives the results as they come.
+
+        Inputs are read, and jobs submitted, as results are taken; so the iterable may be endless.
+
+        Arguments:
+            ordered: in the order of the inputs; otherwise as jobs end.
+            errors: `"raise"` raises the first JobFailed; `"return"` gives it in its place.
+            window: jobs that are on their way at once, 1,000 at most.
+            progress: whether to show a count; by default where somebody looks.
+            terms: as in `submit`.
+        """
+        submission = self._submission(pipeline, terms)
+        return AsyncResults(
+            self._transport,
+            Map(
+                name=pipeline if isinstance(pipeline, str) else "jobs",
+                source=several(inputs),
+                total=len(inputs) if isinstance(inputs, Sized) else None,
+                submission=submission,
+                window=Window(submission, window, ordered=ordered),
+                raises=operations.checked_errors(errors),
+                progress=progress,
+            ),
+        )
+
+    async def submit(
+        self,
+        pipeline: Pipeline,
+        inputs: Any,
+        *,
+        key: Optional[str] = None,
+        **terms: Any,
+    ) -> AsyncBatch:
+        """Submits a job for each input, and waits for none. Long iterables are sent in pieces.
+
+        Arguments:
+            inputs: an iterable of inputs; or one input: a text, bytes, a dict, a path, a file.
+            key: an idempotency key: the same key with the same inputs makes the batch once.
+            terms: what the jobs share, as the API has it: `name`, `priority`, `labels`, `terms`.
+        """
+        submission = self._submission(pipeline, terms, key)
+        source, last = aiter_of(one_or_several(inputs)), False
+        while not last:
+            piece, last = await gather_async(source, PIECE_JOBS, patience=None)
+            await self._transport.run(submission.send(piece, last=last))
+        return AsyncBatch(self._transport, submission.id)
+
+    def job(self, id: str) -> AsyncJob:
+        """A job by its id, `j17`, or its place, `b3/17`. Asks nothing yet."""
+        return AsyncJob(self._transport, id)
+
+    def batch(self, id: str) -> AsyncBatch:
+        """A batch by its id. Asks nothing yet."""
+        return AsyncBatch(self._transport, id)
+
+    def jobs(self, filter: str = "", **terms: Optional[str]) -> AsyncIterator[JobInfo]:
+        """Lists jobs, the oldest first: `client.jobs(state="failed", batch="b3")`.
+
+        Arguments:
+            filter: a filter's text, such as `label.user=ada id>j17`.
+            terms: further terms: `state`, `batch`, `pipeline`, `project`, `key`, `code`.
+        """
+        return listed(self._transport, operations.filter_of(filter, terms))
+
+    async def cancel(self, id: str) -> int:
+        """Cancels a job, or all of a batch that is not done; gives how many jobs that were."""
+        return await self._transport.run(operations.cancel(id))
+
+    def logs(self, job: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
+        """What a job printed; with `follow` also what it still prints, until it ends."""
+        return self.job(job).logs(follow=follow)
+
+    def events(self, batch: Optional[str] = None) -> AsyncIterator[Event]:
+        """What happens to a batch, or to everything, as it happens; it never ends by itself."""
+        return heard(self._transport, batch)
+
+    async def define(self, name: str, stages: Iterable[Mapping[str, Any]]) -> int:
+        """Defines a pipeline, or a new version of it; gives its version."""
+        return await self._transport.run(operations.define(name, stages, self._project))
+
+    async def set_data(self, pipeline: str, **data: Data) -> int:
+        """Gives a pipeline's sessions data that all its jobs share: bytes, the path of a file, a
+        NumPy array, or None for none. Gives the pipeline's new version; jobs that were submitted
+        before keep what they had."""
+        return await self._transport.run(set_data(pipeline, data, self._project))
+
+    async def upload(
+        self, source: Union[bytes, str, os.PathLike[str]], name: Optional[str] = None
+    ) -> AsyncFile:
+        """Stores bytes, or the file at a path; gives what can be an input, or part of one."""
+        content = source if isinstance(source, bytes) else Path(source)
+        blob = await self._transport.run(upload(content, name))
+        return AsyncFile(self._transport, Whereabouts(blob.name, blob.size, blob.media, blob, ""))
+
+    def download(self, digest: str) -> AsyncFile:
+        """The blob of a digest, as a file that is fetched when somebody asks."""
+        return AsyncFile(self._transport, outputs.of_digest(digest))
+
+    async def health(self) -> dict[str, Any]:
+        """How the server is. Raises Unreachable where there is none."""
+        answer: dict[str, Any] = await self._transport.send(Request("GET", "/healthz"))
+        return answer
+
+    def _submission(
+        self, pipeline: Pipeline, terms: Mapping[str, Any], key: Optional[str] = None
+    ) -> Submission:
+        return Submission(head(pipeline, **{"project": self._project, **terms}), key)

@@ -1,0 +1,142 @@
+"""From what the server tells of a result to Python values. Bytes that are elsewhere become files
+that are fetched only when somebody asks."""
+
+from __future__ import annotations
+
+import io
+import json
+import mimetypes
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, Union
+
+from gristmill.client.uploads import Blob, Stored, Whereabouts
+from gristmill.errors import BrokenAnswer
+from gristmill.marked import mark_of, read_array, read_bytes
+
+MakeFile = Callable[[Whereabouts], Any]
+"""Makes the file object of a client."""
+
+
+def value(payload: Optional[Mapping[str, Any]], make_file: MakeFile) -> Any:
+    """The value of a job's result; files in it are not fetched."""
+    if payload is None:
+        return None
+    if "text" in payload:
+        return payload["text"]
+    if "json" in payload:
+        return _decoded(json.loads(payload["json"]), make_file)
+    if "file" in payload:
+        return _artifact(payload["file"], make_file)
+    raise BrokenAnswer(f"a result is {', '.join(payload)}; use gristmill of one version")
+
+
+def of_digest(digest: str) -> Whereabouts:
+    """What is known of a file of which one has only the digest."""
+    media = "application/octet-stream"
+    return Whereabouts(digest, 0, media, Blob(digest, 0, digest, media), "")
+
+
+def files_in(found: Any) -> list[Stored]:
+    """The files within a value."""
+    if isinstance(found, Stored):
+        return [found]
+    within = found.values() if isinstance(found, dict) else found
+    return [file for each in within for file in files_in(each)] if _is_nested(found) else []
+
+
+def with_contents(found: Any, contents: Mapping[int, Any]) -> Any:
+    """The value with each file replaced by what is in it, by the file's `id`."""
+    if isinstance(found, Stored):
+        return contents[id(found)]
+    if isinstance(found, dict):
+        return {key: with_contents(each, contents) for key, each in found.items()}
+    if isinstance(found, list):
+        return [with_contents(each, contents) for each in found]
+    return found
+
+
+def content(file: Stored, data: bytes) -> Any:
+    """What is in a file as the type that is natural for it: an image, an array, else bytes.
+
+    Images need Pillow, arrays NumPy; without them bytes are given.
+    """
+    if file.media.startswith("image/"):
+        return _opened(image, data)
+    if file.media == "application/x-npy" or file.name.endswith(".npy"):
+        return _opened(array, data)
+    return data
+
+
+def image(data: bytes) -> Any:
+    """A PIL image, decoded."""
+    from PIL import Image
+
+    made = Image.open(io.BytesIO(data))
+    made.load()
+    return made
+
+
+def array(data: bytes) -> Any:
+    """A NumPy array of a `.npy` file or of an image. Nothing is unpickled."""
+    import numpy
+
+    if data.startswith(b"\x93NUMPY"):
+        return numpy.load(io.BytesIO(data), allow_pickle=False)
+    return numpy.asarray(image(data))
+
+
+def _opened(read: Callable[[bytes], Any], data: bytes) -> Any:
+    try:
+        return read(data)
+    except ImportError:
+        return data
+
+
+def _is_nested(found: Any) -> bool:
+    return isinstance(found, (dict, list))
+
+
+def _decoded(found: Any, make_file: MakeFile) -> Any:
+    if isinstance(found, list):
+        return [_decoded(each, make_file) for each in found]
+    if not isinstance(found, dict):
+        return found
+    mark = mark_of(found)
+    if mark == "$bytes":
+        return read_bytes(found)
+    if mark == "$array":
+        return _array(found)
+    if mark == "$blob":
+        return _blob(found["$blob"], make_file)
+    return {key: _decoded(each, make_file) for key, each in found.items()}
+
+
+def _array(found: dict[str, Any]) -> Any:
+    dtype, shape, data = read_array(found)
+    try:
+        import numpy
+    except ImportError:
+        return found
+    flat = numpy.frombuffer(bytearray(data), dtype=numpy.dtype(dtype).newbyteorder("<"))
+    return flat.astype(dtype, copy=False).reshape(shape)
+
+
+def _blob(told: Mapping[str, Any], make_file: MakeFile) -> Any:
+    name = str(told.get("name") or "result.bin")
+    media, size = str(told.get("media") or _media(name)), int(told.get("size", 0))
+    return make_file(Whereabouts(name, size, media, Blob(told["digest"], size, name, media), ""))
+
+
+def _artifact(told: Mapping[str, Any], make_file: MakeFile) -> Any:
+    name, size = str(told["name"]), int(told["size"])
+    place: Mapping[str, Union[str, Any]] = told["place"]
+    media = _media(name)
+    digest = place.get("blob")
+    blob = None if digest is None else Blob(digest, size, name, media)
+    return make_file(Whereabouts(name, size, media, blob, place.get("path", "")))
+
+
+def _media(name: str) -> str:
+    if name.endswith(".npy"):
+        return "application/x-npy"
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"

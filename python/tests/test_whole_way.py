@@ -1,0 +1,157 @@
+"""The whole way: an application's functions in sessions of a real worker, called by a real client.
+
+The devices are declared: nobody looks at them, and everything else is as with real ones.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import pytest
+from mill import REPOSITORY, Mill, binary
+from PIL import Image
+
+import gristmill as gm
+
+APP = '''
+import os
+import gristmill as gm
+
+@gm.handler(gpus=1)
+def greet(name: str, times: int = 1) -> str:
+    """Greets somebody."""
+    print("greeting", name)
+    return " ".join(["hello", name] * times)
+
+@gm.handler(batch=8, batch_wait="50ms")
+def together(words: list[str]) -> list[int]:
+    return [len(words)] * len(words)
+
+@gm.handler
+def count(up_to: int):
+    for number in range(up_to):
+        gm.progress(number + 1, up_to)
+        yield number
+
+@gm.handler(data=["lookup"])
+class Lookup:
+    def setup(self, data):
+        path = data.get("lookup")
+        self.words = path.read_text().split() if path else []
+
+    def __call__(self, place: int) -> str:
+        return self.words[place] if self.words else "nothing"
+
+@gm.handler
+def shade(image: "Image.Image", by: float = 0.5) -> "Image.Image":
+    return image.point(lambda value: int(value * by))
+
+@gm.handler
+def norm(matrix: "numpy.ndarray") -> float:
+    return float((matrix ** 2).sum())
+
+@gm.handler
+def where() -> dict:
+    return {"pid": os.getpid(), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+@gm.handler(gpus=1, attempts=1)
+def fails(how: str) -> str:
+    if how == "raise":
+        raise ValueError("no such prompt")
+    if how == "memory":
+        raise gm.OutOfMemory("20 GiB wanted")
+    if how == "crash":
+        os.kill(os.getpid(), 9)
+    return "well"
+
+from PIL import Image
+import numpy
+'''
+
+NAMES = ["greet", "together", "count", "Lookup", "shade", "norm", "where", "fails"]
+
+
+@pytest.fixture(scope="module")
+def grinding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gm.Client]:
+    """A client of a mill whose worker keeps the application's functions loaded."""
+    gristmill = binary()
+    if gristmill is None:
+        pytest.skip("no binary `gristmill`: build it with cargo, or name it in GRISTMILL_BINARY")
+    place = tmp_path_factory.mktemp("app")
+    (place / "app.py").write_text(APP)
+    (place / "data").mkdir()
+    running = Mill(gristmill, place / "data")
+    words = [gristmill, "work", *(f"app.py:{name}" for name in NAMES)]
+    words += ["--server", running.url, "--python", sys.executable, "--session-cpus", "0.1"]
+    words += ["--no-gpus", "--device", "gpu=GPU-fake-1,vram=16GiB"]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY / "python")}
+    with (place / "work.log").open("ab") as log:
+        worker = subprocess.Popen(
+            words,
+            env=environment,
+            cwd=place,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        running._until(lambda health: health["workers"] == 2)
+        with gm.Client(running.url) as client:
+            yield client
+    finally:
+        worker.terminate()
+        worker.wait(20)
+        running.stop()
+
+
+def test_a_function_answers_and_its_words_are_in_the_log(grinding: gm.Client) -> None:
+    job = grinding.submit("greet", {"name": "ada", "times": 2}).job(0)
+    assert job.result() == "hello ada hello ada"
+    assert "greeting ada" in "".join(line.text for line in job.logs())
+
+
+def test_jobs_that_wait_together_are_one_call(grinding: gm.Client) -> None:
+    sizes = list(grinding.map("together", [{"word": str(n)} for n in range(8)]))
+    assert sum(1 for size in sizes if size > 1) > 1
+
+
+def test_parts_come_in_order_and_the_result_is_all_of_them(grinding: gm.Client) -> None:
+    assert grinding.call("count", up_to=4) == [0, 1, 2, 3]
+
+
+def test_data_is_handed_to_setup_and_may_be_absent(grinding: gm.Client, tmp_path: Path) -> None:
+    assert grinding.call("Lookup", place=1) == "nothing"
+    words = tmp_path / "words.txt"
+    words.write_text("rye wheat spelt")
+    grinding.set_data("Lookup", lookup=words)
+    assert grinding.call("Lookup", place=1) == "wheat"
+
+
+def test_images_and_arrays_travel(grinding: gm.Client) -> None:
+    shaded = grinding.call("shade", image=Image.new("L", (64, 64), 200))
+    assert shaded.getpixel((3, 3)) == 100
+    assert grinding.call("norm", matrix=numpy.full((100, 100), 2.0)) == 40_000.0
+
+
+def test_a_session_stays_and_sees_the_gpus_it_booked(grinding: gm.Client) -> None:
+    first, second = grinding.call("where"), grinding.call("where")
+    assert first == second
+    assert first["gpus"] == "", "it booked none"
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "words"),
+    [
+        ("raise", "failed", "no such prompt"),
+        ("memory", "failed", "20 GiB wanted"),
+        ("crash", "failed", "signal 9"),
+    ],
+)
+def test_what_fails_says_why(grinding: gm.Client, how: str, state: str, words: str) -> None:
+    with pytest.raises(gm.errors.JobFailed) as caught:
+        grinding.call("fails", how=how)
+    assert words in str(caught.value)
+    assert grinding.call("fails", how="well") == "well", "the worker and its device serve on"
