@@ -59,7 +59,7 @@ pub struct Args {
     pipeline: Option<String>,
     /// A named input of the pipeline's one job, a file as NAME=@FILE; may be given again
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = quantities::pair)]
-    inputs: Vec<(String, String)>,
+    by_name: Vec<(String, String)>,
     /// Idempotency key: submitting twice with one key makes one batch
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -123,7 +123,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
 /// Where the inputs come from.
 async fn kind(args: &Args, client: &Client, given: Option<&[String]>) -> Result<Kind> {
     let kind = args.source.kind(given)?;
-    if args.inputs.is_empty() {
+    if args.by_name.is_empty() {
         return Ok(kind);
     }
     let Some(pipeline) = pipeline(args) else {
@@ -135,7 +135,7 @@ async fn kind(args: &Args, client: &Client, given: Option<&[String]>) -> Result<
             .hint("leave one of them out; many jobs with named inputs are lines of --ndjson"));
     }
     let project = args.project.as_deref();
-    Ok(Kind::Named(named::object(client, project, pipeline, &args.inputs).await?))
+    Ok(Kind::Named(named::object(client, project, pipeline, &args.by_name).await?))
 }
 
 /// The pipeline that runs: named by the option, or by the first word.

@@ -188,3 +188,47 @@ fn one_key_makes_one_batch() {
     assert_eq!(done.out.lines().count(), 1);
     mill.run(&["submit", "--key", "once", "--", "false"]).with_code(5).says(&["once"]);
 }
+
+#[test]
+fn a_pipeline_takes_named_inputs_and_says_at_once_what_is_wrong_with_them() {
+    let mill = Mill::server();
+    let signature = r#"{"input":{"type":"object","properties":{"prompt":{"type":"string"},
+        "steps":{"type":"integer","default":20},"start":{"x-gristmill":"image"}},
+        "required":["prompt"],"additionalProperties":false},"output":{}}"#;
+    let session = serde_json::json!({ "name": "draw", "signature": signature });
+    let stages = serde_json::json!([{ "name": "draw", "handler": { "session": session } }]);
+    let spec = serde_json::json!({ "name": "draw", "stages": stages });
+    mill.file("draw.json", spec.to_string().as_bytes());
+    mill.file("rye.png", b"grain");
+    mill.run(&["pipelines", "define", "draw.json"]).with_code(0);
+
+    let named = ["submit", "draw", "--input", "prompt=5", "--input", "steps=7"];
+    let done = mill.run(&[&named[..], &["--input", "start=@rye.png"]].concat()).with_code(0);
+    let job = mill.run(&["job", &format!("{}/0", done.out.trim()), "--json"]).with_code(0).json();
+    let input: serde_json::Value =
+        serde_json::from_str(job["input"]["json"].as_str().unwrap()).unwrap();
+    assert_eq!((&input["prompt"], &input["steps"]), (&"5".into(), &7.into()));
+    assert_eq!(input["start"]["$blob"]["name"], "rye.png");
+    assert_eq!(input["start"]["$blob"]["size"], 5);
+
+    mill.run(&["submit", "draw", "--input", "promt=x"]).with_code(3).says(&["`promt`", "`prompt`"]);
+    mill.run(&["submit", "draw", "--input", "steps=many"]).with_code(3).says(&["steps=many"]);
+    mill.run(&["submit", "dram", "--input", "a=b"]).with_code(4).says(&["dram"]);
+    let twice = ["submit", "draw", "--input", "prompt=a", "--input", "prompt=b"];
+    mill.run(&twice).with_code(2).says(&["twice"]);
+    mill.run(&["submit", "--input", "a=b", "--", "true"]).with_code(2).says(&["pipeline"]);
+    mill.run(&["submit", "draw", "--input", "prompt=a", ":::", "b"]).with_code(2);
+    mill.run(&["submit", "draw", "--", "true"]).with_code(2).says(&["draw", "command"]);
+    mill.run(&["submit", "draw", ":::", "a mill", "a field"]).with_code(0);
+    mill.run(&["sessions"]).with_code(0).says(&["No sessions"]);
+}
+
+#[test]
+fn gpus_are_booked_and_missing_ones_are_told() {
+    let mill = Mill::server();
+    let args = ["submit", "--gpu", "0.5", "--vram", "8GiB", "--or", "gpu=1", "--", "true"];
+    let batch = mill.run(&args).with_code(0).out;
+    let why = mill.run(&["explain", &format!("{}/0", batch.trim())]).with_code(0);
+    assert!(why.out.contains("gpu"), "{}", why.out);
+    mill.run(&["submit", "--gpu", "1.5", "--", "true"]).with_code(2).says(&["0.5"]);
+}

@@ -1,3 +1,5 @@
+//! What is let through, what a refusal says, and that nothing is too odd to be judged.
+
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::json;

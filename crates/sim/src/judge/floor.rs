@@ -1,6 +1,6 @@
 //! What is truly there at each machine: processes of sessions and attempts, from their start to
-//! their end, and what of devices each has. Nothing here is taken from anybody's bookings but what a
-//! process was told that it may have; whether that is fair is summed up anew.
+//! their end, and what of devices each has. Nothing here is taken from anybody's bookings but what
+//! a process was told that it may have; whether that is fair is summed up anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 

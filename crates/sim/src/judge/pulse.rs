@@ -55,7 +55,8 @@ impl Pulse {
                 self.speakers.insert(link, hello.instance);
                 self.voices.insert(hello.instance, Voice { link, heard: now, broke: None });
             }
-            // Words about attempts and devices are no sign of life: they may pass around the engine.
+            // Words about attempts and devices are no sign of life: they may pass around the
+            // engine.
             FromWorker::Log { .. }
             | FromWorker::Progress { .. }
             | FromWorker::Partial { .. }

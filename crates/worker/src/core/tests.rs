@@ -2,6 +2,7 @@
 
 mod connecting;
 mod leaving;
+mod out_of_service;
 mod sessions;
 mod stopping;
 mod talking;

@@ -1,5 +1,5 @@
-//! Inputs by name: `--input prompt='a mill' --input steps=20 --input picture=@rye.png`. What a value
-//! is, the pipeline's signature says; a file goes up as a blob and is referred to.
+//! Inputs by name: `--input prompt='a mill' --input steps=20 --input picture=@rye.png`. What a
+//! value is, the pipeline's signature says; a file goes up as a blob and is referred to.
 
 use std::path::Path;
 
