@@ -131,7 +131,8 @@ def test_data_is_handed_to_setup_and_may_be_absent(grinding: gm.Client, tmp_path
 
 
 def test_images_and_arrays_travel(grinding: gm.Client) -> None:
-    shaded = grinding.call("shade", image=Image.new("L", (64, 64), 200))
+    shade = grinding.submit("shade", {"image": Image.new("L", (64, 64), 200)})
+    shaded = shade.job(0).result()
     assert shaded.getpixel((3, 3)) == 100
     assert grinding.call("norm", matrix=numpy.full((100, 100), 2.0)) == 40_000.0
 
