@@ -8,8 +8,8 @@
 //!
 //! An attempt that a session works on takes a seat in it; the session books the resources, once,
 //! for as long as any of its seats is taken. Its process may stay when they are empty: that is the
-//! worker's business, and no longer a booking, unless it is pinned. Here it is only remembered of each device whose
-//! session was on it last, for that one is likely to be there still.
+//! worker's business, and no longer a booking, unless it is pinned. Here it is only remembered of
+//! each device whose session was on it last, for that one is likely to be there still.
 //!
 //! **Rule of change.** Which seats a backlog gets is told by no event, so recovery finds them by
 //! this rule: another rule must find the same ones for logs that this one has written.
@@ -194,8 +194,8 @@ impl Booking {
         }
     }
 
-    /// Takes an attempt in as a snapshot tells of it: with its seat where it runs, without one where
-    /// it waits.
+    /// Takes an attempt in as a snapshot tells of it: with its seat where it runs, without one
+    /// where it waits.
     pub fn restore(&mut self, attempt: AttemptId, want: Want, seat: Option<Seat>) {
         match seat {
             Some(seat) => self.book(attempt, want, seat),

@@ -8,18 +8,19 @@
 //!
 //! **Order.** The host says `hello` at once; the worker says `open`; the host loads and says
 //! `ready`, or `failed` and ends. Then the worker makes calls, one at a time. For each item of a
-//! call the host says `ended` exactly once, and `done` when the call is over. While it loads or works
-//! it says `alive` as often as `open` asked. After `close` it tidies up and ends; so it does when the
-//! socket closes.
+//! call the host says `ended` exactly once, and `done` when the call is over. While it loads or
+//! works it says `alive` as often as `open` asked. After `close` it tidies up and ends; so it does
+//! when the socket closes.
 //!
 //! **Values** are JSON values. What JSON cannot say is an object with one key that begins with `$`:
-//! `{"$bytes": base64}`, `{"$array": {"dtype": "float32", "shape": [2, 3], "data": base64}}` with the
-//! elements little-endian in C order, and `{"$file": {"path": ..., "name": ..., "media": ...}}`. A file
-//! that a host makes lies in the folder that `open` named; the worker moves it into the blob store, and
-//! to the rest of the world it is `{"$blob": {"digest": ..., "name": ..., "size": ..., "media": ...}}`.
+//! `{"$bytes": base64}`, `{"$array": {"dtype": "float32", "shape": [2, 3], "data": base64}}` with
+//! the elements little-endian in C order, and `{"$file": {"path": ..., "name": ..., "media":
+//! ...}}`. A file that a host makes lies in the folder that `open` named; the worker moves it into
+//! the blob store, and to the rest of the world it is `{"$blob": {"digest": ..., "name": ...,
+//! "size": ..., "media": ...}}`.
 //!
-//! **Rule of change.** Both sides ignore keys that they do not know; a new key has a default. Anything
-//! else raises [`PROTOCOL`], and a worker refuses a host that speaks another.
+//! **Rule of change.** Both sides ignore keys that they do not know; a new key has a default.
+//! Anything else raises [`PROTOCOL`], and a worker refuses a host that speaks another.
 
 use std::collections::BTreeMap;
 
@@ -300,8 +301,8 @@ const fn one() -> u32 {
 }
 
 /// What a handler takes and gives, as JSON Schema of these words: `type`, `enum`, `properties`,
-/// `required`, `additionalProperties`, `items`, `anyOf`, `default`, `description`, and `x-gristmill`
-/// (`file`, `image`, `bytes`, `array`, `tensor`) for what JSON cannot say.
+/// `required`, `additionalProperties`, `items`, `anyOf`, `default`, `description`, and
+/// `x-gristmill` (`file`, `image`, `bytes`, `array`, `tensor`) for what JSON cannot say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
     /// An object with one property for each parameter.

@@ -1,9 +1,9 @@
 //! The nouns of gristmill: plain data that every other crate speaks, and nothing that does I/O.
 //!
 //! Four modules are contracts with the world, each with its rule of change on top and golden files
-//! beside it: [`event`] (what lies on disk), [`wire`] (what workers hear and say), [`host`] (what hosts
-//! of sessions hear and say) and [`api`] (what HTTP and `--json` show). Everything else may be renamed
-//! freely.
+//! beside it: [`event`] (what lies on disk), [`wire`] (what workers hear and say), [`host`] (what
+//! hosts of sessions hear and say) and [`api`] (what HTTP and `--json` show). Everything else may
+//! be renamed freely.
 
 pub mod access;
 pub mod api;

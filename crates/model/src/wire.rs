@@ -149,7 +149,8 @@ pub struct Hello {
     pub holds: Vec<AttemptId>,
     /// What stages may require or prefer of it.
     pub labels: BTreeMap<String, String>,
-    /// Pipelines for the sessions that it runs: the server defines them, so that jobs can name them.
+    /// Pipelines for the sessions that it runs: the server defines them, so that jobs can name
+    /// them.
     pub offers: Vec<PipelineSpec>,
 }
 

@@ -1,6 +1,7 @@
 //! A host of sessions for tests: it loads as its entry says (`echo`, `fail`, `crash`, `silent`,
-//! `slow`, `stranger`, `elsewhere`, `oldest`; `echo:a` is called `a`) and does with each item what its input says, well or in
-//! every way badly. Without the library, so that the contract is met by somebody else too.
+//! `slow`, `stranger`, `elsewhere`, `oldest`; `echo:a` is called `a`) and does with each item what
+//! its input says, well or in every way badly. Without the library, so that the contract is met by
+//! somebody else too.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};

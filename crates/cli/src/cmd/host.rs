@@ -1,5 +1,5 @@
-//! `gristmill host`: hosts of sessions that are part of this program. Workers start them; people have
-//! no use for them.
+//! `gristmill host`: hosts of sessions that are part of this program. Workers start them; people
+//! have no use for them.
 
 use std::path::PathBuf;
 

@@ -32,7 +32,8 @@ pub struct Args {
     /// CPUs to give [default: all that this process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cpus: Option<u32>,
-    /// What to run beside ENTRY: images, command [default: both where there is no ENTRY; command only as --allow-command says]
+    /// What to run beside ENTRY: images, command [default: both where there is no ENTRY; command
+    /// only as --allow-command says]
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     handlers: Option<Vec<String>>,
     /// Run any program that a server beyond this machine asks for

@@ -1,5 +1,5 @@
-//! SIGKILL of sessions, workers and the server, at random, while jobs run on GPUs that a mock of the
-//! driver shows. Two workers see each GPU, so they need its lock.
+//! SIGKILL of sessions, workers and the server, at random, while jobs run on GPUs that a mock of
+//! the driver shows. Two workers see each GPU, so they need its lock.
 //!
 //! Afterwards: no two processes were ever on one GPU, no lock is left, every GPU works again, and
 //! every job has one committed result, unless three sessions died under it.
@@ -216,8 +216,8 @@ async fn judge(fleet: &Fleet, batch: &str, deadline: Instant) -> (u64, u64) {
     (lost, quarantined)
 }
 
-/// No slot was lost: every GPU is in service at some worker, and more work than they have seats at a
-/// time is done.
+/// No slot was lost: every GPU is in service at some worker, and more work than they have seats at
+/// a time is done.
 async fn every_gpu_works(fleet: &Fleet, deadline: Instant) {
     let mut batches = Vec::new();
     for number in 0..4 {

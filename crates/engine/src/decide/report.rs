@@ -153,7 +153,8 @@ fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: 
             Then::Fail
         }
         FailureKind::Lost | FailureKind::Device => Then::Requeue,
-        // Once more, and then apart from all others: it may have been their memory that was wanting.
+        // Once more, and then apart from all others: it may have been their memory that was
+        // wanting.
         FailureKind::OutOfMemory if !job.keeps_apart() => Then::Requeue,
         FailureKind::OutOfMemory => Then::Fail,
         kind => match state.stage_of(id).retry.pause(id, job.failures + 1, kind) {

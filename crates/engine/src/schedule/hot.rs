@@ -1,9 +1,10 @@
 //! Work goes to sessions that are hot: a job whose session would drive out another lets that one's
 //! jobs go first, among jobs of one priority level, and only for a while.
 //!
-//! Without this two kinds of work that share a device would drive each other out with every job, and
-//! the device would do nothing but load models. The while is a few times what loading costs, so that
-//! at the worst a part of the time goes into loading, and nobody waits longer than it for that.
+//! Without this two kinds of work that share a device would drive each other out with every job,
+//! and the device would do nothing but load models. The while is a few times what loading costs, so
+//! that at the worst a part of the time goes into loading, and nobody waits longer than it for
+//! that.
 
 use gristmill_model::{Span, WorkerId, limits};
 

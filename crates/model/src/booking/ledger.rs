@@ -67,8 +67,9 @@ impl Ledger {
     }
 
     /// Devices for a request, in the order of its wishes; nothing where a wish stays open. Devices
-    /// come first on which nothing died of late, then those on which that session was last, then those that were no session's, then the
-    /// emptiest; what is asked for whole gets the smallest that will do.
+    /// come first on which nothing died of late, then those on which that session was last, then
+    /// those that were no session's, then the emptiest; what is asked for whole gets the smallest
+    /// that will do.
     pub(super) fn find(&self, capacity: &Capacity, asked: Asked<'_>) -> Option<Vec<u16>> {
         let wishes = &asked.request.devices;
         let mut found = vec![Vec::new(); wishes.len()];

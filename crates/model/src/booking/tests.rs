@@ -442,7 +442,8 @@ proptest! {
         wants in vec(wants(), 1..40),
     ) {
         let mut booking = Booking::new(capacity.clone());
-        let fitting = wants.into_iter().filter(|want| could_fit(&capacity, &want.resources).is_ok());
+        let fits = |want: &Want| could_fit(&capacity, &want.resources).is_ok();
+        let fitting = wants.into_iter().filter(fits);
         let wants: Vec<_> = fitting.collect();
         for (number, want) in (0..).zip(&wants) {
             booking.admit(AttemptId(number), want.clone(), None);

@@ -1,5 +1,5 @@
-//! The worker's devices and sessions, as far as the core's talk with the server goes: what is out of
-//! service, what was measured, how they do, and what becomes of attempts when a session ends.
+//! The worker's devices and sessions, as far as the core's talk with the server goes: what is out
+//! of service, what was measured, how they do, and what becomes of attempts when a session ends.
 
 use std::collections::BTreeMap;
 

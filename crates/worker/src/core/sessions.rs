@@ -2,9 +2,9 @@
 //! which must leave before others can come. Pure, like the core that it is a part of.
 //!
 //! An attempt that a session is to work on gets its *seat* from the booking; here the seat gets a
-//! *process*. A process outlives the seats: when nobody sits in it, it stays hot until another needs
-//! its room. Then the cheapest to load again goes first, its process ends, and only when its memory
-//! is back does the next one open.
+//! *process*. A process outlives the seats: when nobody sits in it, it stays hot until another
+//! needs its room. Then the cheapest to load again goes first, its process ends, and only when its
+//! memory is back does the next one open.
 
 mod process;
 mod room;

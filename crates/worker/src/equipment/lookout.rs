@@ -1,6 +1,6 @@
-//! Who looks at the GPUs: a thread, for the driver's calls block and may hang. It looks from time to
-//! time and when asked, tells how the devices do, and takes those out of service that cannot be used:
-//! that others have, that do not answer, that the driver calls broken.
+//! Who looks at the GPUs: a thread, for the driver's calls block and may hang. It looks from time
+//! to time and when asked, tells how the devices do, and takes those out of service that cannot be
+//! used: that others have, that do not answer, that the driver calls broken.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -158,7 +158,8 @@ impl Post {
         self.inputs.blocking_send(Input::Sampled(samples)).ok()
     }
 
-    /// What of a GPU is ours: the processes there that descend from this worker, and what is booked.
+    /// What of a GPU is ours: the processes there that descend from this worker, and what is
+    /// booked.
     fn ours(&self, id: &str, look: Option<&Result<Sample, Fault>>) -> Ours {
         let place = self.watched.get(id).map(|watched| watched.place);
         let bytes = place.and_then(|place| self.present.get(&place)).copied().unwrap_or(0);

@@ -153,7 +153,8 @@ impl Sitter {
         Ok(success(self.payload(value).await?))
     }
 
-    /// A text as a text, everything else as JSON: inline, or as a file where it is too long for that.
+    /// A text as a text, everything else as JSON: inline, or as a file where it is too long for
+    /// that.
     async fn payload(&self, value: Value) -> Result<Payload, Failure> {
         let text = match value {
             Value::String(text) if text.len() <= limits::INLINE_BYTES => {

@@ -1,4 +1,5 @@
-//! Frames to and from a host, as `gristmill_model::host` states them: a length and a MessagePack map.
+//! Frames to and from a host, as `gristmill_model::host` states them: a length and a MessagePack
+//! map.
 
 use std::io;
 

@@ -91,7 +91,8 @@ impl Host {
         taken(self.running.pid).unwrap_or_default()
     }
 
-    /// Asks it to end, ends it where it does not, and all that it has started. Returns how it ended.
+    /// Asks it to end, ends it where it does not, and all that it has started. Returns how it
+    /// ended.
     pub(super) async fn end(mut self, politely: bool) -> String {
         let grace = self.shop.stop_grace;
         if politely && self.frames.say(&ToHost::Close {}).await.is_ok() {

@@ -178,8 +178,8 @@ impl Life {
         }
     }
 
-    /// Ends the host and all that it started, and then the attempts that it has left open: with what
-    /// can be said now. Adds that to a ruin too.
+    /// Ends the host and all that it started, and then the attempts that it has left open: with
+    /// what can be said now. Adds that to a ruin too.
     async fn end(mut self, ruin: Ruin) -> Ruin {
         while self.publishing.join_next().await.is_some() {}
         let words = match &ruin {

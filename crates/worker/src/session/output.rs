@@ -37,8 +37,8 @@ impl Output {
         }
     }
 
-    /// What is there already, without waiting: a host flushes before it says that an item has ended,
-    /// so what the item printed is here by then.
+    /// What is there already, without waiting: a host flushes before it says that an item has
+    /// ended, so what the item printed is here by then.
     pub(super) fn take(&mut self) -> Option<(Stream, Vec<u8>)> {
         let out = read(&mut self.stdout).map(|bytes| (Stream::Stdout, bytes));
         out.or_else(|| read(&mut self.stderr).map(|bytes| (Stream::Stderr, bytes)))

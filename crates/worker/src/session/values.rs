@@ -1,5 +1,6 @@
 //! Values on their way to a host and back: references to files and blobs among them are found,
-//! brought or published, and replaced. How values say what JSON cannot, `gristmill_model::host` states.
+//! brought or published, and replaced. How values say what JSON cannot, `gristmill_model::host`
+//! states.
 
 use gristmill_model::attempt::{Failure, FailureKind};
 use gristmill_model::digest::Digest;

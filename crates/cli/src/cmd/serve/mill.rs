@@ -1,5 +1,5 @@
-//! The worker inside `gristmill serve --work`: the same worker as everywhere, over a link within this
-//! process, with the server's own store for its blobs.
+//! The worker inside `gristmill serve --work`: the same worker as everywhere, over a link within
+//! this process, with the server's own store for its blobs.
 
 use std::io;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Which Python hosts a file's functions: the one that is named, that of the active environment, that
-//! of the environment in which this program lies, or the one on the PATH.
+//! Which Python hosts a file's functions: the one that is named, that of the active environment,
+//! that of the environment in which this program lies, or the one on the PATH.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -71,8 +71,8 @@ impl Process {
         &self.devices
     }
 
-    /// Whether it does what this asks for. Where the code lies is the worker's business, so name and
-    /// data decide.
+    /// Whether it does what this asks for. Where the code lies is the worker's business, so name
+    /// and data decide.
     pub(super) fn is_of(&self, spec: &SessionSpec) -> bool {
         self.spec.name == spec.name && self.spec.data == spec.data
     }

@@ -159,7 +159,8 @@ impl Life {
         None
     }
 
-    /// Tells the host which of its items nobody wants any more; it then has a grace to give them up.
+    /// Tells the host which of its items nobody wants any more; it then has a grace to give them
+    /// up.
     async fn cancel(&mut self, at: &mut Sitting) {
         let items = at.cancelled();
         if !items.is_empty() {
@@ -222,8 +223,8 @@ impl Sitting {
         items.map(|(item, _)| *item).collect()
     }
 
-    /// An item's part of what the call took so far. Items that end together are not looked up one by
-    /// one.
+    /// An item's part of what the call took so far. Items that end together are not looked up one
+    /// by one.
     fn usage(&mut self, host: &Host) -> Usage {
         let fresh = self.taken.filter(|(at, _)| at.elapsed() < MOMENT);
         let (_, now) = fresh.unwrap_or_else(|| (Instant::now(), host.taken()));
