@@ -13,7 +13,6 @@ pub mod devices;
 pub mod doctor;
 pub mod drain;
 pub mod explain;
-#[expect(dead_code, reason = "`gristmill devices` calls it where a server is asked")]
 pub mod fleet;
 mod flow;
 pub mod hold;

@@ -75,7 +75,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Pipelines(args) => one_thread(cmd::pipelines::run(&context, &args)),
         Verb::Backup(args) => one_thread(cmd::backup::run(&context, &args)),
         Verb::Data(verb) => one_thread(cmd::data::run(&context, &verb)),
-        Verb::Devices(args) => cmd::devices::run(&context, &args),
+        Verb::Devices(args) => one_thread(cmd::devices::run(&context, &args)),
         Verb::Host(verb) => cmd::host::run(&context, &verb),
         Verb::Doctor(args) => one_thread(cmd::doctor::run(&context, &args)),
         Verb::Config(verb) => cmd::config::run(&context, &verb),

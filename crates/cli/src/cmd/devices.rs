@@ -1,12 +1,13 @@
 //! `gristmill devices`: what this machine has to compute with, and what becomes of it just now.
 //!
-//! It looks by itself and asks no server; what a server's workers have offered to it is in
-//! `workers`.
+//! It looks by itself and asks no server, unless one is named: then it tells what that server's
+//! workers have, takes devices of theirs out of service, and puts them back (`fleet`).
 
 mod rows;
 
 use std::collections::BTreeMap;
 
+use gristmill_model::WorkerId;
 use gristmill_model::problem::exit;
 use gristmill_worker::device::declared::{self, Declared};
 use gristmill_worker::device::foreign::{self, Ours, Verdict};
@@ -19,17 +20,30 @@ use gristmill_worker::device::sample::{Sample, Work};
 use gristmill_worker::probe;
 use serde::Serialize;
 
-use crate::args::Context;
+use crate::args::{Connection, Context};
+use crate::client::Client;
+use crate::cmd::fleet;
 use crate::cmd::submit::quantities::size;
 use crate::error::{Error, Result};
 use crate::output::say;
 
 /// List the devices of this machine: GPUs, who uses them, what may be used and why not the rest
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 A GPU is called by its UUID. CUDA_VISIBLE_DEVICES counts, as for every CUDA program. More about what
-is found, and what the messages mean: docs/how-to/gpus.md")]
+is found, and what the messages mean: docs/how-to/gpus.md"
+)]
 pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// List the devices of this server's workers instead
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// The server's token [env: GRISTMILL_TOKEN]
+    #[arg(long, value_name = "TOKEN", requires = "server")]
+    token: Option<String>,
     /// Leave a GPU out: by UUID, its beginning, PCI address or index; may be given again
     #[arg(long, value_name = "GPU")]
     exclude: Vec<String>,
@@ -72,7 +86,55 @@ struct User {
     work: Work,
 }
 
-pub fn run(context: &Context, args: &Args) -> Result<u8> {
+/// What can be done about a device of a worker.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Take a device out of service: what runs there goes on, nothing else begins
+    Quarantine {
+        #[command(flatten)]
+        which: Which,
+        /// Why, in one sentence
+        #[arg(long, value_name = "TEXT", default_value = "somebody took it out of service")]
+        reason: String,
+    },
+    /// Put a device back into service
+    Return {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Which device.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// The worker that has it, as w3
+    worker: WorkerId,
+    /// Its id, as GPU-...
+    device: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+    match (&args.verb, &args.server) {
+        (Some(Verb::Quarantine { which, reason }), _) => {
+            let client = which.connection.client(&context.settings)?;
+            fleet::quarantine(context, &client, (which.worker, &which.device), reason).await
+        }
+        (Some(Verb::Return { which }), _) => {
+            let client = which.connection.client(&context.settings)?;
+            fleet::give_back(context, &client, (which.worker, &which.device)).await
+        }
+        (None, Some(server)) => {
+            let token = args.token.as_deref().or_else(|| context.settings.text("token"));
+            fleet::list(context, &Client::new(server, token)?).await
+        }
+        (None, None) => here(context, args),
+    }
+}
+
+/// The devices of this machine.
+fn here(context: &Context, args: &Args) -> Result<u8> {
     let (exclude, declared) = (args.exclude.clone(), declared(&args.devices)?);
     let options = Options { exclude, declared, ..Options::of_this_process() };
     let mut inventory = Inventory::probe(options);

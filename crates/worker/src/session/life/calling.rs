@@ -74,10 +74,11 @@ impl Life {
         loop {
             let stops = at.stops();
             match self.next(&stops, at.deadline, true).await {
-                Happening::Frame(frame) => match self.hear(opening, at, frame, &mut dead).await {
-                    Some(memory) => return dead.map_or(Ok(memory), Err),
-                    None => {}
-                },
+                Happening::Frame(frame) => {
+                    if let Some(memory) = self.hear(opening, at, frame, &mut dead).await {
+                        return dead.map_or(Ok(memory), Err);
+                    }
+                }
                 Happening::Printed(stream, bytes) => self.log(at, None, stream, &bytes).await,
                 Happening::Stopped => self.cancel(at).await,
                 Happening::Ordered(Order::Close) => {
