@@ -183,24 +183,43 @@ def never(tools, until):
         return holds("TiB" in (why := here.why(job)) or "never" in why, why)
 
 
-@check("vram", "12", "memory of a session that was killed is back before the GPU is used again", 60)
+@check("vram", "12", "memory of a session that was killed comes back, and the GPU is used again", 40)
 def vram(tools, until):
     uuid = gpu_of(tools)
-    with one_gpu(tools, until, "Whole", options=("--timeout", "30s")) as here:
+    with one_gpu(tools, until, "Whole") as here:
         before = tools.used(uuid)
-        told = here.call("Whole")
-        during = tools.used(uuid)
-        job = here.submit("Whole", seconds=20)
-        here.await_("the call", lambda: here.ask("GET", f"/v1/jobs/{job}")["started_at"])
-        time.sleep(0.5)
-        os.kill(told["pid"], signal.SIGKILL)
+        pid = here.call("Whole")["pid"]
+        # Both wait a little: what is shown may lag behind what is.
+        during = here.await_("memory in use", lambda: (used := tools.used(uuid)) >= before + GIB
+                             and used, seconds=5)
+        os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
         here.await_("memory to return", lambda: tools.used(uuid) < before + 256 * MIB, seconds=30)
         took = time.monotonic() - killed
-        again = here.call("Whole")
+        again = here.call("Whole")["pid"]
     evidence = (f"{before >> 20} MiB before, {during >> 20} while hot, back {took:.2f} s after "
-                f"kill -9; the next session (pid {again['pid']}, before {told['pid']}) ran")
-    return holds(during >= before + GIB and again["pid"] != told["pid"], evidence)
+                f"kill -9 of pid {pid}; the next call ran in pid {again}")
+    return holds(again != pid, evidence)
+
+
+@check("killed", "12, 14", "a job whose session is killed under it runs again in a new session", 40)
+def killed(tools, until):
+    with one_gpu(tools, until, "Whole") as here:
+        pid = here.call("Whole")["pid"]
+        job = here.submit("Whole", seconds=3.0)
+        here.await_("the call", lambda: here.ask("GET", f"/v1/jobs/{job}")["started_at"])
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGKILL)
+        since = time.monotonic()
+        here.await_("another attempt", lambda: len(here.attempts(job)) > 1, seconds=20)
+        took = time.monotonic() - since
+        done = here.wait(job)
+        tries = [each["state"] for each in here.attempts(job)]
+    if done["state"] != "succeeded":
+        return failed(failure(done))
+    return holds(len(tries) == 2 and value(done)["pid"] != pid,
+                 f"attempts: {tries}, the second {took:.1f} s after the kill; first in pid {pid}, "
+                 f"then in {value(done)['pid']}")
 
 
 @check("oom", "13", "out of memory is an outcome of its own: tried again alone, then failed "
