@@ -1,6 +1,6 @@
-"""The checks, one function each: what is claimed, and what was seen. `behaviour` names the agent's
-duties by their numbers in the project's notes on GPUs: identity 1 to 4, locks 5 to 8, truth 9 to 11,
-processes 12 to 20."""
+"""The checks, one function each: what is claimed, and what was seen. `behaviour` names the duties of
+who hands out GPUs by their numbers in the project's notes on them: identity 1 to 4, locks 5 to 8,
+truth 9 to 11, processes 12 to 20."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import graph
-from mill import Late, Mill, Refused, failure, value
+from mill import Mill, Refused, failure, value
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -183,7 +183,7 @@ def never(tools, until):
         return holds("TiB" in (why := here.why(job)) or "never" in why, why)
 
 
-@check("vram", "12", "memory of a session that was killed comes back, and the GPU is used again", 40)
+@check("vram", "12", "memory of a session that was killed comes back, and is used again", 40)
 def vram(tools, until):
     uuid = gpu_of(tools)
     with one_gpu(tools, until, "Whole") as here:

@@ -1,7 +1,8 @@
 """As much of CUDA's driver library as the checks need, by ctypes: no CUDA toolkit, no torch.
 
-`cuda_driver.py hold BYTES` is a program of somebody else's: it takes so many bytes of the first GPU's
-memory, says `ready`, and ends when its standard input does. `cuda_driver.py look` tells what CUDA sees.
+`cuda_driver.py hold BYTES` is a program of somebody else's: it takes so many bytes of the first
+GPU's memory, says `ready`, and ends when its standard input does. `cuda_driver.py look` tells what
+CUDA sees.
 """
 
 import ctypes

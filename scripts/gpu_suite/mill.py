@@ -1,5 +1,5 @@
-"""A gristmill server, its workers and other programs, for one check: started on loopback, asked over
-HTTP, and each ended by its process id."""
+"""A gristmill server, its workers and other programs, for one check: started on loopback, asked
+over HTTP, and each ended by its process id."""
 
 import contextlib
 import json

@@ -1,6 +1,6 @@
-/* A libcuda.so of our own, to try the suite itself where no GPU is: one GPU whose memory is a number.
- * Each process writes what it holds into `held/PID` beside the library; stand_in.py tells the mock of
- * NVML of it. After a stray write every call fails, as in a real context. */
+/* A libcuda.so of our own, to try the suite itself where no GPU is: one GPU whose memory is a
+ * number. Each process writes what it holds into `held/PID` beside the library; stand_in.py tells
+ * the mock of NVML of it. After a stray write every call fails, as in a real context. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -58,7 +58,11 @@ int cuInit(unsigned flags) {
 
 int cuDeviceGetCount(int *out) { *out = 1; return 0; }
 int cuDeviceGet(int *out, int place) { *out = place; return 0; }
-int cuDeviceGetUuid(unsigned char *out, int device) { memset(out, 0x11 + device, 16); return broken; }
+int cuDeviceGetUuid(unsigned char *out, int device) {
+    memset(out, 0x11 + device, 16);
+    return broken;
+}
+
 int cuCtxSetCurrent(void *context) { (void)context; return broken; }
 int cuCtxSynchronize(void) { return broken; }
 

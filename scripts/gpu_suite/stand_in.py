@@ -3,8 +3,8 @@
 
     scripts/gpu_suite/stand_in.py scripts/gpu-suite --gristmill PATH
 
-It builds stand_in.c and the worker tests' mock of NVML with `cc`, and while the command runs it tells
-the mock what each living process holds. What comes of it says nothing about real GPUs.
+It builds stand_in.c and the worker tests' mock of NVML with `cc`, and while the command runs it
+tells the mock what each living process holds. What comes of it says nothing about real GPUs.
 """
 
 import os
