@@ -1,6 +1,6 @@
-"""The checks, one function each: what is claimed, and what was seen. `behaviour` names the duties of
-who hands out GPUs by their numbers in the project's notes on them: identity 1 to 4, locks 5 to 8,
-truth 9 to 11, processes 12 to 20."""
+"""The checks, one function each: what is claimed, and what was seen. `behaviour` names the duties
+of who hands out GPUs by their numbers in the project's notes on them: identity 1 to 4, locks 5 to
+8, truth 9 to 11, processes 12 to 20."""
 
 import contextlib
 import json
