@@ -82,6 +82,9 @@ class Bench:
                 what(self, folder, *words)
             complaint = ""
         except (provision.Missing, OSError, SystemExit) as reason:
+            # A signal's end is everybody's; a text is one measurement's complaint.
+            if isinstance(getattr(reason, "code", None), int):
+                raise
             complaint = f"  {reason}"
             self.skipped.append(f"{name}: {reason}")
         queue.say(f"{name:<28}{time.monotonic() - started:6.1f} s{complaint}")
