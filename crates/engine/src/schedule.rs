@@ -38,15 +38,17 @@ pub(crate) fn place(turn: &mut Turn) -> bool {
             None => {
                 round.full.insert(need);
             }
-            Some((rank, worker))
-                if rank.evicts() && hot::goes_first(turn, &class, head, worker) =>
-            {
-                round.step_aside(need);
+            Some(_) if round.outranks_courtesy(head) => round.end_courtesy(turn, need),
+            Some((rank, worker)) if rank.evicts() && round.yields(turn, &class, head, worker) => {
+                round.aside.insert(need, head);
+            }
+            Some((rank, _)) if rank.evicts() && !round.aside.is_empty() => {
+                round.end_courtesy(turn, need);
             }
             Some((rank, worker)) => {
                 lease(turn, head.job, &class, worker, rank.alternative());
-                round.leased = true;
                 round.list(turn, need);
+                round.ask_again(turn);
             }
         }
     }
@@ -73,10 +75,10 @@ struct Round {
     order: BTreeSet<(u128, Head, Need)>,
     /// Needs that no worker has room for.
     full: BTreeSet<Need>,
-    /// Needs that let one go first whose session is hot. When no other is left their turn comes
-    /// again, if anything was leased meanwhile.
-    aside: BTreeSet<Need>,
-    leased: bool,
+    /// Needs that let one go first whose session is hot, with their first jobs. With every lease
+    /// their turn comes again: what was hot may have no more jobs.
+    aside: BTreeMap<Need, Head>,
+    courtesy_is_over: bool,
     /// For each need the workers that could take it, best first. Leases only make a worker less
     /// fit, so an entry is a lower bound and is mended when it comes up.
     workers: BTreeMap<Need, BTreeSet<(Rank, WorkerId)>>,
@@ -116,28 +118,33 @@ impl Round {
         }
     }
 
-    /// Lets others go first for now.
-    fn step_aside(&mut self, need: Need) {
-        self.aside.insert(need);
+    /// Whether a class lets others go first whose session is hot.
+    fn yields(&self, turn: &mut Turn, class: &Class, head: Head, worker: WorkerId) -> bool {
+        !self.courtesy_is_over && hot::goes_first(turn, class, head, worker)
     }
 
-    /// The class that is next; when all others are served, those that stepped aside are asked once
-    /// more.
-    fn next(&mut self, turn: &mut Turn) -> Option<(Need, Head, Class)> {
-        if let Some(next) = self.next_in_order(turn) {
-            return Some(next);
-        }
-        if !std::mem::take(&mut self.leased) {
-            return None;
-        }
+    /// Whether a job is a level of priority behind one that stepped aside: that was not meant.
+    fn outranks_courtesy(&self, head: Head) -> bool {
+        self.aside.values().any(|aside| !hot::are_of_one_level(*aside, head))
+    }
+
+    /// Those that stepped aside go before a class that is behind them, and from now on all go in
+    /// order.
+    fn end_courtesy(&mut self, turn: &mut Turn, need: Need) {
+        self.courtesy_is_over = true;
+        self.list(turn, need);
+        self.ask_again(turn);
+    }
+
+    /// Those that stepped aside stand where they belong again.
+    fn ask_again(&mut self, turn: &mut Turn) {
         let aside = std::mem::take(&mut self.aside);
-        aside.into_iter().for_each(|need| self.list(turn, need));
-        self.next_in_order(turn)
+        aside.into_keys().for_each(|need| self.list(turn, need));
     }
 
     /// The class that is next among the needs that are not full. Its need is taken off the order:
     /// who calls puts it back.
-    fn next_in_order(&mut self, turn: &mut Turn) -> Option<(Need, Head, Class)> {
+    fn next(&mut self, turn: &mut Turn) -> Option<(Need, Head, Class)> {
         while let Some((used, head, need)) = self.order.pop_first() {
             if self.full.contains(&need) {
                 continue;

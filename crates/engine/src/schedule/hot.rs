@@ -28,7 +28,7 @@ pub(super) fn goes_first(turn: &mut Turn, class: &Class, head: Head, worker: Wor
         let Some((_, rival, rivals)) = turn.next_of(need) else { return false };
         let theirs = fit::stage(turn.state(), &rivals).want(0, false).session;
         theirs.is_some_and(|session| evicted.contains(&session.name))
-            && is_of_one_level(head, rival)
+            && are_of_one_level(head, rival)
             && turn.state().barred(&rivals, turn.now()).is_none()
             && fit::rank(turn.state(), &rivals, worker).is_some_and(Rank::is_hot)
     })
@@ -42,6 +42,6 @@ fn patience(state: &State, session: &str) -> Span {
 }
 
 /// Whether no level of priority lies between two jobs: a level is worth this much of age.
-fn is_of_one_level(one: Head, other: Head) -> bool {
+pub(super) fn are_of_one_level(one: Head, other: Head) -> bool {
     one.rank.abs_diff(other.rank) < limits::AGEING.0
 }

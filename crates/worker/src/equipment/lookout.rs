@@ -129,17 +129,16 @@ impl Post {
                 Ok(Request::Trouble(trouble)) => self.hear(&trouble),
                 Err(RecvTimeoutError::Timeout) => {
                     due = Instant::now() + limits::DEVICE_LOOK.to_std();
-                    if self.report().is_none() {
-                        return;
-                    }
+                    self.report();
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Looks, judges and tells; nothing when nobody listens any more.
-    fn report(&mut self) -> Option<()> {
+    /// Looks, judges and tells. That nobody listens any more is no reason to stop looking: a worker
+    /// that leaves still waits for the memory of what it ended.
+    fn report(&mut self) {
         let looks = self.inventory.refresh();
         let mut samples = Vec::new();
         let ids: Vec<String> = self.watched.keys().cloned().collect();
@@ -147,15 +146,15 @@ impl Post {
             let look = looks.get(&id);
             let ours = self.ours(&id, look);
             let (foreign, ours_to_tell) = (self.foreign, self.ours_to_tell);
-            let watched = self.watched.get_mut(&id)?;
+            let Some(watched) = self.watched.get_mut(&id) else { continue };
             let unseen = Fault::Lost("it is not there any more".into());
             let look = look.map_or(Err(&unseen), Result::as_ref);
             let verdict = watched.watch.look(look, &ours, ours_to_tell).clone();
             samples.push(shown(&id, look.ok(), &verdict));
             let reason = watched.broken.clone().or_else(|| objection(&verdict, foreign));
-            self.say(&id, reason)?;
+            self.say(&id, reason);
         }
-        self.inputs.blocking_send(Input::Sampled(samples)).ok()
+        let _ = self.inputs.blocking_send(Input::Sampled(samples));
     }
 
     /// What of a GPU is ours: the processes there that descend from this worker, and what is
@@ -178,20 +177,19 @@ impl Post {
         for id in concerned {
             if let Some(watched) = self.watched.get_mut(&id) {
                 watched.broken = Some(reason.clone());
-                let _ = self.say(&id, Some(reason.clone()));
+                self.say(&id, Some(reason.clone()));
             }
         }
     }
 
     /// Says what is new of a device.
-    fn say(&mut self, id: &str, quarantined: Option<String>) -> Option<()> {
-        let watched = self.watched.get_mut(id)?;
-        if watched.said == quarantined {
-            return Some(());
-        }
+    fn say(&mut self, id: &str, quarantined: Option<String>) {
+        let Some(watched) = self.watched.get_mut(id).filter(|w| w.said != quarantined) else {
+            return;
+        };
         watched.said.clone_from(&quarantined);
         let device = watched.place;
-        self.inputs.blocking_send(Input::Device { device, quarantined }).ok()
+        let _ = self.inputs.blocking_send(Input::Device { device, quarantined });
     }
 }
 
