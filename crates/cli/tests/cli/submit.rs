@@ -169,9 +169,9 @@ fn a_pipeline_is_defined_shown_and_run() {
     let shown = mill.run(&[&["pipelines", "--json"], &lab[..]].concat()).with_code(0);
     assert_eq!(shown.json()["spec"]["name"], "twice");
 
-    submit(&["--", "echo"]).with_code(2).says(&["--pipeline", "leave one of them out"]);
+    submit(&["--", "echo"]).with_code(2).says(&["`twice`", "leave one of them out"]);
     submit(&[":::", "x", "--", ":::", "y"]).with_code(2).says(&["given twice"]);
-    mill.run(&["submit", "echo", "x"]).with_code(2).says(&["unexpected argument `echo`", "`--`"]);
+    mill.run(&["submit", "echo", "x"]).with_code(2).says(&["unexpected argument `x`", "`--`"]);
     let before = ["submit", "--wait", ":::", "x", "--", "echo", "{input}"];
     assert_eq!(mill.run(&before).with_code(0).out, "x\n");
 }
