@@ -104,6 +104,10 @@ class InvalidFilter(Problem):
     """The filter cannot be read."""
 
 
+class InvalidInput(Problem):
+    """The input is not what the handler takes; the message names the place."""
+
+
 class InvalidPipeline(Problem):
     """The pipeline breaks a rule."""
 
@@ -146,6 +150,10 @@ class NoSuchPipeline(Problem):
 
 class NoSuchWorker(Problem):
     """There is no such worker."""
+
+
+class NoSuchDevice(Problem):
+    """The worker has no such device."""
 
 
 class NoSuchBlob(Problem):
