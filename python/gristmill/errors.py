@@ -104,8 +104,11 @@ class InvalidFilter(Problem):
     """The filter cannot be read."""
 
 
-class InvalidInput(Problem):
+class InputRefused(Problem):
     """The input is not what the handler takes; the message names the place."""
+
+    CODE = "invalid_input"
+    """Its code is not its name: `InvalidInput` is what a handler raises."""
 
 
 class InvalidPipeline(Problem):
@@ -229,7 +232,7 @@ def _code(name: str) -> str:
 
 
 PROBLEMS: dict[str, type[Problem]] = {
-    _code(each.__name__): each for each in Problem.__subclasses__()
+    vars(each).get("CODE", _code(each.__name__)): each for each in Problem.__subclasses__()
 }
 """Class of problem by code."""
 
