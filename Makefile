@@ -27,7 +27,7 @@ sim: ## the simulator; SEED=1 SEEDS=500 say where to start and how many
 chaos: ## kills, failing disks, backups, compactions on real processes in full size; make test runs a small one
 	GRISTMILL_CHAOS_KILLS=100 GRISTMILL_CHAOS_JOBS=20000 GRISTMILL_CHAOS_LEASE=15s \
 	GRISTMILL_CHAOS_BACKUPS=12 GRISTMILL_CHAOS_BACKUP_JOBS=6000 \
-	GRISTMILL_CHAOS_COMPACTIONS=60 GRISTMILL_CHAOS_COMPACTED_JOBS=6000 \
+	GRISTMILL_CHAOS_SESSION_KILLS=1000 GRISTMILL_CHAOS_COMPACTIONS=60 GRISTMILL_CHAOS_COMPACTED_JOBS=6000 \
 	cargo test -p gristmill --test chaos -- --nocapture --test-threads 1
 
 bench: ## measure images and queue on this machine
