@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use gristmill_model::{Span, Time};
+use gristmill_model::{Span, Time, limits};
 
 use super::sample::Sample;
 
@@ -12,7 +12,7 @@ use super::sample::Sample;
 pub const PAUSE: Span = Span::millis(100);
 /// After this long the memory is not coming back by itself: a process that cannot be killed, or a
 /// driver that has lost count.
-pub const PATIENCE: Span = Span::seconds(30);
+pub const PATIENCE: Span = limits::VRAM_RETURN;
 /// Bytes by which a GPU may be fuller than before, for what others have taken meanwhile.
 pub const SLACK: u64 = 256 << 20;
 
