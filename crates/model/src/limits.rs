@@ -77,7 +77,10 @@ pub const VRAM_STEP: u64 = 64 << 20;
 pub const LOCK_PATIENCE: Span = Span::seconds(5);
 /// ... and tries again this often.
 pub const LOCK_PAUSE: Span = Span::millis(100);
-/// A worker looks at its GPUs this often.
+/// A worker tells that it still needs the files of its locks this often: `/tmp` is tidied of what
+/// nobody has touched for days.
+pub const LOCK_RENEWAL: Span = Span::seconds(3_600);
+/// A worker looks at its GPUs, and tells how its sessions do, this often.
 pub const DEVICE_LOOK: Span = Span::seconds(2);
 /// One look at GPUs may take this long; a driver that hangs is not waited for.
 pub const DEVICE_LOOK_PATIENCE: Span = Span::seconds(10);

@@ -303,6 +303,7 @@ impl Node {
             Action::Open(opening) => self.open(scene, opening),
             Action::Call(session, assignments) => self.call(scene, session, assignments),
             Action::Close(session) => self.close(scene, session),
+            Action::Trust(_) => {}
             Action::Leave => {
                 scene.say(&self.name, format_args!("leaves"));
                 self.kill(scene);

@@ -197,6 +197,7 @@ impl Host {
                     variable("CUDA_VISIBLE_DEVICES"),
                     variable("GRISTMILL_DEVICES"),
                     variable("GRISTMILL_TOKEN"),
+                    variable("GRISTMILL_CPUS"),
                 ]));
             }
             _ => {}

@@ -9,22 +9,19 @@
 mod devices;
 mod greeting;
 mod held;
+mod interface;
 mod pace;
 mod reports;
+mod samples;
 mod sessions;
 mod withheld;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use gristmill_model::attempt::{Failure, FailureKind, Outcome};
 use gristmill_model::booking::{Booking, Fate, Seat};
-use gristmill_model::device::DeviceSample;
-use gristmill_model::pipeline::{Handler, PipelineSpec};
-use gristmill_model::problem::Code;
-use gristmill_model::resources::Capacity;
+use gristmill_model::pipeline::Handler;
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker};
 use gristmill_model::{AttemptId, Span, Time, limits};
 
@@ -32,137 +29,12 @@ use devices::Devices;
 use held::{Holding, StopReason};
 use pace::Pace;
 use reports::Reports;
+use samples::Samples;
 use sessions::{Guest, Sessions};
 use withheld::WithheldLogs;
 
+pub use interface::{Action, Gone, Identity, Input, Refusal};
 pub use sessions::{Opening, SessionId};
-
-/// Who this worker is, for the whole life of its process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Drawn at random when the process started.
-    pub instance: u64,
-    /// A name for people.
-    pub name: String,
-    /// Kinds of handler that it runs.
-    pub handlers: Vec<String>,
-    /// What it has to give.
-    pub capacity: Capacity,
-    /// Whether it sees the submitters' disk.
-    pub shared_disk: bool,
-    /// What stages may require or prefer of it.
-    pub labels: BTreeMap<String, String>,
-    /// Pipelines for the sessions that it runs.
-    pub offers: Vec<PipelineSpec>,
-    /// The most attempts that it will hold beyond those that run; it begins with one and learns
-    /// from how long attempts take.
-    pub prefetch: u32,
-}
-
-/// What happens to a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A connection stands.
-    Connected,
-    /// The connection broke.
-    Disconnected,
-    /// The server spoke.
-    Frame(ToWorker),
-    /// A handler is done with an attempt; its last word about it.
-    Ended(Ended),
-    /// A handler came further.
-    Progress {
-        /// Which attempt.
-        attempt: AttemptId,
-        /// Units done.
-        done: u64,
-        /// Units in all; 0 where not known.
-        total: u64,
-        /// A few words.
-        message: String,
-    },
-    /// A handler captured output.
-    Log {
-        /// Which attempt.
-        attempt: AttemptId,
-        /// Which stream.
-        stream: Stream,
-        /// The bytes as the program wrote them.
-        bytes: Vec<u8>,
-    },
-    /// A handler made a part of an attempt's result.
-    Partial {
-        /// Which attempt.
-        attempt: AttemptId,
-        /// Its place among the parts, from 0.
-        index: u64,
-        /// The part, as compact JSON.
-        value: String,
-    },
-    /// A session has loaded and takes calls.
-    Ready(SessionId),
-    /// A session is done with its call; each of its attempts has ended before.
-    Done(SessionId),
-    /// A session takes this much of each of its devices' memory, in bytes.
-    Measured(SessionId, u64),
-    /// A session's process has ended, and what it had of devices is back, or never will be.
-    Gone(Gone),
-    /// A device went out of service for this reason, or (without one) is sound again.
-    Device {
-        /// Its place in the capacity.
-        device: u16,
-        /// Why, in one sentence.
-        quarantined: Option<String>,
-    },
-    /// How devices do.
-    Sampled(Vec<DeviceSample>),
-    /// Somebody asked the worker to finish what it holds and leave.
-    Drain,
-    /// Somebody asked the worker to leave now; what runs is ended and given back.
-    Quit,
-    /// Time passed.
-    Tick,
-}
-
-/// What a worker does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Say this to the server.
-    Send(FromWorker),
-    /// Start this attempt; `Input::Ended` follows once.
-    Start(Assignment),
-    /// End this running attempt; its `Input::Ended` still follows.
-    Stop(AttemptId),
-    /// Start a session's process; `Input::Ready` or `Input::Gone` follows.
-    Open(Opening),
-    /// Hand these attempts to a session as one call; `Input::Ended` follows for each, and
-    /// `Input::Done` or `Input::Gone` after them.
-    Call(SessionId, Vec<Assignment>),
-    /// End a session's process; `Input::Gone` follows.
-    Close(SessionId),
-    /// Close the connection and end whatever still runs. The last action.
-    Leave,
-}
-
-/// A session's process that is no more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gone {
-    /// Which.
-    pub session: SessionId,
-    /// Why, where nobody had told it to end.
-    pub ruin: Option<Failure>,
-    /// Devices that did not get their memory back, with what is held there.
-    pub stuck: Vec<(u16, String)>,
-}
-
-/// Why a server did not take the worker in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The stable code.
-    pub code: Code,
-    /// One sentence.
-    pub detail: String,
-}
 
 /// Where the conversation with the server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +58,7 @@ pub struct Core {
     withheld: WithheldLogs,
     sessions: Sessions,
     devices: Devices,
+    samples: Samples,
     pace: Pace,
     prefetch_told: u32,
     spoke: Time,
@@ -206,6 +79,7 @@ impl Core {
             withheld: WithheldLogs::default(),
             sessions: Sessions::default(),
             devices: Devices::default(),
+            samples: Samples::default(),
             pace: Pace::new(identity.prefetch),
             prefetch_told: 0,
             spoke: Time::default(),
@@ -234,14 +108,17 @@ impl Core {
             Input::Partial { attempt, index, value } => {
                 self.pass_partial(attempt, index, value, out);
             }
-            Input::Ready(session) => self.sessions.ready(now, session),
+            Input::Ready(session) => {
+                self.sessions.ready(now, session);
+                self.samples.look_now();
+            }
             Input::Done(session) => self.sessions.done(now, session),
             Input::Measured(session, vram) => self.measure(now, session, vram, out),
             Input::Gone(gone) => self.bury(now, gone, out),
             Input::Device { device, quarantined } => {
                 self.judge_device(now, device, quarantined, out);
             }
-            Input::Sampled(devices) => self.pass_samples(devices, out),
+            Input::Sampled(devices) => self.samples.take_in(devices),
             Input::Drain => self.drain(out),
             Input::Quit => return self.quit(out),
             Input::Tick => {}
@@ -249,6 +126,7 @@ impl Core {
         self.pump(now, out);
         self.end_overdue(now, out);
         self.say_reports(now, out);
+        self.say_samples(now, out);
         self.beat(now, out);
         self.leave_when_done(out);
     }
@@ -265,7 +143,8 @@ impl Core {
             Talk::Down | Talk::Greeting => (None, None),
         };
         let sessions = self.sessions.next_deadline();
-        [timeout, heartbeat, reports, sessions].into_iter().flatten().min()
+        let samples = self.samples_due();
+        [timeout, heartbeat, reports, sessions, samples].into_iter().flatten().min()
     }
 
     /// Attempts that run now, in order of their ids.

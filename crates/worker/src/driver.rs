@@ -113,6 +113,7 @@ impl Driver {
                     }
                     Action::Call(session, assignments) => self.call(session, assignments),
                     Action::Close(session) => self.sessions.order(session, Order::Close),
+                    Action::Trust(device) => self.shop.equipment.trust(device),
                     Action::Leave => leaving = true,
                 }
             }

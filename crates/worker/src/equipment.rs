@@ -1,6 +1,7 @@
 //! The worker's devices as handlers meet them: which ones a seat means, how a program is kept to
 //! them, what it takes of their memory, and whether that is back when it has ended.
 
+pub(crate) mod cpus;
 mod descent;
 mod lookout;
 
@@ -8,20 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use gristmill_model::booking::Hold;
 use gristmill_model::host::HostDevice;
-use gristmill_model::resources::{Device, DeviceRequest, Resources, WHOLE};
+use gristmill_model::resources::{Device, DeviceRequest, MilliCpus, Resources, WHOLE};
 use gristmill_model::{Span, Time};
 use tokio::sync::mpsc;
 
 use crate::core::Input;
 use crate::device::lock::Held;
 use crate::device::vram::{Return, Step};
-use crate::device::{Claimed, Sample};
-use lookout::Lookout;
+use crate::device::{Claimed, Inventory, Sample};
+use lookout::{Lookout, Orders};
 
 /// Devices by their place in the capacity.
 #[derive(Debug)]
@@ -31,8 +32,10 @@ pub(crate) struct Equipment {
     /// Bytes that are booked for what runs, by device.
     present: Mutex<BTreeMap<u16, u64>>,
     began: Instant,
+    /// The CPUs near each; none where nobody knows.
+    near: Vec<Vec<u32>>,
     /// Freed by the system when this process has ended, however it did, and all that has them.
-    locks: Vec<Held>,
+    locks: Arc<[Held]>,
 }
 
 /// What devices held before a process began, by device; absent where nobody could tell.
@@ -43,13 +46,16 @@ impl Equipment {
     /// Begins to look after devices; what is seen goes to `inputs`.
     pub(crate) fn new(claimed: Claimed, inputs: mpsc::Sender<Input>) -> Equipment {
         let Claimed { devices, inventory, locks, foreign, .. } = claimed;
+        let near = devices.iter().map(|device| near(inventory.as_ref(), &device.id)).collect();
+        let locks: Arc<[Held]> = locks.into();
         let lookout = inventory.and_then(|inventory| {
-            Lookout::start(inventory, &devices, foreign, inputs)
+            let orders = Orders { foreign, locks: Arc::downgrade(&locks) };
+            Lookout::start(inventory, &devices, orders, inputs)
                 .inspect_err(|error| tracing::warn!(%error, "nobody looks after the GPUs"))
                 .ok()
         });
         let (present, began) = (Mutex::default(), Instant::now());
-        Equipment { devices, lookout, present, began, locks }
+        Equipment { devices, lookout, present, began, near, locks }
     }
 
     /// A device's id.
@@ -97,12 +103,29 @@ impl Equipment {
         variables
     }
 
-    /// Lets the program that `command` starts have the locks of its devices too: where this worker
-    /// is killed they are taken until that program has ended as well.
+    /// Gives the program that `command` starts its place: CPUs near its devices, as many as it
+    /// booked, and the devices' locks: where this worker is killed they are taken until that
+    /// program has ended as well.
     ///
     /// # Errors
     /// There are too many open files.
-    pub(crate) fn share_locks(&self, devices: &[u16], command: &mut Command) -> io::Result<()> {
+    pub(crate) fn place(
+        &self,
+        devices: &[u16],
+        booked: MilliCpus,
+        command: &mut Command,
+    ) -> io::Result<()> {
+        let mut near: Vec<u32> = devices
+            .iter()
+            .filter_map(|device| self.near.get(usize::from(*device)))
+            .flatten()
+            .copied()
+            .collect();
+        near.sort_unstable();
+        near.dedup();
+        if !near.is_empty() {
+            cpus::keep_near(&near, booked, command);
+        }
         let ids: Vec<String> = devices.iter().map(|device| self.id(*device)).collect();
         let shared = self.locks.iter().filter(|lock| ids.iter().any(|id| id == lock.device()));
         shared.into_iter().try_for_each(|lock| lock.share_with(command))
@@ -127,6 +150,9 @@ impl Equipment {
             let at_most = used.filter(|_| hold.whole).unwrap_or(u64::MAX);
             let gone: BTreeSet<u32> = leader.into_iter().collect();
             if let Some(reason) = self.returned(hold.device, gone, at_most).await {
+                if let Some(lookout) = &self.lookout {
+                    lookout.hold_against(hold.device, reason.clone());
+                }
                 stuck.push((hold.device, reason));
             }
         }
@@ -168,6 +194,13 @@ impl Equipment {
         holds.iter().filter_map(on).max().filter(|bytes| *bytes > 0)
     }
 
+    /// A person has put a device back: it serves until something new is seen.
+    pub(crate) fn trust(&self, device: u16) {
+        if let Some(lookout) = &self.lookout {
+            lookout.trust(device);
+        }
+    }
+
     async fn look(&self) -> BTreeMap<String, Sample> {
         match &self.lookout {
             Some(lookout) => lookout.look().await,
@@ -189,6 +222,12 @@ impl Equipment {
     fn now(&self) -> Time {
         Time(Span::from_std(self.began.elapsed()).0)
     }
+}
+
+/// The CPUs near a device, by what was found of it.
+fn near(inventory: Option<&Inventory>, id: &str) -> Vec<u32> {
+    let gpus = inventory.into_iter().flat_map(|inventory| &inventory.gpus);
+    gpus.filter(|gpu| gpu.uuid == id).flat_map(|gpu| gpu.near.cpus.iter().copied()).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `devices` and what `doctor` says of GPUs, on machines with and without a driver.
 
 #[path = "../../../worker/tests/devices/mock.rs"]
-mod mock;
+pub mod mock;
 
 use std::path::Path;
 use std::process::Command;

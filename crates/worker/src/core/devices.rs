@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, SESSION_LOST};
 use gristmill_model::booking::{self, Fate};
-use gristmill_model::device::DeviceSample;
 use gristmill_model::wire::{Ended, FromWorker};
 use gristmill_model::{AttemptId, Time};
 
@@ -30,7 +29,10 @@ impl Core {
         self.sessions.pump(now, self.booking.capacity(), &mut steps);
         for step in steps {
             match step {
-                Step::Open(opening) => out.push(Action::Open(opening)),
+                Step::Open(opening) => {
+                    self.samples.look_now();
+                    out.push(Action::Open(opening));
+                }
                 Step::Close(session) => out.push(Action::Close(session)),
                 Step::Start(attempt) => self.start(now, attempt, out),
                 Step::Call(session, attempts) => {
@@ -50,6 +52,7 @@ impl Core {
             self.judge_device(now, device, Some(reason), out);
         }
         let ended = self.sessions.gone(now, session, ruin.as_ref()).ended;
+        self.samples.look_now();
         for attempt in ended {
             let failure = ruin.clone().unwrap_or_else(lost);
             self.fail(now, attempt, failure, out);
@@ -127,6 +130,7 @@ impl Core {
             None => {
                 self.devices.servers.remove(&device);
                 self.devices.ours.remove(&device);
+                out.push(Action::Trust(device));
             }
         }
         self.set_service(now, device, out);
@@ -188,13 +192,7 @@ impl Core {
         out.extend(measured.map(|(session, vram)| {
             Action::Send(FromWorker::Measured { session: session.clone(), vram: *vram })
         }));
-    }
-
-    pub(super) fn pass_samples(&mut self, devices: Vec<DeviceSample>, out: &mut Vec<Action>) {
-        if self.is_up() {
-            let sessions = self.sessions.samples(self.booking.capacity());
-            out.push(Action::Send(FromWorker::Sample { devices, sessions }));
-        }
+        self.samples.begin_anew();
     }
 
     pub(super) fn pass_partial(

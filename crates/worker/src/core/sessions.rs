@@ -199,6 +199,11 @@ impl Sessions {
         gathers.chain(pauses).min()
     }
 
+    /// Whether there is any process, started or not.
+    pub(super) fn has_processes(&self) -> bool {
+        !self.processes.is_empty()
+    }
+
     /// How they do, in order of their ids; devices by their place.
     pub(super) fn samples(&self, capacity: &Capacity) -> Vec<SessionSample> {
         self.processes.values().filter_map(|process| process.sample(capacity)).collect()

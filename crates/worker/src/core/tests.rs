@@ -3,6 +3,7 @@
 mod connecting;
 mod leaving;
 mod out_of_service;
+mod samples;
 mod sessions;
 mod stopping;
 mod talking;

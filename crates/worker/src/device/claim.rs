@@ -18,6 +18,8 @@ pub enum Foreign {
     Wait,
     /// It is used all the same.
     Share,
+    /// It goes out of service until a person puts it back.
+    Refuse,
 }
 
 /// The devices of a worker.

@@ -190,16 +190,21 @@ impl Held {
         Ok(())
     }
 
-    /// Keeps the files young, so that nobody who tidies `/tmp` takes them away, and looks whether
-    /// they still have their names. A worker calls it now and then, less than a day apart.
-    #[must_use]
-    pub fn renew(&self) -> bool {
+    /// Keeps the files young, so that nobody who tidies `/tmp` takes them away. A worker calls it
+    /// now and then, less than a day apart.
+    pub fn renew(&self) {
         let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let now = Timestamps { last_access: now, last_modification: now };
-        self.files.iter().all(|file| {
+        for file in &self.files {
             let _ = rustix::fs::futimens(file, &now);
-            rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink == 1)
-        })
+        }
+    }
+
+    /// Whether the files still have their names: without one another program could lock the device
+    /// under a new file.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.files.iter().all(|file| rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink == 1))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Weak;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::descent;
 use crate::core::Input;
 use crate::device::foreign::Who;
+use crate::device::lock::Held;
 use crate::device::nvml::Fault;
 use crate::device::sample::Process;
 use crate::device::{Foreign, Inventory, Ours, Sample, Trouble, Verdict, Watch, health, process};
@@ -31,6 +33,18 @@ enum Request {
     /// Bytes that are booked for what runs, by device.
     Present(BTreeMap<u16, u64>),
     Trouble(Trouble),
+    /// A device may not be used, whatever looks show.
+    HoldAgainst(u16, String),
+    /// A person says that a device is sound.
+    Trust(u16),
+}
+
+/// What it does about what it sees.
+pub(super) struct Orders {
+    /// About others.
+    pub(super) foreign: Foreign,
+    /// Locks to keep for as long as they are held.
+    pub(super) locks: Weak<[Held]>,
 }
 
 impl Lookout {
@@ -38,7 +52,7 @@ impl Lookout {
     pub(super) fn start(
         inventory: Inventory,
         devices: &[Device],
-        foreign: Foreign,
+        orders: Orders,
         inputs: mpsc::Sender<Input>,
     ) -> io::Result<Lookout> {
         let (requests, heard) = channel();
@@ -59,10 +73,11 @@ impl Lookout {
         let post = Post {
             ours_to_tell: process::numbers_are_ours(inventory.proc()),
             inventory,
-            foreign,
+            orders,
             inputs,
             watched: watched.into_iter().map(|(id, place)| (id, Watched::new(place))).collect(),
             present: BTreeMap::new(),
+            renewed: None,
         };
         std::thread::Builder::new().name("gpus".into()).spawn(move || post.stand(&heard))?;
         Ok(Lookout { requests, seen })
@@ -83,6 +98,16 @@ impl Lookout {
         answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
+    /// Keeps a device out of service until a person trusts it.
+    pub(super) fn hold_against(&self, device: u16, reason: String) {
+        let _ = self.requests.send(Request::HoldAgainst(device, reason));
+    }
+
+    /// Forgets what was held against a device.
+    pub(super) fn trust(&self, device: u16) {
+        let _ = self.requests.send(Request::Trust(device));
+    }
+
     /// Says what is ours.
     pub(super) fn tell(&self, present: BTreeMap<u16, u64>) {
         let _ = self.requests.send(Request::Present(present));
@@ -92,11 +117,13 @@ impl Lookout {
 /// What the thread knows.
 struct Post {
     inventory: Inventory,
-    foreign: Foreign,
+    orders: Orders,
     inputs: mpsc::Sender<Input>,
     watched: BTreeMap<String, Watched>,
     present: BTreeMap<u16, u64>,
     ours_to_tell: bool,
+    /// When the locks were renewed.
+    renewed: Option<Instant>,
 }
 
 /// A GPU over time.
@@ -127,6 +154,8 @@ impl Post {
                 }
                 Ok(Request::Present(present)) => self.present = present,
                 Ok(Request::Trouble(trouble)) => self.hear(&trouble),
+                Ok(Request::HoldAgainst(device, reason)) => self.hold_against(device, reason),
+                Ok(Request::Trust(device)) => self.trust(device),
                 Err(RecvTimeoutError::Timeout) => {
                     due = Instant::now() + limits::DEVICE_LOOK.to_std();
                     self.report();
@@ -139,19 +168,24 @@ impl Post {
     /// Looks, judges and tells. That nobody listens any more is no reason to stop looking: a worker
     /// that leaves still waits for the memory of what it ended.
     fn report(&mut self) {
+        self.keep_locks();
         let looks = self.inventory.refresh();
         let mut samples = Vec::new();
         let ids: Vec<String> = self.watched.keys().cloned().collect();
         for id in ids {
             let look = looks.get(&id);
             let ours = self.ours(&id, look);
-            let (foreign, ours_to_tell) = (self.foreign, self.ours_to_tell);
+            let (foreign, ours_to_tell) = (self.orders.foreign, self.ours_to_tell);
             let Some(watched) = self.watched.get_mut(&id) else { continue };
             let unseen = Fault::Lost("it is not there any more".into());
             let look = look.map_or(Err(&unseen), Result::as_ref);
             let verdict = watched.watch.look(look, &ours, ours_to_tell).clone();
             samples.push(shown(&id, look.ok(), &verdict));
-            let reason = watched.broken.clone().or_else(|| objection(&verdict, foreign));
+            let objection = objection(&verdict, foreign);
+            if foreign == Foreign::Refuse && matches!(verdict, Verdict::PartlyUsed { .. }) {
+                watched.broken.clone_from(&objection);
+            }
+            let reason = watched.broken.clone().or(objection);
             self.say(&id, reason);
         }
         let _ = self.inputs.blocking_send(Input::Sampled(samples));
@@ -174,11 +208,46 @@ impl Post {
             Some(gpu) => self.inventory.parts_of(gpu).into_iter().map(str::to_owned).collect(),
             None => self.watched.keys().cloned().collect(),
         };
-        for id in concerned {
-            if let Some(watched) = self.watched.get_mut(&id) {
-                watched.broken = Some(reason.clone());
-                self.say(&id, Some(reason.clone()));
-            }
+        concerned.iter().for_each(|id| self.take_out(id, reason));
+    }
+
+    fn hold_against(&mut self, device: u16, reason: String) {
+        if let Some(id) = self.id_of(device) {
+            self.take_out(&id, &reason);
+        }
+    }
+
+    fn take_out(&mut self, id: &str, reason: &str) {
+        if let Some(watched) = self.watched.get_mut(id) {
+            watched.broken = Some(reason.to_owned());
+            self.say(id, Some(reason.to_owned()));
+        }
+    }
+
+    /// What looks show is said anew, for whoever put the device back has not heard it.
+    fn trust(&mut self, device: u16) {
+        let Some(id) = self.id_of(device) else { return };
+        if let Some(watched) = self.watched.get_mut(&id) {
+            (watched.broken, watched.said) = (None, None);
+        }
+    }
+
+    fn id_of(&self, device: u16) -> Option<String> {
+        let mut watched = self.watched.iter();
+        watched.find(|(_, watched)| watched.place == device).map(|(id, _)| id.clone())
+    }
+
+    /// A lock whose file was taken away binds nobody any more.
+    fn keep_locks(&mut self) {
+        let Some(locks) = self.orders.locks.upgrade() else { return };
+        if self.renewed.is_none_or(|at| at.elapsed() >= limits::LOCK_RENEWAL.to_std()) {
+            self.renewed = Some(Instant::now());
+            locks.iter().for_each(Held::renew);
+        }
+        for lock in locks.iter().filter(|lock| !lock.stands()) {
+            let reason = "the file of its lock was removed, so another program may take it: \
+                          start the worker anew";
+            self.take_out(lock.device(), reason);
         }
     }
 
@@ -197,7 +266,7 @@ impl Post {
 fn objection(verdict: &Verdict, foreign: Foreign) -> Option<String> {
     match (verdict, foreign) {
         (Verdict::Unusable { reason }, _) => Some(reason.clone()),
-        (Verdict::PartlyUsed { who, .. }, Foreign::Wait) => {
+        (Verdict::PartlyUsed { who, .. }, Foreign::Wait | Foreign::Refuse) => {
             // Without the amounts: a reason that changed with every look would be told each time.
             let users = users(who);
             let by =

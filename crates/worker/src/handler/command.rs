@@ -42,7 +42,8 @@ pub(crate) async fn run(
     }
     bench.shop.orphans.expect(bench.assignment.attempt);
     let devices = bench.seat_devices();
-    let dress = |command: &mut Command| bench.shop.equipment.share_locks(&devices, command);
+    let booked = bench.assignment.resources.cpus;
+    let dress = |command: &mut Command| bench.shop.equipment.place(&devices, booked, command);
     let running = match spawn::spawn(&launch, dress) {
         Ok(running) => running,
         Err(failure) => {

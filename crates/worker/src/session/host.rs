@@ -19,6 +19,7 @@ use super::frames::Frames;
 use super::output::Output;
 use super::work::SessionWork;
 use crate::core::Opening;
+use crate::equipment::cpus;
 use crate::lifeline::MARK;
 use crate::process::{Running, Tree};
 use crate::workshop::Workshop;
@@ -62,8 +63,8 @@ impl Host {
         let (ours, theirs) = pair().map_err(|error| cannot("make a socket", error))?;
         let mut command = command(shop, work, opening, theirs.as_raw_fd());
         let devices: Vec<u16> = opening.holds.iter().map(|hold| hold.device).collect();
-        let shared = shop.equipment.share_locks(&devices, &mut command);
-        shared.map_err(|error| cannot("share locks", error))?;
+        let placed = shop.equipment.place(&devices, work.cpus(), &mut command);
+        placed.map_err(|error| cannot("share locks", error))?;
         let mut running = Running::start(&mut command).map_err(|error| {
             let program = work.host.first().map(|word| word.to_string_lossy()).unwrap_or_default();
             cannot(&format!("start `{program}`"), error)
@@ -122,7 +123,7 @@ fn command(shop: &Workshop, work: &SessionWork, opening: &Opening, socket: RawFd
         .env(FD_VARIABLE, socket.to_string())
         .env("GRISTMILL_SESSION", opening.session.to_string())
         .env(MARK, shop.environment.mark())
-        .envs(variables(shop, opening))
+        .envs(variables(shop, work, opening))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -141,9 +142,12 @@ fn command(shop: &Workshop, work: &SessionWork, opening: &Opening, socket: RawFd
     command
 }
 
-fn variables(shop: &Workshop, opening: &Opening) -> Vec<(OsString, OsString)> {
+fn variables(shop: &Workshop, work: &SessionWork, opening: &Opening) -> Vec<(OsString, OsString)> {
     let devices: Vec<u16> = opening.holds.iter().map(|hold| hold.device).collect();
-    shop.equipment.variables(&devices)
+    let booked = cpus::variables(work.cpus());
+    // What a person has said to this worker counts for more than what was booked.
+    let unsaid = booked.into_iter().filter(|(name, _)| std::env::var_os(name).is_none());
+    unsaid.chain(shop.equipment.variables(&devices)).collect()
 }
 
 /// Both ends of a socket; neither is inherited unless a child asks for it.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gristmill_model::limits;
-use gristmill_model::pipeline::PipelineSpec;
+use gristmill_model::pipeline::{PipelineSpec, StageSpec};
+use gristmill_model::resources::MilliCpus;
 
 /// A function or a model that this worker keeps loaded in sessions.
 #[derive(Debug, Clone)]
@@ -44,5 +45,11 @@ impl SessionWork {
             silence: limits::SESSION_SILENCE.to_std(),
             pipeline,
         }
+    }
+
+    /// What a session of it books of the CPUs, in thousandths.
+    pub(crate) fn cpus(&self) -> MilliCpus {
+        let booked = |stage: &StageSpec| stage.resources.cpus;
+        self.pipeline.stages.iter().map(booked).max().unwrap_or(0)
     }
 }

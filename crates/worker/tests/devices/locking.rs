@@ -179,7 +179,11 @@ fn what_a_file_says_cannot_move_the_cursor() {
     let file = root.path().join(format!("tmp/{GPU}.lock"));
     assert_eq!(fs::metadata(&file).unwrap().size(), 256);
 
-    assert!(held.renew());
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    fs::File::open(&file).unwrap().set_modified(long_ago).unwrap();
+    held.renew();
+    assert!(fs::metadata(&file).unwrap().modified().unwrap() > long_ago, "it is young again");
+    assert!(held.stands());
     fs::remove_file(&file).unwrap();
-    assert!(!held.renew(), "it is told that the file was taken away");
+    assert!(!held.stands(), "it is told that the file was taken away");
 }

@@ -72,12 +72,14 @@ async fn the_environment_is_clean_and_says_who_the_attempt_is() {
         "GRISTMILL_ARTIFACTS",
         "GRISTMILL_ATTEMPT",
         "GRISTMILL_BATCH",
+        "GRISTMILL_CPUS",
         "GRISTMILL_JOB",
         "GRISTMILL_STAGE",
         "GRISTMILL_WORKER",
         "HOME",
         "LANG",
         "MILLSTONE",
+        "OMP_NUM_THREADS",
         "PATH",
         "PWD",
         "TMPDIR",
@@ -85,9 +87,15 @@ async fn the_environment_is_clean_and_says_who_the_attempt_is() {
         "USER",
     ];
     assert!(names.iter().all(|name| expected.contains(name)), "{names:?}");
-    for line in
-        ["MILLSTONE=granite", "GRISTMILL_JOB=j2", "GRISTMILL_BATCH=b3", "GRISTMILL_STAGE=work"]
-    {
+    let said = [
+        "MILLSTONE=granite",
+        "GRISTMILL_JOB=j2",
+        "GRISTMILL_BATCH=b3",
+        "GRISTMILL_STAGE=work",
+        "GRISTMILL_CPUS=1",
+        "OMP_NUM_THREADS=1",
+    ];
+    for line in said {
         assert!(text(&success).lines().any(|found| found == line), "{line}");
     }
 }

@@ -104,7 +104,7 @@ async fn a_session_stays_and_knows_its_devices() {
     let ended = mill.ended().await;
     assert_eq!(ended.devices, ["GPU-1"]);
     let Outcome::Succeeded(success) = ended.outcome else { panic!("{ended:?}") };
-    assert_eq!(json_of(&success), json!(["GPU-1", "GPU-1", null]));
+    assert_eq!(json_of(&success), json!(["GPU-1", "GPU-1", null, "1"]));
 }
 
 #[tokio::test]

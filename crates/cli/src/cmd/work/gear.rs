@@ -18,7 +18,8 @@ pub struct Gear {
     /// Declare devices, as tpu:2 or gpu=GPU-1,vram=16GiB,slots=4; may be given again
     #[arg(long = "device", value_name = "DEVICE")]
     devices: Vec<String>,
-    /// What to do about a GPU that others use: wait until they have left, or share it
+    /// What to do about a GPU that others use: wait until they have left, share it, or refuse it
+    /// until a person puts it back
     #[arg(long = "foreign", value_name = "WHAT", default_value = "wait")]
     foreign: Others,
 }
@@ -29,6 +30,7 @@ enum Others {
     #[default]
     Wait,
     Share,
+    Refuse,
 }
 
 impl Gear {
@@ -40,6 +42,7 @@ impl Gear {
         let foreign = match self.foreign {
             Others::Wait => Foreign::Wait,
             Others::Share => Foreign::Share,
+            Others::Refuse => Foreign::Refuse,
         };
         let claim = move || {
             let options = Options { exclude, declared, ..Options::of_this_process() };

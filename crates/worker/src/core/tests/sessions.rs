@@ -12,7 +12,7 @@ fn gpus(count: u64) -> Capacity {
     Capacity { devices, ..Capacity::of_cpus(16) }
 }
 
-fn mill(count: u64) -> Stage {
+pub(super) fn mill(count: u64) -> Stage {
     let mut stage = Stage::with(gpus(count));
     stage.input(Input::Connected);
     stage.hear(welcome(&[]));
@@ -25,12 +25,12 @@ fn gpu(share: u32, vram: u64) -> Resources {
 }
 
 /// An attempt for a session that takes batches of so many.
-fn seated(number: u64, name: &str, batch: u32) -> Assignment {
+pub(super) fn seated(number: u64, name: &str, batch: u32) -> Assignment {
     let handler = Handler::Session(SessionSpec { batch, ..SessionSpec::new(name) });
     Assignment { handler, resources: gpu(WHOLE, 0), ..assignment(number) }
 }
 
-fn give(stage: &mut Stage, assignments: Vec<Assignment>) -> Vec<Action> {
+pub(super) fn give(stage: &mut Stage, assignments: Vec<Assignment>) -> Vec<Action> {
     stage.hear(ToWorker::Run(assignments)).to_vec()
 }
 
@@ -70,12 +70,12 @@ fn started(actions: &[Action]) -> Vec<u64> {
     actions.iter().filter_map(start).collect()
 }
 
-fn ready(stage: &mut Stage, session: u64) -> Vec<Action> {
+pub(super) fn ready(stage: &mut Stage, session: u64) -> Vec<Action> {
     stage.input(Input::Ready(SessionId(session))).to_vec()
 }
 
 /// All of a call succeed, and then the call is over.
-fn answer(stage: &mut Stage, session: u64, attempts: &[u64]) -> Vec<Action> {
+pub(super) fn answer(stage: &mut Stage, session: u64, attempts: &[u64]) -> Vec<Action> {
     let mut out = Vec::new();
     for attempt in attempts {
         out.extend(stage.succeed(*attempt).to_vec());

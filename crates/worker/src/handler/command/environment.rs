@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use gristmill_model::pipeline::CommandSpec;
 use gristmill_model::wire::Assignment;
 
+use crate::equipment::cpus;
 use crate::lifeline::MARK;
 
 /// Variables that programs inherit from the worker; everything else stays out, secrets with it.
@@ -43,8 +44,8 @@ impl Environment {
         &self.mark
     }
 
-    /// The variables of one attempt. What the stage says goes before what is inherited, and who
-    /// the attempt is before both.
+    /// The variables of one attempt. What the stage says goes before what is inherited and booked,
+    /// and who the attempt is before all.
     pub(super) fn of(
         &self,
         assignment: &Assignment,
@@ -52,6 +53,7 @@ impl Environment {
         artifacts: &Path,
     ) -> Variables {
         let mut variables = self.inherited.clone();
+        variables.extend(cpus::variables(assignment.resources.cpus));
         variables.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
         let own: [(&str, OsString); 6] = [
             ("GRISTMILL_JOB", assignment.job.to_string().into()),
