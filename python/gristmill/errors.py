@@ -111,6 +111,10 @@ class InputRefused(Problem):
     """Its code is not its name: `InvalidInput` is what a handler raises."""
 
 
+class CallFailed(Problem):
+    """The job that a call over HTTP made has no result. The clients here raise `JobFailed`."""
+
+
 class InvalidPipeline(Problem):
     """The pipeline breaks a rule."""
 

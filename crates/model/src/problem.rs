@@ -55,6 +55,8 @@ pub enum Code {
     NeverFits,
     /// The thing's state does not allow it.
     WrongState,
+    /// The job that a call made has no result.
+    CallFailed,
     /// The idempotency key was used for something else.
     KeyReused,
     /// A report about an attempt that is not the live one.
@@ -111,7 +113,7 @@ pub mod exit {
 
 impl Code {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Code; 32] = [
+    pub const ALL: [Code; 33] = [
         Code::InvalidRequest,
         Code::InvalidFilter,
         Code::InvalidPipeline,
@@ -134,6 +136,7 @@ impl Code {
         Code::Draining,
         Code::NeverFits,
         Code::WrongState,
+        Code::CallFailed,
         Code::KeyReused,
         Code::StaleAttempt,
         Code::TooLarge,
@@ -237,6 +240,12 @@ impl Code {
                 CONFLICT,
                 "its state does not allow it",
                 "see `gristmill job ID` or `gristmill batch ID`",
+            ),
+            Code::CallFailed => (
+                502,
+                CONFLICT,
+                "the job has no result",
+                "the detail says why; the header gristmill-job names the job",
             ),
             Code::KeyReused => {
                 (422, CONFLICT, "the idempotency key was used for something else", "use a new key")

@@ -154,6 +154,8 @@ fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(pipelines::list))
         .routes(routes!(pipelines::define, pipelines::show))
+        .routes(routes!(pipelines::call::call))
+        .routes(routes!(pipelines::openapi::openapi))
         .routes(routes!(batches::list, batches::submit))
         .routes(routes!(batches::show))
         .routes(routes!(batches::append))

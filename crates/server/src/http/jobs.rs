@@ -9,10 +9,11 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use gristmill_model::access::Actor;
 use gristmill_model::api::{
     Accepted, Explanation, Job, Links, Page, Problem, SingleRequest, Unmet,
 };
-use gristmill_model::command::{Command, Reply, Submitted};
+use gristmill_model::command::{Command, Reply, Submission, Submitted};
 use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Code;
@@ -119,21 +120,29 @@ pub(super) async fn submit(
 ) -> Answer<Response> {
     let key = parts::key(&headers, &[body.bytes()])?;
     let request: SingleRequest = body.json()?;
-    let submission = intake::single(request, key)?;
-    let submitted = match api.handle.request(actor, Command::Submit(submission)).await {
-        Ok(Reply::Batch(submitted)) => submitted,
-        Ok(other) => {
-            return Err(Refusal::new(Code::Internal, format!("a batch was answered: {other:?}")));
-        }
-        Err(rejection) => return Err(api.refusal(rejection).await),
-    };
-    let job = submitted.known.first().map_or(submitted.first, |(_, job)| *job);
+    let (job, submitted) = accept(&api, actor, intake::single(request, key)?).await?;
     match wait.wait {
         Some(span) => {
             wait_for(&api, Goal::Job(job), span).await?;
             Ok(Json(find(&api, job).await?).into_response())
         }
         None => Ok(accepted(job, submitted)),
+    }
+}
+
+/// Takes in a submission of one job; which one it is, also where its key was known.
+pub(super) async fn accept(
+    api: &Api,
+    actor: Actor,
+    submission: Submission,
+) -> Answer<(JobId, Submitted)> {
+    match api.handle.request(actor, Command::Submit(submission)).await {
+        Ok(Reply::Batch(submitted)) => {
+            let job = submitted.known.first().map_or(submitted.first, |(_, job)| *job);
+            Ok((job, submitted))
+        }
+        Ok(other) => Err(Refusal::new(Code::Internal, format!("a batch was answered: {other:?}"))),
+        Err(rejection) => Err(api.refusal(rejection).await),
     }
 }
 

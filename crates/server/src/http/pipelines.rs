@@ -1,4 +1,7 @@
-//! Pipelines: define, list, show.
+//! Pipelines: define, list, show, call.
+
+pub(super) mod call;
+pub(super) mod openapi;
 
 use axum::Json;
 use axum::extract::State;

@@ -7,6 +7,7 @@ mod auth;
 mod blobs;
 mod bulk;
 mod callbacks;
+mod calls;
 mod compaction;
 mod devices;
 mod events;

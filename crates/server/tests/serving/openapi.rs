@@ -43,7 +43,7 @@ fn every_operation_has_a_name_of_its_own() {
     assert!(names.contains("jobs_cancel"));
 }
 
-fn gather(value: &Value, references: &mut Vec<String>) {
+pub fn gather(value: &Value, references: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {

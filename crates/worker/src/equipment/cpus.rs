@@ -17,8 +17,7 @@ pub(crate) fn variables(cpus: MilliCpus) -> Vec<(OsString, OsString)> {
     if cpus == 0 {
         return Vec::new();
     }
-    let (whole, part) = (cpus / 1_000, cpus % 1_000);
-    let exact = if part == 0 { whole.to_string() } else { format!("{whole}.{part:03}") };
+    let exact = (f64::from(cpus) / 1_000.0).to_string();
     let threads = cpus.div_ceil(1_000).to_string();
     vec![("GRISTMILL_CPUS".into(), exact.into()), ("OMP_NUM_THREADS".into(), threads.into())]
 }
@@ -60,7 +59,7 @@ mod tests {
     #[test]
     fn a_program_is_told_of_the_cpus_that_it_booked() {
         assert_eq!(values(4_000), ["4", "4"]);
-        assert_eq!(values(2_500), ["2.500", "3"]);
+        assert_eq!(values(2_500), ["2.5", "3"]);
         assert_eq!(values(1), ["0.001", "1"]);
         assert!(values(0).is_empty());
     }

@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gristmill_model::Span;
 use gristmill_model::attempt::{Failure, FailureKind};
@@ -35,7 +36,13 @@ pub(super) struct Host {
     pub(super) folder: PathBuf,
     running: Running,
     tree: Tree,
+    /// What it had taken, and when that was looked up.
+    taken: Option<(Instant, Taken)>,
 }
+
+/// What a host has taken is looked up again after this long: the kernel counts in hundredths of a
+/// second, so more often would tell nothing new.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// CPU time so far, and the most memory at a time in bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,6 +86,7 @@ impl Host {
             folder,
             running,
             tree,
+            taken: None,
         })
     }
 
@@ -87,9 +95,12 @@ impl Host {
         self.running.pid
     }
 
-    /// What it took so far; nothing where the system does not tell.
-    pub(super) fn taken(&self) -> Taken {
-        taken(self.running.pid).unwrap_or_default()
+    /// What it took so far, as of a moment ago; nothing where the system does not tell.
+    pub(super) fn taken(&mut self) -> Taken {
+        let fresh = self.taken.filter(|(at, _)| at.elapsed() < MOMENT);
+        let looked = fresh.unwrap_or_else(|| (Instant::now(), taken(self.running.pid)));
+        self.taken = Some(looked);
+        looked.1
     }
 
     /// Asks it to end, ends it where it does not, and all that it has started. Returns how it
@@ -157,8 +168,12 @@ fn pair() -> io::Result<(UnixStream, OwnedFd)> {
     Ok((UnixStream::from_std(ours)?, OwnedFd::from(theirs)))
 }
 
-/// Reads what a process has taken from the system's files about it.
-fn taken(pid: libc::pid_t) -> Option<Taken> {
+/// What a process has taken, from the system's files about it.
+fn taken(pid: libc::pid_t) -> Taken {
+    read_taken(pid).unwrap_or_default()
+}
+
+fn read_taken(pid: libc::pid_t) -> Option<Taken> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; what follows it is plain.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();

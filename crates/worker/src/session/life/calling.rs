@@ -2,7 +2,6 @@
 //! to the attempt that it is about.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use gristmill_model::Span;
 use gristmill_model::attempt::{Failure, Usage};
@@ -16,9 +15,6 @@ use super::super::call::{self, Sitter};
 use super::super::host::{Host, Taken};
 use super::{Happening, Life, Ruin};
 use crate::core::{Input, Opening};
-
-/// What a host has taken is looked up again after this long.
-const MOMENT: Duration = Duration::from_millis(10);
 
 impl Life {
     /// Makes a call and listens until it is over.
@@ -39,7 +35,6 @@ impl Life {
             count: items.len() as u64,
             sitters: (0..).zip(sitters).collect(),
             before: self.host.taken(),
-            taken: None,
             told: Vec::new(),
             deadline: None,
         };
@@ -122,7 +117,7 @@ impl Life {
                 }
                 self.flush_output(at).await;
                 if let Some(sitter) = at.sitters.remove(&item) {
-                    let (usage, terms) = (at.usage(&self.host), self.terms.clone());
+                    let (usage, terms) = (at.usage(&mut self.host), self.terms.clone());
                     self.publishing
                         .spawn(async move { sitter.finish(result, usage, &terms).await });
                 }
@@ -202,8 +197,6 @@ struct Sitting {
     count: u64,
     sitters: BTreeMap<u32, Sitter>,
     before: Taken,
-    /// What it had taken a moment ago.
-    taken: Option<(Instant, Taken)>,
     /// Items that the host was told to give up, ...
     told: Vec<u32>,
     /// ... and when it must have.
@@ -224,12 +217,9 @@ impl Sitting {
         items.map(|(item, _)| *item).collect()
     }
 
-    /// An item's part of what the call took so far. Items that end together are not looked up one
-    /// by one.
-    fn usage(&mut self, host: &Host) -> Usage {
-        let fresh = self.taken.filter(|(at, _)| at.elapsed() < MOMENT);
-        let (_, now) = fresh.unwrap_or_else(|| (Instant::now(), host.taken()));
-        self.taken = fresh.or(Some((Instant::now(), now)));
+    /// An item's part of what the call took so far.
+    fn usage(&self, host: &mut Host) -> Usage {
+        let now = host.taken();
         let cpu = now.cpu.0.saturating_sub(self.before.cpu.0) / self.count;
         Usage { cpu: Span(cpu), peak_memory: now.peak_memory, ..Usage::default() }
     }
