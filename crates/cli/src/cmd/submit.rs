@@ -13,6 +13,7 @@ mod wait;
 
 use std::path::PathBuf;
 
+use clap::ArgMatches;
 use gristmill_model::api::{Accepted, BatchRequest};
 use gristmill_model::problem::exit;
 use reqwest::Body;
@@ -95,9 +96,13 @@ pub struct Args {
     command: Vec<String>,
 }
 
-pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+/// `matches` are what the arguments were read from: they tell which options were given.
+pub async fn run(context: &Context, args: &Args, matches: &ArgMatches) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
     let (argv, given) = split(args)?;
+    if let Some(pipeline) = pipeline(args) {
+        stage::refuse_for(pipeline, matches)?;
+    }
     let argv = &here::words(&here::folder()?, argv, args.stage.shell())[..];
     let mut head = head(args, argv)?;
     let kind = kind(args, &client, given).await?;
