@@ -61,6 +61,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Verb::Jobs(args) => one_thread(cmd::jobs::run(&context, &args)),
         Verb::Job(args) => one_thread(cmd::job::run(&context, &args)),
         Verb::Batch(args) => one_thread(cmd::batch::run(&context, &args)),
+        Verb::Results(args) => one_thread(cmd::results::run(&context, &args)),
         Verb::Logs(args) => one_thread(cmd::logs::run(&context, &args)),
         Verb::Cancel(args) => one_thread(cmd::cancel::run(&context, &args)),
         Verb::Retry(args) => one_thread(cmd::retry::run(&context, &args)),

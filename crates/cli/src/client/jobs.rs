@@ -2,6 +2,7 @@
 
 use futures::{Stream, TryStreamExt};
 use gristmill_model::api::{Attempt, Explanation, Job, JobAt, Page};
+use gristmill_model::limits;
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 
@@ -11,6 +12,18 @@ use crate::error::Result;
 impl Client {
     pub async fn job(&self, job: JobAt) -> Result<Job> {
         self.get(&format!("v1/jobs/{job}")).await
+    }
+
+    /// The job once it is final.
+    pub async fn wait_for_job(&self, job: JobAt) -> Result<Job> {
+        loop {
+            let found: Job = self
+                .get_with(&format!("v1/jobs/{job}"), &[("wait", limits::WAIT.to_string())])
+                .await?;
+            if found.state.is_final() {
+                return Ok(found);
+            }
+        }
     }
 
     pub async fn jobs(&self, filter: &str, limit: usize) -> Result<Vec<Job>> {

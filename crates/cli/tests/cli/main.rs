@@ -9,6 +9,7 @@ mod images;
 mod images_by_workers;
 mod jobs;
 mod mill;
+mod results;
 mod serving;
 mod settings;
 mod steering;
