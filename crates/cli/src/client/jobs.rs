@@ -3,8 +3,8 @@
 use futures::{Stream, TryStreamExt};
 use gristmill_model::api::{Attempt, Explanation, Job, JobAt, Page};
 use gristmill_model::limits;
-use reqwest::Method;
 use reqwest::header::ACCEPT;
+use reqwest::{Method, RequestBuilder};
 
 use super::Client;
 use crate::error::Result;
@@ -58,10 +58,24 @@ impl Client {
         as_json: bool,
     ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
         let path = super::with_query(&format!("v1/jobs/{job}/logs"), query);
-        let mut request = self.request_over(&self.patient, Method::GET, &path);
-        if as_json {
-            request = request.header(ACCEPT, "application/x-ndjson");
-        }
+        let request = self.request_over(&self.patient, Method::GET, &path);
+        self.output(if as_json { request.header(ACCEPT, "application/x-ndjson") } else { request })
+            .await
+    }
+
+    /// What many jobs printed together, as lines of JSON.
+    pub async fn joint_logs(
+        &self,
+        query: &[(&str, String)],
+    ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
+        let path = super::with_query("v1/logs", query);
+        self.output(self.request_over(&self.patient, Method::GET, &path)).await
+    }
+
+    async fn output(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
         let answer = self.send(request).await?;
         let client = self.clone();
         let bytes = answer.bytes_stream().map_ok(|bytes| bytes.to_vec());
