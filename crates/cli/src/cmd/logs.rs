@@ -25,8 +25,7 @@ order of time, each line with its job and worker; with -f also of attempts that 
 With --json each line is told as {job, batch, index, attempt, worker, stream, at, text}.")]
 pub struct Args {
     /// The job, like j17, or b3/17 for the job at place 17 of batch b3
-    #[arg(required_unless_present_any = ["batch", "worker"],
-          conflicts_with_all = ["batch", "worker"])]
+    #[arg(conflicts_with_all = ["batch", "worker"])]
     id: Option<JobAt>,
     /// What all jobs of a batch printed
     #[arg(long, value_name = "ID")]
@@ -51,6 +50,10 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+    if args.id.is_none() && args.batch.is_none() && args.worker.is_none() {
+        return Err(Error::usage("it is not said whose output is wanted")
+            .hint("name a job, as in `gristmill logs j17`, or --batch b3, or --worker w2"));
+    }
     let client = args.connection.client(&context.settings)?;
     match args.id {
         Some(job) => one(context, &client, job, args).await?,

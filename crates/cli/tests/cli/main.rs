@@ -8,6 +8,7 @@ mod devices;
 mod images;
 mod images_by_workers;
 mod jobs;
+mod logs;
 mod mill;
 mod results;
 mod serving;

@@ -177,6 +177,33 @@ async fn kept_output_of_many_is_told_in_the_order_of_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_output_of_very_many_is_told_once_each() {
+    let world = World::start().await;
+    let mut worker = world.worker().await;
+    let inputs: Vec<String> = (0..150).map(|n| n.to_string()).collect();
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    world.post("/v1/batches", batch(&inputs)).await.ok(202);
+    let mut runs = Vec::new();
+    while runs.len() < inputs.len() {
+        runs.extend(worker.run().await);
+    }
+    for run in &runs {
+        worker.say(log(run, Stream::Stdout, &format!("{}\n", run.job))).await;
+    }
+    let last = format!("/v1/jobs/{}/logs", runs[149].job);
+    world.until(&last, |text| !text.is_empty()).await;
+    let mut jobs: Vec<String> = runs.iter().map(|run| run.job.to_string()).collect();
+    jobs.sort();
+    for path in ["/v1/logs?batch=b1", "/v1/logs?worker=w1", "/v1/logs?batch=b1&worker=w1"] {
+        let lines = told(&world.get(path).await.ok(200).text);
+        let mut heard = texts(&lines);
+        heard.sort_unstable();
+        assert_eq!(heard, jobs, "{path}");
+        assert!(lines.iter().all(|line| line["job"] == line["text"]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_follows_a_batch_hears_attempts_that_begin_later_each_line_once() {
     let world = World::start().await;
     let mut worker = world.worker().await;

@@ -87,7 +87,7 @@ impl Live {
 
     async fn next(&mut self) -> Result<News, Over> {
         tokio::select! {
-            // Whoever said something was leased before: who it is must be known by then.
+            // Whoever said something was leased before: it should be known by then.
             biased;
             event = self.events.next() => heard(event)?.map(News::Event).ok_or(Over),
             finished = &mut self.finished => finished.map(|()| News::Finished),
@@ -111,7 +111,9 @@ impl Live {
                 let job = from.job;
                 let place = to.api.ask(move |tables| tables.place_of(job)).await;
                 let index = place.map_err(|_| Over)?.unwrap_or_default();
-                self.add(Open::new(Origin { index, ..from }, 0, Lines::default()), to).await
+                self.add(Open::new(Origin { index, ..from }, 0, Lines::default()), to).await?;
+                // While the lease was read from the log, news of it may have passed by.
+                self.look(from.attempt, to).await
             }
             "attempt_succeeded" | "attempt_failed" => match self.open.remove(&from.attempt) {
                 Some(open) => self.end(open, to).await,
