@@ -81,6 +81,7 @@ pub enum Verb {
     Jobs(cmd::jobs::Args),
     Job(cmd::job::Args),
     Batch(cmd::batch::Args),
+    Results(cmd::results::Args),
     Logs(cmd::logs::Args),
     Cancel(cmd::cancel::Args),
     Retry(cmd::retry::Args),

@@ -18,6 +18,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use blobs::digest_of;
 pub use events::Events;
 
 use crate::error::{Error, Result};

@@ -28,6 +28,7 @@ pub mod pause;
 pub mod pipelines;
 pub mod projects;
 pub mod release;
+pub mod results;
 pub mod resume;
 pub mod retry;
 pub mod serve;

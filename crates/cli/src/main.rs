@@ -52,12 +52,16 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         }
         Verb::Serve(args) => many_threads(cmd::serve::run(&context, &args)),
         Verb::Work(args) => many_threads(cmd::work::run(&context, &args)),
-        Verb::Submit(args) => one_thread(cmd::submit::run(&context, &args)),
+        Verb::Submit(args) => {
+            let given = matches.subcommand_matches("submit").unwrap_or(matches);
+            one_thread(cmd::submit::run(&context, &args, given))
+        }
         Verb::Append(args) => one_thread(cmd::append::run(&context, &args)),
         Verb::Close(args) => one_thread(cmd::close::run(&context, &args)),
         Verb::Jobs(args) => one_thread(cmd::jobs::run(&context, &args)),
         Verb::Job(args) => one_thread(cmd::job::run(&context, &args)),
         Verb::Batch(args) => one_thread(cmd::batch::run(&context, &args)),
+        Verb::Results(args) => one_thread(cmd::results::run(&context, &args)),
         Verb::Logs(args) => one_thread(cmd::logs::run(&context, &args)),
         Verb::Cancel(args) => one_thread(cmd::cancel::run(&context, &args)),
         Verb::Retry(args) => one_thread(cmd::retry::run(&context, &args)),

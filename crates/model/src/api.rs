@@ -367,15 +367,51 @@ pub struct FeedEvent {
 /// A line of what a job printed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
+    /// The job.
+    #[schema(value_type = String, example = "j17")]
+    pub job: JobId,
+    /// Its batch.
+    #[schema(value_type = String, example = "b3")]
+    pub batch: BatchId,
+    /// Its place in its batch, from 0.
+    pub index: u64,
     /// The attempt that printed it.
     #[schema(value_type = String, example = "a21")]
     pub attempt: AttemptId,
-    /// Where: `stdout`, `stderr`, or `worker` for the worker's own words; nothing where the server
-    /// says that something was not kept.
-    #[schema(value_type = Option<String>, example = "stdout")]
-    pub stream: Option<Stream>,
+    /// The worker where it ran.
+    #[schema(value_type = String, example = "w2")]
+    pub worker: WorkerId,
+    /// Where; nothing where the server says that something was not kept.
+    pub stream: Option<LogStream>,
+    /// When the server had it, where that is known.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<Time>,
     /// The line without its end. What is no UTF-8 is replaced.
     pub text: String,
+}
+
+/// Where a line of output comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Words of the worker itself about the attempt.
+    Worker,
+    /// Where the attempt failed, as its handler's language tells it; not where it was printed too.
+    Traceback,
+}
+
+impl From<Stream> for LogStream {
+    fn from(stream: Stream) -> LogStream {
+        match stream {
+            Stream::Stdout => LogStream::Stdout,
+            Stream::Stderr => LogStream::Stderr,
+            Stream::Worker => LogStream::Worker,
+        }
+    }
 }
 
 /// A blob that was stored.

@@ -293,6 +293,20 @@ pub const TEXT_OUTPUT_BYTES: usize = INLINE_BYTES;
 pub const LOG_BYTES: u64 = 1024 * 1024;
 /// Bytes of the tail kept once an attempt's log is full.
 pub const LOG_TAIL_BYTES: usize = 64 * 1024;
+/// News of attempts that said something, kept for one slow reader of the output of many.
+pub const LOG_NEWS: usize = 4_096;
+/// Joint logs that are read at once; further ones are refused.
+pub const JOINT_LOGS: usize = 16;
+/// Attempts whose kept output is put in the order of time together, ...
+pub const JOINT_LOG_ATTEMPTS: usize = 64;
+/// ... and the bytes of it that are in memory then, give or take an attempt's.
+pub const JOINT_LOG_BYTES: usize = 8 * 1024 * 1024;
+/// Attempts that one joint log follows at a time; others are told of as not followed.
+pub const JOINT_LOG_FOLLOWED: usize = 65_536;
+/// The newest attempts among which those of a worker are looked for.
+pub const WORKER_LOG_LOOK_BACK: u64 = 1_000_000;
+/// Bytes of a line of output; a longer one is told in pieces.
+pub const LOG_LINE_BYTES: usize = 64 * 1024;
 /// Bytes of a failure's message.
 pub const MESSAGE_BYTES: usize = 2_048;
 /// Bytes of a traceback; of a longer one the end is kept.

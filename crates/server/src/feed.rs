@@ -227,6 +227,17 @@ impl Subscription {
         }
     }
 
+    /// The next event up to a committed one; nothing when all up to it is told.
+    ///
+    /// # Errors
+    /// As [`Subscription::next`].
+    pub(crate) async fn next_up_to(&mut self, seq: u64) -> Result<Option<FeedEvent>, LogError> {
+        while self.ready.is_empty() && self.after < seq {
+            self.read().await?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
     /// Waits until there is something new; `false` when there never will be.
     async fn news(&mut self) -> bool {
         let Some(pulses) = &mut self.pulses else { return false };

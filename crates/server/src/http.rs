@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     uploads: Uploads,
     /// How fast jobs end, for `Retry-After`.
     pace: Pace,
+    /// Turns to read joint logs.
+    joint_logs: Arc<Semaphore>,
     /// Cancelled when the listener closes: whoever waits is let go.
     stopping: CancellationToken,
 }
@@ -97,6 +99,7 @@ impl Api {
             bodies: Arc::new(Semaphore::new(gristmill_model::limits::BODIES_BYTES / body::KIB)),
             uploads: Uploads::default(),
             pace: Pace::default(),
+            joint_logs: Arc::new(Semaphore::new(gristmill_model::limits::JOINT_LOGS)),
             stopping,
         };
         Api { shared: Arc::new(shared) }
@@ -178,6 +181,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::show))
         .routes(routes!(logs::output))
+        .routes(routes!(logs::joint::joint))
         .routes(routes!(workers::list))
         .routes(routes!(workers::show))
         .routes(routes!(workers::pause))

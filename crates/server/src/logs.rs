@@ -1,8 +1,9 @@
 //! Captured output: what attempts wrote to their streams, by job and attempt.
 //!
 //! A file is a run of frames: one byte for the stream (1 stdout, 2 stderr, 3 the worker's own
-//! words), the length as a little-endian u32, the bytes. A *position* counts the bytes of frames
-//! that were ever written. An attempt has up to three files:
+//! words), the length as a little-endian u32, the bytes. Before what came together stands a frame
+//! of stream 4 with the time when it came. A *position* counts the bytes of frames that were ever
+//! written. An attempt has up to three files:
 //!
 //! ```text
 //! logs/0/j17-a21         the beginning, at most `limits::LOG_BYTES`
@@ -26,8 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use gristmill_model::wire::Stream;
-use gristmill_model::{AttemptId, JobId};
-use tokio::sync::watch;
+use gristmill_model::{AttemptId, JobId, Time, limits};
+use tokio::sync::{broadcast, watch};
 
 use crate::threads::{Mutex, MutexGuard, blocking};
 use file::Files;
@@ -57,6 +58,8 @@ pub enum Piece {
         stream: Stream,
         /// The bytes as the program wrote them; not always whole characters.
         bytes: Vec<u8>,
+        /// When they came, where that is known.
+        at: Option<Time>,
     },
     /// Output that was not kept.
     Skipped {
@@ -87,6 +90,8 @@ struct Inner {
     lanes: [Mutex<()>; LANES],
     /// Attempts that somebody follows right now.
     followed: Mutex<HashMap<AttemptId, watch::Sender<()>>>,
+    /// Tells who said something, to those who follow many.
+    news: broadcast::Sender<AttemptId>,
 }
 
 impl Logs {
@@ -94,12 +99,13 @@ impl Logs {
     #[must_use]
     pub fn new(folder: &Path) -> Logs {
         let lanes = std::array::from_fn(|_| Mutex::new(()));
-        let inner = Inner { folder: folder.to_owned(), lanes, followed: Mutex::default() };
+        let (news, _) = broadcast::channel(limits::LOG_NEWS);
+        let inner = Inner { folder: folder.to_owned(), lanes, followed: Mutex::default(), news };
         Logs { inner: Arc::new(inner) }
     }
 
-    /// Keeps what an attempt said, within the bounds, and wakes its followers. Cheaper with many
-    /// pieces at once.
+    /// Keeps what an attempt said by this time, within the bounds, and wakes its followers. Cheaper
+    /// with many pieces at once.
     ///
     /// # Errors
     /// The files cannot be written.
@@ -107,12 +113,12 @@ impl Logs {
         &self,
         job: JobId,
         attempt: AttemptId,
+        at: Time,
         said: Vec<(Stream, Vec<u8>)>,
     ) -> Result<(), LogsError> {
-        self.with_files(job, attempt, move |files| {
-            said.iter().try_for_each(|(stream, bytes)| files.append(*stream, bytes))
-        })
-        .await?;
+        self.with_files(job, attempt, move |files| files.append(at, &said)).await?;
+        // Nobody may listen.
+        let _ = self.inner.news.send(attempt);
         if let Some(followers) = self.followed().get(&attempt) {
             followers.send_replace(());
         }
@@ -140,6 +146,13 @@ impl Logs {
         let wakes =
             self.followed().entry(attempt).or_insert_with(|| watch::Sender::new(())).subscribe();
         Follow::new(self.clone(), job, attempt, after, wakes)
+    }
+
+    /// Hears of each attempt that has said something, after it was kept. Who falls behind misses
+    /// some and must look for himself.
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<AttemptId> {
+        self.inner.news.subscribe()
     }
 
     /// The attempt says no more: its followers read what is left and end.

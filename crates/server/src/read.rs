@@ -15,6 +15,7 @@ mod filter;
 mod folds;
 mod fresh;
 mod jobs;
+mod logged;
 mod pipelines;
 pub(crate) mod rows;
 pub(crate) mod schema;
@@ -39,6 +40,7 @@ pub use batches::BatchStanding;
 pub use error::ReadError;
 use fresh::Fresh;
 pub use jobs::JobPage;
+pub use logged::{Logged, Whose};
 
 /// Where questions are asked; a clone asks at the same place.
 #[derive(Debug, Clone)]

@@ -201,7 +201,8 @@ fn supervise(core: Core, fails: &watch::Sender<Option<Rejection>>) {
     }
 }
 
-fn wall_clock() -> Time {
+/// The time by the wall, for what is told and never decided by.
+pub(crate) fn wall_clock() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(Span::from_std(since).0)
 }

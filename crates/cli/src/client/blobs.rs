@@ -32,6 +32,16 @@ impl Client {
         Ok((digest, size))
     }
 
+    /// A small blob, whole.
+    pub async fn blob(&self, digest: Digest) -> Result<Vec<u8>> {
+        let answer = self.send(self.request(Method::GET, &format!("v1/blobs/{digest}"))).await?;
+        let bytes = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        match *blake3::hash(&bytes).as_bytes() == digest.0 {
+            true => Ok(bytes.into()),
+            false => Err(other_bytes(digest)),
+        }
+    }
+
     /// Fetches a blob into a file, whole or not at all; returns its length.
     pub async fn download(&self, digest: Digest, path: &Path) -> Result<u64> {
         let failed = |error: &std::io::Error| Error::file("write", path, error);
@@ -58,15 +68,19 @@ impl Client {
         }
         file.flush().await.map_err(|error| failed(&error))?;
         if *hasher.finalize().as_bytes() != digest.0 {
-            return Err(Error::internal(format!("the server sent other bytes than {digest}")));
+            return Err(other_bytes(digest));
         }
         aside.persist(path).map_err(|error| failed(&error.error))?;
         Ok(size)
     }
 }
 
+fn other_bytes(digest: Digest) -> Error {
+    Error::internal(format!("the server sent other bytes than {digest}"))
+}
+
 /// Reads a file once for its digest.
-async fn digest_of(path: &Path) -> Result<(Digest, u64)> {
+pub async fn digest_of(path: &Path) -> Result<(Digest, u64)> {
     let mut file = open(path).await?;
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE];

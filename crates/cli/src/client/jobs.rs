@@ -2,8 +2,9 @@
 
 use futures::{Stream, TryStreamExt};
 use gristmill_model::api::{Attempt, Explanation, Job, JobAt, Page};
-use reqwest::Method;
+use gristmill_model::limits;
 use reqwest::header::ACCEPT;
+use reqwest::{Method, RequestBuilder};
 
 use super::Client;
 use crate::error::Result;
@@ -11,6 +12,18 @@ use crate::error::Result;
 impl Client {
     pub async fn job(&self, job: JobAt) -> Result<Job> {
         self.get(&format!("v1/jobs/{job}")).await
+    }
+
+    /// The job once it is final.
+    pub async fn wait_for_job(&self, job: JobAt) -> Result<Job> {
+        loop {
+            let found: Job = self
+                .get_with(&format!("v1/jobs/{job}"), &[("wait", limits::WAIT.to_string())])
+                .await?;
+            if found.state.is_final() {
+                return Ok(found);
+            }
+        }
     }
 
     pub async fn jobs(&self, filter: &str, limit: usize) -> Result<Vec<Job>> {
@@ -45,10 +58,24 @@ impl Client {
         as_json: bool,
     ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
         let path = super::with_query(&format!("v1/jobs/{job}/logs"), query);
-        let mut request = self.request_over(&self.patient, Method::GET, &path);
-        if as_json {
-            request = request.header(ACCEPT, "application/x-ndjson");
-        }
+        let request = self.request_over(&self.patient, Method::GET, &path);
+        self.output(if as_json { request.header(ACCEPT, "application/x-ndjson") } else { request })
+            .await
+    }
+
+    /// What many jobs printed together, as lines of JSON.
+    pub async fn joint_logs(
+        &self,
+        query: &[(&str, String)],
+    ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
+        let path = super::with_query("v1/logs", query);
+        self.output(self.request_over(&self.patient, Method::GET, &path)).await
+    }
+
+    async fn output(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<impl Stream<Item = Result<Vec<u8>>> + use<>> {
         let answer = self.send(request).await?;
         let client = self.clone();
         let bytes = answer.bytes_stream().map_ok(|bytes| bytes.to_vec());

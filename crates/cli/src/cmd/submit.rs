@@ -9,14 +9,15 @@ pub(super) mod quantities;
 pub(super) mod source;
 mod stage;
 mod terms;
-mod wait;
 
 use std::path::PathBuf;
 
+use clap::ArgMatches;
 use gristmill_model::api::{Accepted, BatchRequest};
 use gristmill_model::problem::exit;
 use reqwest::Body;
 
+use super::results::{Destination, Wanted};
 use crate::args::{Connection, Context};
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -81,9 +82,12 @@ pub struct Args {
     /// Wait for the results and print them in the order of the inputs
     #[arg(long)]
     wait: bool,
-    /// With --wait: fetch result files into this folder
+    /// With --wait: fetch the results into this folder, as files (see `gristmill results`)
     #[arg(short = 'o', long = "into", value_name = "DIR", requires = "wait")]
     into: Option<PathBuf>,
+    /// With -o: overwrite files that are there
+    #[arg(long, requires = "into")]
+    force: bool,
     /// No progress on standard error
     #[arg(long)]
     no_progress: bool,
@@ -95,15 +99,24 @@ pub struct Args {
     command: Vec<String>,
 }
 
-pub async fn run(context: &Context, args: &Args) -> Result<u8> {
+/// `matches` are what the arguments were read from: they tell which options were given.
+pub async fn run(context: &Context, args: &Args, matches: &ArgMatches) -> Result<u8> {
     let client = args.connection.client(&context.settings)?;
     let (argv, given) = split(args)?;
+    if let Some(pipeline) = pipeline(args) {
+        stage::refuse_for(pipeline, matches)?;
+    }
     let argv = &here::words(&here::folder()?, argv, args.stage.shell())[..];
     let mut head = head(args, argv)?;
     let kind = kind(args, &client, given).await?;
     check_inputs(args, argv, given, &kind)?;
     head.terms = args.terms.request(&client).await?;
     let key = args.key.as_deref();
+    let into = Destination::new(args.into.as_deref(), args.force);
+    // With a key it may be the fetch of what was made before.
+    if let (Some(into), None) = (&into, key) {
+        into.claim()?;
+    }
     let accepted = match args.source.load(&client, &kind).await? {
         Load::Jobs(..) if args.open && kind == Kind::None => client.submit(&head, key).await?,
         Load::Jobs(plan, inputs) => send(&client, &head, plan, inputs, key).await?,
@@ -116,8 +129,15 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
         return told(context, &accepted);
     }
     let interrupt = Interrupt::listen("")?;
-    wait::wait(context, &client, &accepted, args.into.as_deref(), args.no_progress, &interrupt)
-        .await
+    let wanted = Wanted {
+        context,
+        client: &client,
+        batch: accepted.batch,
+        jobs: accepted.jobs,
+        into: into.as_ref(),
+        no_progress: args.no_progress,
+    };
+    wanted.wait(&interrupt).await
 }
 
 /// Where the inputs come from.

@@ -65,6 +65,7 @@ fn completions_and_help_are_there_for_every_verb() {
         "jobs",
         "batch",
         "logs",
+        "results",
         "cancel",
         "retry",
         "explain",

@@ -169,6 +169,9 @@ fn a_pipeline_is_defined_shown_and_run() {
     let shown = mill.run(&[&["pipelines", "--json"], &lab[..]].concat()).with_code(0);
     assert_eq!(shown.json()["spec"]["name"], "twice");
 
+    let own = mill.run(&["submit", "twice", "--wait", "--vram", "8GiB", ":::", "x"]).with_code(2);
+    own.says(&["--vram", "`twice`", "gristmill pipelines define", "gristmill work"]);
+    submit(&["--retries", "3", ":::", "x"]).with_code(2).says(&["--retries", "`twice`"]);
     submit(&["--", "echo"]).with_code(2).says(&["`twice`", "leave one of them out"]);
     submit(&[":::", "x", "--", ":::", "y"]).with_code(2).says(&["given twice"]);
     mill.run(&["submit", "echo", "x"]).with_code(2).says(&["unexpected argument `x`", "`--`"]);

@@ -37,6 +37,12 @@ impl Topic {
         Topic { terms: vec![About::Jobs(vec![job])] }
     }
 
+    /// What happens to one worker and the attempts there.
+    #[must_use]
+    pub fn worker(worker: WorkerId) -> Topic {
+        Topic { terms: vec![About::Workers(vec![worker])] }
+    }
+
     pub(super) fn concerns(&self, event: &Event, about: &[BatchId]) -> bool {
         // They come all the time: only who asks for workers hears of them.
         let sampled = matches!(event, Event::DevicesSampled { .. });
@@ -90,6 +96,7 @@ mod tests {
         assert_eq!("".parse(), Ok(Topic::default()));
         assert_eq!("batch=b3".parse(), Ok(Topic::batch(BatchId(3))));
         assert_eq!("id=j3".parse(), Ok(Topic::job(JobId(3))));
+        assert_eq!("worker=w3".parse(), Ok(Topic::worker(WorkerId(3))));
         let wrong = "state=failed".parse::<Topic>().unwrap_err();
         assert_eq!(wrong.code, Code::InvalidFilter);
         assert!(wrong.detail.contains("batch=BATCH"), "{}", wrong.detail);

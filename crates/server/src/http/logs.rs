@@ -1,15 +1,16 @@
-//! What a job printed: its attempts' streams in the order in which they came. How that is written
-//! stands in `printer`.
+//! What a job printed: its attempts' streams in the order in which they came, and where an attempt
+//! failed. How that is written stands in `printer`; the output of many jobs together in `joint`.
 
+pub(super) mod joint;
+mod lines;
 mod printer;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use gristmill_model::api::{Attempt, AttemptState, FeedEvent, LogLine, Problem};
+use gristmill_model::api::{Attempt, AttemptState, FeedEvent, Job, LogLine, LogStream, Problem};
 use gristmill_model::problem::Code;
-use gristmill_model::wire::Stream;
 use gristmill_model::{AttemptId, JobId};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -22,12 +23,13 @@ use super::problem::{Answer, Refusal};
 use super::{Api, jobs};
 use crate::feed::{Subscription, Topic};
 use crate::logs::Captured;
+use lines::{Origin, Wish};
 use printer::Printer;
 
 /// Pieces on their way to a client that reads slowly.
 const PIECES: usize = 16;
 
-/// `?attempt=&follow=&stream=`
+/// `?attempt=&follow=&stream=&grep=`
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -37,9 +39,11 @@ pub(super) struct LogsQuery {
     /// Whether to go on until the job is final, attempt after attempt.
     #[serde(default)]
     follow: bool,
-    /// Only this stream: `stdout`, `stderr` or `worker`.
-    #[param(value_type = Option<String>)]
-    stream: Option<Stream>,
+    /// Only this stream.
+    #[param(inline)]
+    stream: Option<LogStream>,
+    /// Only lines with this text in them.
+    grep: Option<String>,
 }
 
 /// What a job printed: as text, or with `Accept: application/x-ndjson` as a `LogLine` a line.
@@ -54,10 +58,11 @@ pub(super) async fn output(
     Query(query): Query<LogsQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let mut printer = Printer::new(parts::wants_lines(&headers), query.stream);
+    let wish = Wish { stream: query.stream, grep: query.grep };
+    let mut printer = Printer::new(parts::wants_lines(&headers), wish);
     // Before the first look: whatever happens after it is heard.
     let events = api.handle.feed().subscribe(Topic::job(job), None);
-    jobs::find(&api, job).await?;
+    let of = jobs::find(&api, job).await?;
     let attempts = api.ask(move |tables| tables.attempts(job)).await?;
     let wanted: Option<AttemptId> = query.attempt.as_deref().map(parts::id).transpose()?;
     let found = match wanted {
@@ -78,10 +83,17 @@ pub(super) async fn output(
     let mut printed = Vec::new();
     if let Some(attempt) = found {
         let captured = api.handle.logs().read(job, attempt.id, 0).await?;
-        printed = printer.print(attempt.id, captured);
-        printed.extend(printer.finish(attempt.id));
+        let from = origin(&of, attempt);
+        let failed = lines::traceback(attempt.failure.as_ref(), &captured).map(str::to_owned);
+        printed = printer.print(&from, captured);
+        printed.extend(printer.finish(&from, failed.as_deref()));
     }
     Ok(printer.response(Body::from(printed)))
+}
+
+fn origin(job: &Job, attempt: &Attempt) -> Origin {
+    let Job { id, batch, index, .. } = *job;
+    Origin { job: id, batch, index, attempt: attempt.id, worker: attempt.worker }
 }
 
 /// Somebody follows a job.
@@ -127,7 +139,7 @@ impl Following {
                 .filter(|attempt| done.is_none_or(|done| done < attempt.id))
                 .collect();
             for attempt in &new {
-                self.attempt(attempt, events).await?;
+                self.attempt(&origin(&job, attempt), attempt, events).await?;
                 done = Some(attempt.id);
             }
             if done.is_some() && done == self.wanted {
@@ -144,7 +156,12 @@ impl Following {
         }
     }
 
-    async fn attempt(&mut self, attempt: &Attempt, events: &mut Subscription) -> Result<(), Over> {
+    async fn attempt(
+        &mut self,
+        from: &Origin,
+        attempt: &Attempt,
+        events: &mut Subscription,
+    ) -> Result<(), Over> {
         let mut follow = self.api.handle.logs().follow(self.job, attempt.id, 0);
         if attempt.state == AttemptState::Running {
             let mut ended = Box::pin(until_ended(events, attempt.id));
@@ -156,19 +173,31 @@ impl Following {
                         break;
                     }
                 };
-                self.print(attempt.id, captured.map_err(|_| Over)?.ok_or(Over)?).await?;
+                self.print(from, captured.map_err(|_| Over)?.ok_or(Over)?).await?;
             }
         }
         follow.finish();
         while let Some(captured) = follow.next().await.map_err(|_| Over)? {
-            self.print(attempt.id, captured).await?;
+            self.print(from, captured).await?;
         }
-        let rest = self.printer.finish(attempt.id);
+        let failed = self.traceback(attempt.id).await?;
+        let rest = self.printer.finish(from, failed.as_deref());
         self.pieces.send(rest.into()).await.map_err(|_| Over)
     }
 
-    async fn print(&mut self, attempt: AttemptId, captured: Captured) -> Result<(), Over> {
-        let bytes = self.printer.print(attempt, captured);
+    /// Where an attempt that has ended failed, unless that was printed.
+    async fn traceback(&self, id: AttemptId) -> Result<Option<String>, Over> {
+        let attempt = self.api.ask(move |tables| tables.attempt(id)).await.map_err(|_| Over)?;
+        let failure = attempt.and_then(|attempt| attempt.failure);
+        if failure.as_ref().is_none_or(|failure| failure.traceback.is_none()) {
+            return Ok(None);
+        }
+        let all = self.api.handle.logs().read(self.job, id, 0).await.map_err(|_| Over)?;
+        Ok(lines::traceback(failure.as_ref(), &all).map(str::to_owned))
+    }
+
+    async fn print(&mut self, from: &Origin, captured: Captured) -> Result<(), Over> {
+        let bytes = self.printer.print(from, captured);
         self.pieces.send(bytes.into()).await.map_err(|_| Over)
     }
 }

@@ -101,7 +101,7 @@ pub(super) async fn page(
     Ok(page)
 }
 
-async fn find(api: &Api, id: WorkerId) -> Answer<Json<Worker>> {
+pub(super) async fn find(api: &Api, id: WorkerId) -> Answer<Json<Worker>> {
     let found = api.ask(move |tables| tables.worker(id)).await?;
     let missing = || Refusal::new(Code::NoSuchWorker, format!("no worker {id}"));
     let found = overlaid(api, vec![found.ok_or_else(missing)?]).await?;

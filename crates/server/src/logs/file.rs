@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use gristmill_model::limits;
 use gristmill_model::wire::Stream;
+use gristmill_model::{Time, limits};
 
 use super::{Captured, Piece};
 
@@ -13,6 +13,8 @@ use super::{Captured, Piece};
 const HEADER: u64 = 5;
 /// The stream's byte of a mark.
 const MARK: u8 = 0;
+/// The stream's byte of a time.
+const TIME: u8 = 4;
 /// A mark: a header and a position.
 const MARK_BYTES: u64 = HEADER + 8;
 /// Longer pieces are cut, so that a frame always fits into a tail.
@@ -34,21 +36,26 @@ impl Files {
         }
     }
 
-    /// Adds bytes, in as many frames as it takes.
-    pub fn append(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    /// Adds what came at one time, in as many frames as it takes.
+    pub fn append(&self, at: Time, said: &[(Stream, Vec<u8>)]) -> io::Result<()> {
         let mut head = open(&self.head)?;
-        for piece in bytes.chunks(FRAME) {
-            let frame = frame(byte_of(stream), piece);
-            let kept = head.metadata()?.len();
-            // The longest frame decides, not this one: once the tail has begun, a short frame
-            // must not slip back into the head.
-            if kept + HEADER + FRAME as u64 <= limits::LOG_BYTES {
-                add(&mut head, kept, &frame)?;
-            } else {
-                self.append_to_tail(kept, &frame)?;
+        self.keep(&mut head, &frame(TIME, &at.0.to_le_bytes()))?;
+        for (stream, bytes) in said {
+            for piece in bytes.chunks(FRAME) {
+                self.keep(&mut head, &frame(byte_of(*stream), piece))?;
             }
         }
         Ok(())
+    }
+
+    fn keep(&self, head: &mut File, frame: &[u8]) -> io::Result<()> {
+        let kept = head.metadata()?.len();
+        // The longest frame decides, not this one: once the tail has begun, a short frame must not
+        // slip back into the head.
+        if kept + HEADER + FRAME as u64 <= limits::LOG_BYTES {
+            return add(head, kept, frame);
+        }
+        self.append_to_tail(kept, frame)
     }
 
     fn append_to_tail(&self, head: u64, frame: &[u8]) -> io::Result<()> {
@@ -69,7 +76,7 @@ impl Files {
     /// All that is kept after a position.
     pub fn read(&self, after: u64) -> io::Result<Captured> {
         let mut captured = Captured { pieces: Vec::new(), next: after };
-        let mut position = 0;
+        let mut place = Place::default();
         for path in [&self.head, &self.older, &self.tail] {
             let mut bytes = Vec::new();
             match File::open(path) {
@@ -77,34 +84,54 @@ impl Files {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            gather(&bytes, &mut position, after, &mut captured);
+            gather(&bytes, &mut place, after, &mut captured);
         }
         Ok(captured)
     }
 }
 
+/// How far the files were read.
+#[derive(Default)]
+struct Place {
+    position: u64,
+    /// When what follows came; not known after a gap.
+    at: Option<Time>,
+}
+
 /// Adds the frames of one file that begin at `after` or later. A frame that is cut, as a power cut
 /// may leave it, ends the file; what later files hold is still found.
-fn gather(mut bytes: &[u8], position: &mut u64, after: u64, captured: &mut Captured) {
+fn gather(mut bytes: &[u8], place: &mut Place, after: u64, captured: &mut Captured) {
     while let Some((stream, piece, rest)) = next_frame(bytes) {
         bytes = rest;
         if stream == MARK {
-            let start = piece.try_into().map_or(*position, u64::from_le_bytes);
-            *position = start.max(*position);
+            let start = piece.try_into().map_or(place.position, u64::from_le_bytes);
+            if start > place.position {
+                *place = Place { position: start, at: None };
+            }
             continue;
         }
-        let Some(stream) = stream_of(stream) else { return };
+        let said = stream_of(stream);
+        if said.is_none() && stream != TIME {
+            return;
+        }
         // Positions come from the disk: a damaged one must not overflow.
-        let end = position.saturating_add(HEADER + piece.len() as u64);
-        if *position >= after {
-            let skipped = *position - captured.next.min(*position);
+        let end = place.position.saturating_add(HEADER + piece.len() as u64);
+        if place.position >= after {
+            let skipped = place.position - captured.next.min(place.position);
             if skipped > 0 {
                 captured.pieces.push(Piece::Skipped { bytes: skipped });
             }
-            captured.pieces.push(Piece::Said { stream, bytes: piece.to_vec() });
             captured.next = end;
         }
-        *position = end;
+        match said {
+            None => place.at = piece.try_into().ok().map(u64::from_le_bytes).map(Time),
+            Some(stream) if place.position >= after => {
+                let (bytes, at) = (piece.to_vec(), place.at);
+                captured.pieces.push(Piece::Said { stream, bytes, at });
+            }
+            Some(_) => {}
+        }
+        place.position = end;
     }
 }
 
@@ -192,16 +219,18 @@ mod tests {
             after in prop_oneof![0..200_u64, any::<u64>()],
         ) {
             let mut bytes = frame(MARK, &start.to_le_bytes());
+            bytes.extend(frame(TIME, &17_u64.to_le_bytes()));
             bytes.extend(said.iter().flat_map(|(stream, piece)| frame(*stream, piece)));
             let read = |bytes: &[u8], after| {
                 let mut captured = Captured { pieces: Vec::new(), next: after };
-                gather(bytes, &mut 0, after, &mut captured);
+                gather(bytes, &mut Place::default(), after, &mut captured);
                 captured
             };
             let whole = read(&bytes, start);
             let pieces = said.iter().map(|(stream, bytes)| Piece::Said {
                 stream: stream_of(*stream).unwrap(),
                 bytes: bytes.clone(),
+                at: Some(Time(17)),
             });
             prop_assert!(whole.pieces.iter().cloned().eq(pieces));
             bytes.extend(noise);

@@ -70,7 +70,7 @@ fn attempt_of(row: &Row<'_>) -> Result<api::Attempt> {
     })
 }
 
-fn state_of(word: &str) -> Result<AttemptState> {
+pub(super) fn state_of(word: &str) -> Result<AttemptState> {
     AttemptState::deserialize(word.into_deserializer()).map_err(|error: BadWord| {
         rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
     })

@@ -172,6 +172,19 @@ impl World {
         self.send(request.header(CONTENT_TYPE, "application/x-ndjson").body(lines)).await
     }
 
+    /// Asks again until what is answered is as it should be.
+    pub async fn until(&self, path: &str, holds: impl Fn(&str) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get(path).await;
+            if answer.status == 200 && holds(&answer.text) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "waited too long: {answer:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub async fn worker(&self) -> Worker {
         Worker::connect(self, 1, vec![]).await
     }

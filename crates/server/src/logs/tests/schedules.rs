@@ -57,7 +57,7 @@ fn text(captured: &Captured) -> String {
 
 impl Spoken {
     fn says(&self, text: &str) {
-        block_on(self.logs.append(JOB, self.attempt, vec![out(text)])).unwrap();
+        block_on(self.logs.append(JOB, self.attempt, NOW, vec![out(text)])).unwrap();
     }
 
     fn ends(&self) {
@@ -139,7 +139,7 @@ fn a_follower_is_woken_for_every_byte() {
             if let Some(followers) = logs.followed().get(attempt) {
                 followers.send_replace(());
             }
-            let said = |files: &Files| files.append(Stream::Stdout, b"one");
+            let said = |files: &Files| files.append(NOW, &[out("one")]);
             block_on(logs.with_files(JOB, *attempt, said)).unwrap();
         });
     });
