@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,12 +62,15 @@ def where() -> dict:
 @gm.handler(gpus=1, attempts=1)
 def fails(how: str) -> str:
     if how == "raise":
-        raise ValueError("no such prompt")
+        refuse()
     if how == "memory":
         raise gm.OutOfMemory("20 GiB wanted")
     if how == "crash":
         os.kill(os.getpid(), 9)
     return "well"
+
+def refuse():
+    raise ValueError("no such prompt")
 
 from PIL import Image
 import numpy
@@ -156,3 +160,15 @@ def test_what_fails_says_why(grinding: gm.Client, how: str, state: str, words: s
         grinding.call("fails", how=how)
     assert words in str(caught.value)
     assert grinding.call("fails", how="well") == "well", "the worker and its device serve on"
+
+
+def test_a_failure_shows_where_in_the_handler_it_was(grinding: gm.Client) -> None:
+    (error,) = grinding.map("fails", ["raise"], errors="return")
+    assert str(error).endswith("failed: no such prompt"), "one line, for those who print a list"
+    frames = [line for line in error.traceback.splitlines() if line.startswith("  File")]
+    assert [frame.rsplit(" in ", 1)[1] for frame in frames] == ["fails", "refuse"]
+    assert 'raise ValueError("no such prompt")' in error.traceback
+    shown = "".join(traceback.format_exception(error))
+    below = shown.split(f"{error}\n", 1)[1]
+    assert below.startswith("from the handler:\n  Traceback (most recent call last):\n")
+    assert below.rstrip().endswith("ValueError: no such prompt")
