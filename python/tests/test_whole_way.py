@@ -80,8 +80,8 @@ NAMES = ["greet", "together", "count", "Lookup", "shade", "norm", "where", "fail
 
 
 @pytest.fixture(scope="module")
-def grinding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gm.Client]:
-    """A client of a mill whose worker keeps the application's functions loaded."""
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a mill whose worker keeps the application's functions loaded."""
     gristmill = binary()
     if gristmill is None:
         pytest.skip("no binary `gristmill`: build it with cargo, or name it in GRISTMILL_BINARY")
@@ -103,12 +103,25 @@ def grinding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gm.Client]:
         )
     try:
         running._until(lambda health: health["workers"] == 2)
-        with gm.Client(running.url) as client:
-            yield client
+        yield running.url
     finally:
         worker.terminate()
         worker.wait(20)
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def grinding(address: str) -> Iterator[gm.Client]:
+    with gm.Client(address) as client:
+        yield client
+
+
+def test_every_project_may_call_what_workers_offer(grinding: gm.Client, address: str) -> None:
+    with gm.Client(address, project="lab") as of_lab:
+        assert of_lab.call("greet", name="ada") == "hello ada"
+        assert of_lab.call("where") == grinding.call("where"), "all share the session"
+    (job,) = grinding.jobs("project=lab pipeline=greet")
+    assert job.state == "succeeded"
 
 
 def test_a_function_answers_and_its_words_are_in_the_log(grinding: gm.Client) -> None:
