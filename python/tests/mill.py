@@ -36,7 +36,7 @@ class Mill:
     """A server with one worker, and a data folder that is its own."""
 
     def __init__(self, gristmill: str, place: Path) -> None:
-        self._gristmill, self._place = gristmill, place
+        self.gristmill, self._place = gristmill, place
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -68,7 +68,7 @@ class Mill:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._place)}
         with (self._place.parent / f"{words[0]}.log").open("ab") as log:
             process = subprocess.Popen(
-                [self._gristmill, *words], env=environment, stdout=log, stderr=log
+                [self.gristmill, *words], env=environment, stdout=log, stderr=log
             )
         if words[0] == "serve":
             self._processes.insert(0, process)
