@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -152,6 +153,20 @@ def test_images_and_arrays_travel(grinding: gm.Client) -> None:
     shaded = shade.job(0).result()
     assert shaded.getpixel((3, 3)) == 100
     assert grinding.call("norm", matrix=numpy.full((100, 100), 2.0)) == 40_000.0
+
+
+def test_arrays_of_inputs_give_an_array_of_results(grinding: gm.Client) -> None:
+    for size in (2, 100):  # within the input, and as a file
+        matrices: Any = numpy.arange(3 * size * size, dtype="f8").reshape(3, size, size)
+        norms = grinding.map("norm", matrices).numpy()
+        assert norms.tolist() == (matrices**2).sum((1, 2)).tolist()
+    assert grinding.map("count", [1, 3, 0]).arrow().column("result").to_pylist() == [
+        [0],
+        [0, 1, 2],
+        [],
+    ]
+    with pytest.raises(gm.errors.InputRefused, match="input `up_to`: expected an integer"):
+        grinding.call("count", ["x"])
 
 
 def test_a_session_stays_and_sees_the_gpus_it_booked(grinding: gm.Client) -> None:
