@@ -6,7 +6,6 @@ cd "$(dirname "$0")/.."
 
 folder=target/python
 wheels=target/wheels
-maturin=1.16.0
 longest_file=300
 
 fail() {
@@ -59,12 +58,24 @@ tests() {
 }
 
 # Builds the binary and packs it with the package; what cargo has built already it uses.
-wheel() {
+pack() {
     environment
-    "$folder/bin/pip" install --quiet --disable-pip-version-check "maturin==$maturin"
     (cd python && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target} \
-        "../$folder/bin/maturin" build --release --out "../$wheels" "$@")
+        "../$folder/bin/maturin" build "$@")
+}
+
+# The wheel for others: optimised and compressed.
+wheel() {
+    pack --release --out "../$wheels" "$@"
     ls -l "$wheels"
+}
+
+# What the wheel holds, and that it is enough. This one is for here: nothing is optimised or
+# compressed, so that it costs little where the tests have built the binary.
+wheel_test() {
+    rm -rf "$folder/wheel"
+    pack --quiet --auditwheel skip --compression-method stored --out "../$folder/wheel"
+    GRISTMILL_WHEEL=$(realpath "$folder"/wheel/*.whl) tests tests/test_wheel.py "$@"
 }
 
 verb=${1:-check}
@@ -74,6 +85,7 @@ env) environment ;;
 lint) lint ;;
 test) tests "$@" ;;
 wheel) wheel "$@" ;;
+wheel-test) wheel_test "$@" ;;
 check) lint && tests ;;
-*) fail "unknown verb $verb; there are env, lint, test, wheel" ;;
+*) fail "unknown verb $verb; there are env, lint, test, wheel, wheel-test" ;;
 esac

@@ -19,6 +19,7 @@ fi
 target=$(cargo metadata --no-deps --format-version 1 |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 GRISTMILL_BINARY=$target/debug/gristmill scripts/python.sh test --quiet
+CARGO_TARGET_DIR=$target scripts/python.sh wheel-test --quiet
 
 for suite in e2e/*.sh; do
     [ -e "$suite" ] || continue

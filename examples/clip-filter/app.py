@@ -49,28 +49,33 @@ class Score:
         return scores
 
 
-def judged_here(paths: list[Path], text: str) -> Iterator[float]:
-    """Scores by a model in this process."""
+Judged = Union[float, Exception]
+"""A score, or why there is none: a picture that cannot be read stops nothing."""
+
+
+def judged_here(paths: list[Path], text: str) -> Iterator[Judged]:
+    """Scores by a model in this process, one after the other."""
     score = Score()
     score.setup()
     for path in paths:
-        yield score([Image.open(path)], [text])[0]
+        try:
+            yield score([Image.open(path)], [text])[0]
+        except OSError as error:
+            yield error
 
 
-def judged_by_a_server(paths: list[Path], text: str) -> Iterator[Union[float, gm.JobFailed]]:
-    """Scores by a server's workers, in batches; a picture that cannot be read stops nothing."""
+def judged_by_a_server(paths: list[Path], text: str) -> Iterator[Judged]:
+    """Scores by a server's workers, in batches."""
     with gm.Client() as client:
         inputs = ({"image": path, "text": text} for path in paths)
         yield from client.map("clip-score", inputs, errors="return")
 
 
-def kept(
-    paths: Iterable[Path], scores: Iterable[Union[float, gm.JobFailed]], least: float
-) -> Iterator[Path]:
+def kept(paths: Iterable[Path], scores: Iterable[Judged], least: float) -> Iterator[Path]:
     """The pictures that score enough; what could not be judged is named on standard error."""
     for path, score in zip(paths, scores):
-        if isinstance(score, gm.JobFailed):
-            print(f"{path}: {score.message}", file=sys.stderr)
+        if isinstance(score, Exception):
+            print(f"{path}: {score}", file=sys.stderr)
         elif score >= least:
             yield path
 

@@ -34,9 +34,9 @@ class Generate:
         self.torch = torch
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         half = torch.float16 if self.device == "cuda" else torch.float32
-        pipeline = AutoPipelineForText2Image.from_pretrained(MODEL, torch_dtype=half)
+        pipeline = AutoPipelineForText2Image.from_pretrained(MODEL)
         pipeline.set_progress_bar_config(disable=True)
-        self.pipeline = pipeline.to(self.device)
+        self.pipeline = pipeline.to(self.device, half)
 
     def __call__(self, prompts: list[str], seeds: list[Optional[int]]) -> list[Image.Image]:
         """One call of the model for all prompts of the batch."""

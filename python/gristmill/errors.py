@@ -6,7 +6,9 @@ is made of an exception in a handler is for `host.failures`.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import textwrap
+from typing import Any, Optional
 
 
 class GristmillError(Exception):
@@ -66,11 +68,27 @@ class JobFailed(GristmillError):
         state: `failed`, `cancelled` or `expired`.
         kind: the failure's class: `failed`, `invalid`, `timed_out`, `lost`, `cancelled`.
         code: the stable code of the cause, such as `exit_status` or `ValueError`.
+        message: one sentence that names the cause.
+        traceback: where in the handler it happened, or what its process printed last; None where
+            nothing is known. Python shows it below the error that nobody catches (from 3.11 on).
     """
 
-    def __init__(self, job: str, state: str, kind: str, code: str, message: str) -> None:
+    def __init__(
+        self,
+        job: str,
+        state: str,
+        kind: str,
+        code: str,
+        message: str,
+        *,
+        traceback: Optional[str] = None,
+    ) -> None:
         super().__init__(f"{job} {state}: {message}" if message else f"{job} {state}")
         self.job, self.state, self.kind, self.code, self.message = job, state, kind, code, message
+        self.traceback = traceback
+        # A note, and no part of the text: whoever prints an error in a list wants one line.
+        if traceback and sys.version_info >= (3, 11):
+            self.add_note("from the handler:\n" + textwrap.indent(traceback.rstrip(), "  "))
 
 
 class JobCancelled(JobFailed):

@@ -7,6 +7,8 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -34,7 +36,7 @@ class Mill:
     """A server with one worker, and a data folder that is its own."""
 
     def __init__(self, gristmill: str, place: Path) -> None:
-        self._gristmill, self._place = gristmill, place
+        self.gristmill, self._place = gristmill, place
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -66,7 +68,7 @@ class Mill:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._place)}
         with (self._place.parent / f"{words[0]}.log").open("ab") as log:
             process = subprocess.Popen(
-                [self._gristmill, *words], env=environment, stdout=log, stderr=log
+                [self.gristmill, *words], env=environment, stdout=log, stderr=log
             )
         if words[0] == "serve":
             self._processes.insert(0, process)
@@ -85,6 +87,35 @@ class Mill:
                 "the mill did not come up; see the logs beside its data"
             )
             time.sleep(0.05)
+
+
+@contextmanager
+def serving(
+    gristmill: object, *words: str, cwd: Path, log: Path, environment: dict[str, str]
+) -> Iterator[str]:
+    """The address of a server that works for itself, as `gristmill serve --work` starts it; its
+    data lies beside its log."""
+    bind = f"127.0.0.1:{free_port()}"
+    line = [str(gristmill), "serve", "--bind", bind, "--data", str(log.parent / "data"), *words]
+    with log.open("wb") as said:
+        server = subprocess.Popen(line, cwd=cwd, env=environment, stdout=said, stderr=said)
+    try:
+        _await_worker(server, f"http://{bind}", log)
+        yield f"http://{bind}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _await_worker(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + 60
+    while True:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/healthz", timeout=2).json()["workers"]:
+                return
+        waits = server.poll() is None and time.monotonic() < until
+        assert waits, f"it does not serve:\n{log.read_text()}"
+        time.sleep(0.05)
 
 
 def command(*words: str, retry: int = 1, shell: bool = False) -> list[dict[str, Any]]:

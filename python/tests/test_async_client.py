@@ -113,6 +113,18 @@ def test_map_as_array(mill: Mill) -> None:
     assert _run(mill, asks).tolist() == ["1", "2"]
 
 
+def test_batch_as_array_and_as_table(mill: Mill) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed; tables are then not tested")
+
+    async def asks(client: gm.AsyncClient) -> tuple[Any, Any]:
+        batch = await client.submit(COPY, [numpy.array([place]) for place in range(3)])
+        return await batch.numpy(), await batch.arrow()
+
+    array, table = _run(mill, asks)
+    assert array.tolist() == [[0], [1], [2]]
+    assert len(table) == 3
+
+
 def test_errors(mill: Mill) -> None:
     async def asks(client: gm.AsyncClient) -> None:
         with pytest.raises(gm.errors.NoSuchBatch):

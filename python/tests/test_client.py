@@ -158,6 +158,18 @@ def test_map_as_array_and_as_table(client: gm.Client) -> None:
     assert client.map(ECHO, words).arrow().column("result").to_pylist() == words
 
 
+def test_batch_as_array_and_as_table(client: gm.Client) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed; tables are then not tested")
+    arrays: list[Any] = [numpy.full((2, 1), place, "f4") for place in range(3)]
+    told = client.submit(COPY, arrays).numpy()
+    assert (told.shape, told.dtype) == ((3, 2, 1), "f4")
+    assert told[:, 0, 0].tolist() == [0, 1, 2], "in the order of submission"
+    batch = client.submit(command("sleep {input}; echo {input}", shell=True), ["0.3", "0"])
+    assert batch.arrow().column("result").to_pylist() == ["0.3", "0"]
+    with pytest.raises(gm.JobFailed):
+        client.submit(command("false"), ["a", "b"]).numpy()
+
+
 def test_submit_in_pieces_makes_one_batch(
     client: gm.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,12 +9,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from host_process import PACKAGE, HostProcess
+from mill import binary, serving
 from PIL import Image
 
 import gristmill as gm
@@ -95,50 +97,86 @@ def _loaded(folder: str) -> ModuleType:
 
 def test_clip_filter_keeps_what_scores_enough(capsys: pytest.CaptureFixture[str]) -> None:
     app = _loaded("clip-filter")
-    failed = gm.JobFailed("j1", "failed", "invalid", "bad_input", "not an image")
+    failed = OSError("not an image")
     paths = [Path("a.png"), Path("b.png"), Path("c.png")]
     assert list(app.kept(paths, [0.1, failed, 0.3], 0.25)) == [Path("c.png")]
     assert capsys.readouterr().err == "b.png: not an image\n"
 
 
-def test_clip_score_with_a_small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch", reason="torch is not installed; CLIP is then not tested")
-    open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed")
-    app = _loaded("clip-filter")
-    # Random weights: what is tested is that shapes and devices fit.
-    monkeypatch.setattr(app, "WEIGHTS", None)
-    score = app.Score()
-    score.setup()
-    assert open_clip is not None
-    scores = score([Image.new("RGB", (300, 200))] * 2, ["a mill", "a cat"])
-    assert len(scores) == 2
-    assert all(-1 <= each <= 1 for each in scores)
+@contextmanager
+def _served(folder: str, entry: str, place: Path, **settings: str) -> Iterator[str]:
+    """The address of a server that works with an example, as on a machine without GPUs."""
+    gristmill = binary()
+    if gristmill is None:
+        pytest.skip("no binary `gristmill`: build it with cargo, or name it in GRISTMILL_BINARY")
+    words = ["--work", f"app.py:{entry}", "--python", sys.executable, "--no-gpus"]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PACKAGE), **settings}
+    if entry != "negative":
+        words += ["--gpu", "0", "--vram", "0"]
+    example, log = EXAMPLES / folder, place / "serve.log"
+    with serving(gristmill, *words, cwd=example, log=log, environment=environment) as url:
+        yield url
 
 
-def test_diffusion_with_a_stub_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch", reason="torch is not installed; diffusion is then not tested")
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
-    app = _loaded("diffusion")
-    seen: dict[str, Any] = {}
+def _model(kind: str, place: Path, *needs: str) -> str:
+    """Where a small model is; in a process of its own, for frameworks warn of much."""
+    for each in needs:
+        if importlib.util.find_spec(each) is None:
+            pytest.skip(f"{each} is not installed; the example {kind} is then not served")
+    folder = place / kind
+    words = [sys.executable, str(Path(__file__).parent / "tiny_models.py"), kind, str(folder)]
+    made = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return str(folder)
 
-    class Pipeline:
-        images = [Image.new("RGB", (8, 8))] * 2
 
-        def set_progress_bar_config(self, disable: bool) -> None:
-            pass
+def test_negative_is_served(tmp_path: Path) -> None:
+    with _served("negative", "negative", tmp_path) as url, gm.Client(url) as client:
+        white = Image.new("RGB", (300, 200), "white")
+        assert client.call("negative", image=white).image().getpixel((0, 0)) == (0, 0, 0)
+        shades = client.map("negative", [Image.new("RGB", (3, 2), (n, 0, 9)) for n in range(4)])
+        assert shades.numpy()[:, 0, 0].tolist() == [[255 - n, 255, 246] for n in range(4)]
 
-        def to(self, device: str) -> Pipeline:
-            return self
 
-        def __call__(self, **given: Any) -> Pipeline:
-            seen.update(given)
-            given["callback_on_step_end"](self, 0, 0, {})
-            return self
+@pytest.mark.timeout(300)
+def test_diffusion_is_served(tmp_path: Path) -> None:
+    model = _model("diffusion", tmp_path, "torch", "diffusers", "transformers")
+    served = _served("diffusion", "Generate", tmp_path, DIFFUSION_MODEL=model)
+    with served as url, gm.Client(url) as client:
+        asked = [("a red mill", 1), ("a blue mill", 1), ("a red mill", 1), ("a red mill", 2)]
+        prompts = [{"prompt": prompt, "seed": seed} for prompt, seed in asked]
+        red, blue, again, other = client.map("generate", prompts).numpy()
+        assert red.shape == (32, 32, 3)
+        assert (red == again).all(), "the same seed draws the same"
+        assert (red != blue).any()
+        assert (red != other).any()
+        assert client.call("generate", "a mill").image().size == (32, 32), "a seed is not needed"
 
-    monkeypatch.setattr(
-        diffusers.AutoPipelineForText2Image, "from_pretrained", lambda *_, **__: Pipeline()
-    )
-    generate = app.Generate()
-    generate.setup()
-    assert len(generate(["a", "b"], [1, None])) == 2
-    assert seen["generator"][0].initial_seed() == 1
+
+@pytest.mark.timeout(300)
+def test_clip_filters_a_folder(tmp_path: Path) -> None:
+    model = "local-dir:" + _model("clip", tmp_path, "torch", "open_clip")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (300, 200), "red").save(photos / "red.png")
+    Image.new("L", (64, 64), 20).save(photos / "gray.jpg")
+    (photos / "broken.png").write_text("no picture")
+
+    def kept(*further: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "app.py", str(photos), "a mill", "-1", *further]
+        environment = {"PYTHONPATH": str(PACKAGE), "CLIP_MODEL": model, **settings}
+        return subprocess.run(
+            words,
+            cwd=EXAMPLES / "clip-filter",
+            env=environment,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+
+    with _served("clip-filter", "Score", tmp_path, CLIP_MODEL=model) as url:
+        served = kept("--served", GRISTMILL_SERVER=url)
+    here = kept()
+    for told in (served, here):
+        assert told.stdout.split() == [str(photos / "gray.jpg"), str(photos / "red.png")]
+        assert "broken.png: " in told.stderr

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -61,12 +63,15 @@ def where() -> dict:
 @gm.handler(gpus=1, attempts=1)
 def fails(how: str) -> str:
     if how == "raise":
-        raise ValueError("no such prompt")
+        refuse()
     if how == "memory":
         raise gm.OutOfMemory("20 GiB wanted")
     if how == "crash":
         os.kill(os.getpid(), 9)
     return "well"
+
+def refuse():
+    raise ValueError("no such prompt")
 
 from PIL import Image
 import numpy
@@ -76,8 +81,8 @@ NAMES = ["greet", "together", "count", "Lookup", "shade", "norm", "where", "fail
 
 
 @pytest.fixture(scope="module")
-def grinding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gm.Client]:
-    """A client of a mill whose worker keeps the application's functions loaded."""
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a mill whose worker keeps the application's functions loaded."""
     gristmill = binary()
     if gristmill is None:
         pytest.skip("no binary `gristmill`: build it with cargo, or name it in GRISTMILL_BINARY")
@@ -99,12 +104,25 @@ def grinding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gm.Client]:
         )
     try:
         running._until(lambda health: health["workers"] == 2)
-        with gm.Client(running.url) as client:
-            yield client
+        yield running.url
     finally:
         worker.terminate()
         worker.wait(20)
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def grinding(address: str) -> Iterator[gm.Client]:
+    with gm.Client(address) as client:
+        yield client
+
+
+def test_every_project_may_call_what_workers_offer(grinding: gm.Client, address: str) -> None:
+    with gm.Client(address, project="lab") as of_lab:
+        assert of_lab.call("greet", name="ada") == "hello ada"
+        assert of_lab.call("where") == grinding.call("where"), "all share the session"
+    (job,) = grinding.jobs("project=lab pipeline=greet")
+    assert job.state == "succeeded"
 
 
 def test_a_function_answers_and_its_words_are_in_the_log(grinding: gm.Client) -> None:
@@ -137,6 +155,20 @@ def test_images_and_arrays_travel(grinding: gm.Client) -> None:
     assert grinding.call("norm", matrix=numpy.full((100, 100), 2.0)) == 40_000.0
 
 
+def test_arrays_of_inputs_give_an_array_of_results(grinding: gm.Client) -> None:
+    for size in (2, 100):  # within the input, and as a file
+        matrices: Any = numpy.arange(3 * size * size, dtype="f8").reshape(3, size, size)
+        norms = grinding.map("norm", matrices).numpy()
+        assert norms.tolist() == (matrices**2).sum((1, 2)).tolist()
+    assert grinding.map("count", [1, 3, 0]).arrow().column("result").to_pylist() == [
+        [0],
+        [0, 1, 2],
+        [],
+    ]
+    with pytest.raises(gm.errors.InputRefused, match="input `up_to`: expected an integer"):
+        grinding.call("count", ["x"])
+
+
 def test_a_session_stays_and_sees_the_gpus_it_booked(grinding: gm.Client) -> None:
     first, second = grinding.call("where"), grinding.call("where")
     assert first == second
@@ -156,3 +188,15 @@ def test_what_fails_says_why(grinding: gm.Client, how: str, state: str, words: s
         grinding.call("fails", how=how)
     assert words in str(caught.value)
     assert grinding.call("fails", how="well") == "well", "the worker and its device serve on"
+
+
+def test_a_failure_shows_where_in_the_handler_it_was(grinding: gm.Client) -> None:
+    (error,) = grinding.map("fails", ["raise"], errors="return")
+    assert str(error).endswith("failed: no such prompt"), "one line, for those who print a list"
+    frames = [line for line in error.traceback.splitlines() if line.startswith("  File")]
+    assert [frame.rsplit(" in ", 1)[1] for frame in frames] == ["fails", "refuse"]
+    assert 'raise ValueError("no such prompt")' in error.traceback
+    shown = "".join(traceback.format_exception(error))
+    below = shown.split(f"{error}\n", 1)[1]
+    assert below.startswith("from the handler:\n  Traceback (most recent call last):\n")
+    assert below.rstrip().endswith("ValueError: no such prompt")

@@ -228,6 +228,13 @@ impl State {
         self.newest.get(&(project, name.to_owned())).copied()
     }
 
+    /// The pipeline that a project means by a name: its own, or else the default project's. What
+    /// workers offer is there, for everybody.
+    pub fn pipeline_for(&self, project: Option<ProjectId>, name: &str) -> Option<PipelineId> {
+        let mut homes = project.into_iter().chain([ProjectId::DEFAULT]);
+        homes.find_map(|home| self.newest_pipeline(home, name))
+    }
+
     /// How many versions of pipelines there are.
     #[must_use]
     pub fn pipeline_count(&self) -> usize {

@@ -74,12 +74,26 @@ impl Inputs {
     fn check_json(&self, text: &str) -> Result<(), Misfit> {
         let unreadable = |why| Misfit { path: String::new(), why: format!("it is no JSON: {why}") };
         let value: Value = serde_json::from_str(text).map_err(unreadable)?;
-        if !value.is_object() {
-            let why =
-                format!("expected an object with the parameters, got {}", words::short(&value));
-            return Err(Misfit { path: String::new(), why });
+        if value.is_null() && self.required().next().is_none() {
+            return Ok(());
         }
-        check(&self.schema, &value, "")
+        let names_some = value
+            .as_object()
+            .is_some_and(|fields| fields.keys().any(|name| self.parameter(name).is_some()));
+        if names_some {
+            return check(&self.schema, &value, "");
+        }
+        match self.only().and_then(|name| Some((name, self.parameter(name)?))) {
+            Some((name, schema)) if !value.is_object() => check(schema, &value, name),
+            // An object may be what the only parameter takes; if not, its names are what is wrong.
+            Some((name, schema)) if check(schema, &value, name).is_ok() => Ok(()),
+            _ if value.is_object() => check(&self.schema, &value, ""),
+            _ => {
+                let got = words::short(&value);
+                let why = format!("expected an object with the parameters, got {got}");
+                Err(Misfit { path: String::new(), why })
+            }
+        }
     }
 
     /// Something that is no object stands for the only parameter, or the only one that is required.

@@ -11,6 +11,7 @@ from gristmill.client.files import File, contents
 from gristmill.client.models import BatchInfo, Event, JobInfo, LogLine, log_line
 from gristmill.client.operations import checked_errors
 from gristmill.client.retry import TRIES
+from gristmill.client.tables import arrow_table, numpy_array
 from gristmill.client.transport import Transport
 from gristmill.client.uploads import Whereabouts
 from gristmill.client.window import LARGEST, WholeBatch, Window
@@ -106,6 +107,16 @@ class Batch:
                 if error is not None and raises:
                     raise error
                 yield error or outputs.value(info.raw.get("result"), self._file)
+
+    def numpy(self) -> Any:
+        """All results as one NumPy array of shape (jobs, ...), once they are there. Raises the
+        first JobFailed. Needs NumPy."""
+        return numpy_array([contents(each) for each in self.results()])
+
+    def arrow(self) -> Any:
+        """All results as an Arrow table, once they are there: a column for each key, or one called
+        `result`. Raises the first JobFailed. Needs pyarrow."""
+        return arrow_table([contents(each) for each in self.results()])
 
     def cancel(self) -> int:
         """Cancels all its jobs that are not done; gives how many."""

@@ -22,6 +22,7 @@ class Failure(NamedTuple):
     kind: str
     code: str
     message: str
+    traceback: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class JobInfo:
             return None
         why = self.failure or Failure(self.state, self.state, "")
         made = _ERRORS.get(self.state, JobFailed)
-        return made(self.id, self.state, why.kind, why.code, why.message)
+        return made(self.id, self.state, why.kind, why.code, why.message, traceback=why.traceback)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,9 @@ def event(data: str) -> Event:
 
 
 def _failure(raw: Any) -> Optional[Failure]:
-    return None if raw is None else Failure(raw["kind"], raw["code"], raw["message"])
+    if raw is None:
+        return None
+    return Failure(raw["kind"], raw["code"], raw["message"], raw.get("traceback"))
 
 
 def _broken(what: str, error: Exception) -> BrokenAnswer:

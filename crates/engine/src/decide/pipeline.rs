@@ -49,8 +49,8 @@ pub(super) fn resolve(
     wanted: PipelineRef,
 ) -> Result<Resolved, Rejection> {
     match wanted {
-        PipelineRef::Named(name) => home
-            .and_then(|project| state.newest_pipeline(project, &name))
+        PipelineRef::Named(name) => state
+            .pipeline_for(home, &name)
             .map(Resolved::Known)
             .ok_or_else(|| Rejection::new(Code::NoSuchPipeline, format!("no pipeline `{name}`"))),
         PipelineRef::Inline(spec) => {

@@ -3,7 +3,7 @@
 use gristmill_model::command::{BatchKey, Command, PipelineRef, Reply, Submission};
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
-use gristmill_model::problem::Code;
+use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::{JobId, limits};
 
 use crate::world::{World, pipeline, stage, success};
@@ -120,4 +120,33 @@ fn a_named_pipeline_gets_versions() {
     changed.stages.push(stage("b"));
     let Reply::Pipeline(_, version) = define(&mut world, changed) else { panic!() };
     assert_eq!(version, 2);
+}
+
+#[test]
+fn a_pipeline_that_a_project_lacks_is_the_default_projects() {
+    let mut world = World::new();
+    let define = |world: &mut World, project: &str, spec| {
+        let project = project.into();
+        match world.ask(Command::DefinePipeline { project, spec }).unwrap() {
+            Reply::Pipeline(id, _) => id,
+            other => panic!("not {other:?}"),
+        }
+    };
+    let used = |world: &mut World, project: &str| {
+        let named = PipelineRef::Named("story".into());
+        let submission = Submission::new(named, vec![text("x")]);
+        let made = world.submit_batch(Submission { project: project.into(), ..submission })?;
+        let batch = world.engine.state().batch(made.batch).unwrap();
+        let name = &world.engine.state().project(batch.project).unwrap().name;
+        assert_eq!(&**name, project, "whose work it is does not change");
+        Ok::<_, Rejection>(batch.pipeline)
+    };
+    define(&mut world, "lab", pipeline(&["a"]));
+    assert_eq!(used(&mut world, "ada").unwrap_err().code, Code::NoSuchPipeline);
+    let shared = define(&mut world, "default", pipeline(&["a"]));
+    assert_eq!(used(&mut world, "ada").unwrap(), shared);
+    let own = define(&mut world, "ada", pipeline(&["a", "b"]));
+    assert_eq!(used(&mut world, "ada").unwrap(), own, "its own goes before");
+    world.restart();
+    assert_eq!(used(&mut world, "default").unwrap(), shared);
 }

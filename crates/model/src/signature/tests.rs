@@ -58,6 +58,28 @@ fn what_fits_is_let_through() {
 }
 
 #[test]
+fn a_value_without_names_is_the_only_parameters() {
+    let of = |schema: Value| inputs(json!({ "only": schema, "more": { "default": 1 } }), &["only"]);
+    let marked = json!({ "$array": { "dtype": "int64", "shape": [1], "data": "AQAAAAAAAAA=" } });
+    for (schema, fits) in [
+        (json!({ "type": "integer" }), json!(3)),
+        (json!({ "type": "array", "items": { "type": "number" } }), json!([1, 2.5])),
+        (json!({ "type": "object", "additionalProperties": {} }), json!({ "width": 3 })),
+        (json!({ "x-gristmill": "array" }), marked),
+        (json!({}), json!(null)),
+    ] {
+        assert_eq!(of(schema).check(&json_of(fits)), Ok(()));
+    }
+    let told = refused(&of(json!({ "type": "integer" })), &json_of(json!("three")));
+    assert!(told.starts_with("input `only`: expected an integer, got \"three\""), "{told}");
+    let told = refused(&of(json!({ "type": "integer" })), &json_of(json!({ "olny": 3 })));
+    assert!(told.starts_with("input `olny`: there is no such parameter"), "{told}");
+    assert_eq!(of(json!({ "type": "object" })).check(&json_of(json!({ "only": {} }))), Ok(()));
+    let optional = inputs(json!({ "only": { "type": "integer" } }), &[]);
+    assert_eq!(optional.check(&json_of(json!(null))), Ok(()), "nothing is brought");
+}
+
+#[test]
 fn a_refusal_says_where_what_was_expected_and_what_there_is() {
     let told = |input| refused(&prompt(), &json_of(input));
     let wrong = told(json!({ "prompt": 5 }));
@@ -78,7 +100,10 @@ fn a_refusal_says_where_what_was_expected_and_what_there_is() {
     assert!(plain.contains("input `start`: expected an image, got \"rye.png\""), "{plain}");
     let many = told(json!({ "prompt": "x", "start": { "$blob": {}, "more": 1 } }));
     assert!(many.contains("`start`: expected an image"), "{many}");
-    assert!(told(json!([1])).starts_with("input: expected an object with the parameters, got [1]"));
+    assert!(told(json!([1])).starts_with("input `prompt`: expected a string, got [1]"));
+    let two = inputs(json!({ "a": {}, "b": {} }), &["a", "b"]);
+    let unclear = refused(&two, &json_of(json!([1])));
+    assert!(unclear.starts_with("input: expected an object with the parameters, got [1]"));
     assert!(refused(&prompt(), &Payload::Json("{".into())).starts_with("input: it is no JSON"));
     let long = told(json!({ "prompt": ["x".repeat(1_000)] }));
     assert!(long.contains('…') && long.len() < 500, "{long}");

@@ -5,11 +5,11 @@ pub(super) mod openapi;
 
 use axum::Json;
 use axum::extract::State;
-use gristmill_model::PipelineId;
 use gristmill_model::api::{Page, Pipeline, Problem};
 use gristmill_model::command::Command;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::Code;
+use gristmill_model::{PipelineId, ProjectId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -19,6 +19,7 @@ use super::body::Whole;
 use super::parts::{self, Path, Query};
 use super::problem::{Answer, Refusal};
 use super::projects::{self, In};
+use crate::read::Tables;
 
 /// `?project=&limit=&after=`
 #[derive(Debug, Deserialize, IntoParams)]
@@ -71,7 +72,8 @@ pub(super) async fn list(
     Ok(Json(api.ask(move |tables| tables.pipelines(project, false, after, limit)).await?))
 }
 
-/// Shows the newest version of a pipeline.
+/// Shows the newest version of a pipeline: the project's own, or else that of the project
+/// `default`, which all may use.
 #[utoipa::path(get, path = "/v1/pipelines/{name}", tag = "pipelines",
     params(("name" = String, Path, example = "thumbnails"), In),
     responses((status = 200, body = Pipeline), (status = "4XX", body = Problem)))]
@@ -84,9 +86,15 @@ pub(super) async fn show(
 }
 
 async fn find(api: &Api, project: String, name: String) -> Answer<Json<Pipeline>> {
-    let id = projects::id(api, project).await?;
+    let own = api.handle.look(move |state| state.project_named(&project)).await?;
     let asked = name.clone();
-    let found = api.ask(move |tables| tables.newest_pipeline(id, &asked)).await?;
+    let newest = move |tables: &Tables<'_>| {
+        let homes = own.into_iter().chain([ProjectId::DEFAULT]);
+        homes
+            .map(|home| tables.newest_pipeline(home, &asked))
+            .find_map(Result::transpose)
+            .transpose()
+    };
     let missing = || Refusal::new(Code::NoSuchPipeline, format!("no pipeline `{name}`"));
-    Ok(Json(found.ok_or_else(missing)?))
+    Ok(Json(api.ask(newest).await?.ok_or_else(missing)?))
 }

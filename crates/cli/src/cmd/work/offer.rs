@@ -52,7 +52,8 @@ pub struct Offers {
     /// A session that says nothing for this long is taken for hung [default: 1m]
     #[arg(long, value_name = "SPAN")]
     hang_timeout: Option<Span>,
-    /// The Python that runs .py files [default: the environment that is active, or python3]
+    /// The Python that runs .py files [default: the active environment's, that beside this program,
+    /// or python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// Another host for entries, which speaks docs/reference/session-protocol.md
