@@ -7,6 +7,7 @@
 //! and never spoken of again. What the server says is judged, never asserted.
 
 mod devices;
+mod foreign;
 mod greeting;
 mod held;
 mod pace;
@@ -241,7 +242,7 @@ impl Core {
             Input::Device { device, quarantined } => {
                 self.judge_device(now, device, quarantined, out);
             }
-            Input::Sampled(devices) => self.pass_samples(devices, out),
+            Input::Sampled(devices) => self.pass_samples(now, devices, out),
             Input::Drain => self.drain(out),
             Input::Quit => return self.quit(out),
             Input::Tick => {}

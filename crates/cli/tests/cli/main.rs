@@ -5,6 +5,7 @@
 
 mod benches;
 mod devices;
+mod explaining;
 mod images;
 mod images_by_workers;
 mod jobs;
