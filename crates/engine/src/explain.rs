@@ -1,18 +1,21 @@
 //! Why a job is where it is, from the predicates that placement itself uses.
 
+mod devices;
 mod estimate;
 mod over;
 mod place;
+mod rivals;
 mod waits;
 
-use gristmill_model::api::{Explanation, WorkerVerdict};
+use gristmill_model::api::{Explanation, GivesWay, WorkerVerdict};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Rejection;
 use gristmill_model::{BatchId, JobId, Time, WorkerId};
 
 use crate::decide::find_state;
-use crate::schedule::fit::{self, Fit};
-use crate::state::{Class, State};
+use crate::schedule::fit::{self, Fit, Reason};
+use crate::schedule::hot::{self, Courtesy};
+use crate::state::{Class, Head, State};
 use place::Place;
 
 /// A job that waits, wherever it is.
@@ -22,6 +25,12 @@ struct Waiting {
     class: Class,
     rank: i64,
     since: Time,
+}
+
+impl Waiting {
+    fn head(&self) -> Head {
+        Head { rank: self.rank, job: self.id }
+    }
 }
 
 pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation, Rejection> {
@@ -36,7 +45,8 @@ pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation
     let fits: Vec<(WorkerId, Fit)> =
         ids.map(|worker| (worker, fit::verdict(state, &waiting.class, worker))).collect();
     let never = fit::never(state, fit::stage(state, &waiting.class));
-    let workers = if queued { verdicts(state, &fits) } else { Vec::new() };
+    let workers = if queued { verdicts(state, now, &waiting, &fits) } else { Vec::new() };
+    let rivals = if queued { rivals::of(state, now, &waiting) } else { Vec::new() };
     let place = queued.then(|| place::of(state, &waiting));
     let summary = summary(&waits_for, place.as_ref(), &workers, never.as_deref());
     Ok(Explanation {
@@ -44,6 +54,7 @@ pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation
         would_help: waits::remedies(state, now, &waiting, &fits),
         estimated_start: estimate::of(state, now, &waiting, place.as_ref(), &fits),
         behind: place.map(|place| place.next).unwrap_or_default(),
+        rivals,
         waits_for,
         workers,
         ..plain(id, shown, Some(waiting.since), summary)
@@ -58,6 +69,7 @@ fn plain(job: JobId, state: JobState, since: Option<Time>, summary: String) -> E
         since,
         ahead: None,
         behind: Vec::new(),
+        rivals: Vec::new(),
         waits_for: Vec::new(),
         would_help: Vec::new(),
         estimated_start: None,
@@ -89,17 +101,44 @@ fn waiting(state: &State, id: JobId) -> Option<Waiting> {
     })
 }
 
-fn verdicts(state: &State, fits: &[(WorkerId, Fit)]) -> Vec<WorkerVerdict> {
-    let verdict = |(worker, fit): &(WorkerId, Fit)| {
-        let (fits, reason) = match fit {
-            Fit::Now { .. } => (true, "it has room now".to_owned()),
-            Fit::Backlog { waiting, .. } => (true, format!("it would wait there behind {waiting}")),
-            Fit::Not(reason) => (false, reason.to_string()),
-        };
-        let found = state.worker(*worker).expect("asked about workers that are here");
-        WorkerVerdict { worker: *worker, name: found.name.to_string(), fits, reason }
+fn verdicts(
+    state: &State,
+    now: Time,
+    waiting: &Waiting,
+    fits: &[(WorkerId, Fit)],
+) -> Vec<WorkerVerdict> {
+    fits.iter().map(|(worker, fit)| verdict(state, now, waiting, *worker, fit)).collect()
+}
+
+fn verdict(state: &State, now: Time, waiting: &Waiting, id: WorkerId, fit: &Fit) -> WorkerVerdict {
+    let worker = state.worker(id).expect("asked about workers that are here");
+    let mut verdict = WorkerVerdict {
+        worker: id,
+        name: worker.name.to_string(),
+        fits: !matches!(fit, Fit::Not(_)),
+        reason: match fit {
+            Fit::Now { .. } => "it has room now".to_owned(),
+            Fit::Backlog { waiting, .. } => format!("it would wait there behind {waiting}"),
+            Fit::Not(reason) => reason.to_string(),
+        },
+        devices: Vec::new(),
+        more_devices: 0,
+        gives_way: None,
     };
-    fits.iter().map(verdict).collect()
+    let Fit::Not(lacks @ (Reason::Full { .. } | Reason::OutOfService(..) | Reason::OthersUse(..))) =
+        fit
+    else {
+        return verdict;
+    };
+    let there = devices::of(state, fit::stage(state, &waiting.class), worker);
+    if let (Reason::Full { .. }, Some(short)) = (lacks, there.short) {
+        verdict.reason = format!("{}; {short}", verdict.reason);
+    }
+    (verdict.devices, verdict.more_devices) = (there.verdicts, there.more);
+    let courtesy = hot::courtesy(state, now, &waiting.class, waiting.head(), id);
+    verdict.gives_way =
+        courtesy.map(|Courtesy { session, job, until }| GivesWay { session, job, until });
+    verdict
 }
 
 fn summary(
@@ -121,8 +160,22 @@ fn summary(
     match (never, workers) {
         (Some(never), _) => format!("{turn}, and {never}"),
         (None, [only]) => format!("{turn}, and worker {}: {}", only.worker, only.reason),
-        (None, _) => format!("{turn}, and none of {} workers takes it now", workers.len()),
+        (None, _) => {
+            let none = format!("{turn}, and none of {} workers takes it now", workers.len());
+            nearest(workers).map_or_else(
+                || none.clone(),
+                |it| format!("{none}; the nearest, {}: {}", it.worker, it.reason),
+            )
+        }
     }
+}
+
+/// Of several workers that have devices for the job, and no room, the one with the most of a device
+/// free.
+fn nearest(workers: &[WorkerVerdict]) -> Option<&WorkerVerdict> {
+    let most = |worker: &WorkerVerdict| worker.devices.iter().map(|device| device.free_vram).max();
+    let with_devices = workers.iter().filter(|worker| !worker.devices.is_empty());
+    with_devices.rev().max_by_key(|worker| most(worker))
 }
 
 /// So many of a thing, in words.

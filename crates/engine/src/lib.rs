@@ -131,6 +131,9 @@ impl Engine {
             Command::Measure { worker, session, vram } => {
                 decide::device::measure(turn, worker, session, vram)
             }
+            Command::NoteForeignUse { worker, device, vram } => {
+                decide::device::note_foreign_use(turn, worker, device, vram)
+            }
             Command::Sample { worker, devices, sessions } => {
                 decide::device::sample(turn, worker, devices, sessions)
             }

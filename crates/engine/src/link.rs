@@ -50,6 +50,9 @@ pub fn commands(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
             vec![Command::SetDevice { worker, device, quarantined }]
         }
         FromWorker::Measured { session, vram } => vec![Command::Measure { worker, session, vram }],
+        FromWorker::Foreign { device, vram } => {
+            vec![Command::NoteForeignUse { worker, device, vram }]
+        }
         FromWorker::Sample { devices, sessions } => {
             vec![Command::Sample { worker, devices, sessions }]
         }

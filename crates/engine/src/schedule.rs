@@ -7,12 +7,12 @@
 //! session would drive out a hot one lets that one's jobs go first, for a while.
 
 pub(crate) mod fit;
-mod hot;
+pub(crate) mod hot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::event::Event;
-use gristmill_model::{AttemptId, JobId, WorkerId, limits};
+use gristmill_model::{AttemptId, JobId, Time, WorkerId, limits};
 
 use crate::state::{Class, Head, Job, Need, State};
 use crate::turn::Turn;
@@ -53,6 +53,25 @@ pub(crate) fn place(turn: &mut Turn) -> bool {
         }
     }
     true
+}
+
+/// What a class's project has used by now: who has used least goes first.
+pub(crate) fn used(state: &State, now: Time, class: &Class) -> u128 {
+    state.project(class.project).map_or(0, |project| project.used(now))
+}
+
+/// Whether a job of one class goes before one of another, as a round has it.
+pub(crate) fn goes_before(
+    state: &State,
+    now: Time,
+    (class, head): (&Class, Head),
+    (other, behind): (&Class, Head),
+) -> bool {
+    let (ours, theirs) = (used(state, now, class), used(state, now, other));
+    if state.need(class) == state.need(other) && class.project != other.project {
+        return (ours, class.project) < (theirs, other.project);
+    }
+    (ours, head) < (theirs, behind)
 }
 
 fn lease(turn: &mut Turn, job: JobId, class: &Class, worker: WorkerId, alternative: u8) {

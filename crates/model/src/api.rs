@@ -5,6 +5,7 @@
 //! they do not know. Requests refuse unknown fields. Golden files in `golden/` and the checked-in
 //! OpenAPI document hold the shapes; tests compare.
 
+mod explain;
 mod fleet;
 mod place;
 mod steer;
@@ -24,6 +25,7 @@ use crate::resources::Capacity;
 use crate::time::{Span, Time};
 use crate::wire::Stream;
 
+pub use explain::{DeviceVerdict, Explanation, GivesWay, Holder, Rival, WorkerVerdict};
 pub use fleet::{Device, Quarantine, QuarantineRequest, Session};
 pub use place::JobAt;
 pub use steer::{
@@ -283,50 +285,6 @@ pub enum WorkerState {
     Disconnected,
     /// Gone.
     Gone,
-}
-
-/// Why a job is where it is: `GET /v1/jobs/ID/explain`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Explanation {
-    /// The job.
-    #[schema(value_type = String, example = "j17")]
-    pub job: JobId,
-    /// Where it stands.
-    pub state: JobState,
-    /// One sentence: why.
-    pub summary: String,
-    /// Since when.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub since: Option<Time>,
-    /// Jobs that go first, where it waits in a queue.
-    pub ahead: Option<u64>,
-    /// The next of them, in order.
-    #[schema(value_type = Vec<String>)]
-    pub behind: Vec<JobId>,
-    /// What it waits for besides its turn: a time, other jobs, a limit, a person.
-    pub waits_for: Vec<String>,
-    /// What would let it begin sooner.
-    pub would_help: Vec<String>,
-    /// When it would begin if runs took as long as they did of late, or at the earliest where only
-    /// a time is waited for; nothing where it cannot begin before somebody has done something.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub estimated_start: Option<Time>,
-    /// Each worker, and why it does not take the job.
-    pub workers: Vec<WorkerVerdict>,
-}
-
-/// What the scheduler's predicates say of one worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct WorkerVerdict {
-    /// The worker.
-    #[schema(value_type = String, example = "w2")]
-    pub worker: WorkerId,
-    /// Its name.
-    pub name: String,
-    /// Whether it could take the job now.
-    pub fits: bool,
-    /// Why, in a few words.
-    pub reason: String,
 }
 
 /// One page of a listing.

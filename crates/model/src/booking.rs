@@ -16,13 +16,13 @@
 
 mod ledger;
 mod misfit;
+mod room;
 mod sums;
 mod want;
 
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::AttemptId;
@@ -31,7 +31,8 @@ use ledger::{Asked, Ledger, Owner};
 use sums::Sums;
 
 pub use ledger::Hold;
-pub use misfit::{Misfit, could_fit, slots};
+pub use misfit::{Misfit, could_fit, part_of, size, slots};
+pub use room::{Obstacle, Room, Shortage, Tenant};
 pub use want::{Pinned, Seat, SessionWant, Want};
 
 /// A worker's capacity and what is booked of it.
@@ -254,18 +255,6 @@ impl Booking {
         self.ledger.in_service(device)
     }
 
-    /// What the worker has, without the devices that are out of service.
-    #[must_use]
-    pub fn capacity_in_service(&self) -> Cow<'_, Capacity> {
-        if self.ledger.all_in_service() {
-            return Cow::Borrowed(&self.capacity);
-        }
-        let devices = (0..).zip(&self.capacity.devices);
-        let sound = devices.filter(|(place, _)| self.in_service(*place));
-        let devices = sound.map(|(_, device)| device.clone()).collect();
-        Cow::Owned(Capacity { devices, ..self.capacity.clone() })
-    }
-
     /// The session that was on a device last.
     #[must_use]
     pub fn last_on(&self, device: u16) -> Option<&str> {
@@ -279,9 +268,10 @@ impl Booking {
     }
 
     /// Remembers what happened on a device, as a snapshot tells it: whose session was there last,
-    /// and how many attempts died since one succeeded.
-    pub fn restore_device(&mut self, device: u16, last: Option<&str>, deaths: u32) {
+    /// how many attempts died since one succeeded, and what others have of its memory.
+    pub fn restore_device(&mut self, device: u16, last: Option<&str>, deaths: u32, foreign: u64) {
         self.ledger.restore(device, last, deaths);
+        self.ledger.set_foreign(device, foreign);
     }
 
     /// Device memory that sessions of a name really take, in bytes for each device: booked from
@@ -295,12 +285,6 @@ impl Booking {
             self.ledger.book_anew(&self.capacity, asked, &session.devices, owner);
         }
         self.promote()
-    }
-
-    /// Device memory in bytes that nothing has booked.
-    #[must_use]
-    pub fn free_vram(&self, device: u16) -> u64 {
-        self.ledger.free_vram(&self.capacity, device)
     }
 
     /// How much of a device is booked: thousandths of it, and bytes of its memory.

@@ -110,6 +110,15 @@ pub enum Command {
         /// Bytes on each of its devices.
         vram: u64,
     },
+    /// How much of a device's memory programs of others have.
+    NoteForeignUse {
+        /// Which worker saw it.
+        worker: WorkerId,
+        /// The device.
+        device: String,
+        /// Bytes.
+        vram: u64,
+    },
     /// How a worker's devices and sessions do.
     Sample {
         /// Which worker.

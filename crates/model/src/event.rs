@@ -365,6 +365,15 @@ pub enum Event {
         /// Bytes on each of its devices.
         vram: u64,
     },
+    /// Programs of others have this much of a device's memory; what they leave is booked from now on.
+    ForeignUseNoted {
+        /// The worker.
+        worker: WorkerId,
+        /// The device.
+        device: String,
+        /// Bytes, in steps; 0 where nobody else is there any more.
+        vram: u64,
+    },
     /// A worker takes no more work.
     WorkerDraining {
         /// The worker.

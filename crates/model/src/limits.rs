@@ -49,6 +49,10 @@ pub const FINISHED_BATCHES: usize = 250_000;
 pub const PRUNED_PER_EVENT: usize = 256;
 /// Waiting jobs that an explanation names as going first.
 pub const NAMED_AHEAD: usize = 5;
+/// Devices of one worker that an explanation tells of, and ...
+pub const DEVICES_EXPLAINED: usize = 16;
+/// ... holders of each that it names, with as many jobs of each.
+pub const HOLDERS_NAMED: usize = 8;
 /// Jobs that an estimate of a start places one by one; of more than these only the sum counts.
 pub const JOBS_FORESEEN: u64 = 4_096;
 /// Callbacks under way at once; further ones wait in turn.
@@ -73,6 +77,12 @@ pub const DEVICE_FAILURES: usize = 3;
 pub const REASON_BYTES: usize = 512;
 /// What sessions take of a device's memory is told in steps of this many bytes.
 pub const VRAM_STEP: u64 = 64 << 20;
+/// What programs of others have of a device's memory is noted in steps of this many bytes, ...
+pub const FOREIGN_STEP: u64 = 256 << 20;
+/// ... but of a large device in no more steps than these: it is no chart.
+pub const FOREIGN_STEPS: u64 = 64;
+/// That they have given some of it back is believed after this many looks in a row.
+pub const FOREIGN_LOOKS: u32 = 3;
 /// A worker that starts waits this long for a device that another program has, ...
 pub const LOCK_PATIENCE: Span = Span::seconds(5);
 /// ... and tries again this often.

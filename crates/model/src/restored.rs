@@ -216,4 +216,7 @@ pub struct DevicePart {
     pub last: Option<String>,
     /// Attempts that died on it since one succeeded there.
     pub deaths: u32,
+    /// Bytes of its memory that programs of others had.
+    #[serde(default)]
+    pub foreign: u64,
 }

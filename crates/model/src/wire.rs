@@ -84,6 +84,13 @@ pub enum FromWorker {
         /// Bytes on each of its devices.
         vram: u64,
     },
+    /// Programs of others have this much of a device's memory.
+    Foreign {
+        /// Which.
+        device: String,
+        /// Bytes, in steps; 0 where nobody else is there any more.
+        vram: u64,
+    },
     /// How its devices and sessions do.
     Sample {
         /// Devices.

@@ -248,6 +248,7 @@ fn parts() -> Vec<Event> {
                 failed_under: vec![job],
                 last: Some("generate".into()),
                 deaths: 2,
+                foreign: 1 << 32,
             }],
             measured: BTreeMap::from([("generate".into(), 1 << 33)]),
             pinned: vec![Pinned {
@@ -403,6 +404,7 @@ fn events() -> Vec<Event> {
         },
         Event::DeviceReturned { worker, device: "GPU-1".into(), actor: Actor::Local },
         Event::SessionMeasured { worker, session: "generate".into(), vram: 1 << 33 },
+        Event::ForeignUseNoted { worker, device: "GPU-1".into(), vram: 1 << 32 },
         Event::WorkerDraining { worker },
         Event::WorkerLeft { worker, reason: LeaveReason::Goodbye },
         Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired },
@@ -438,6 +440,7 @@ fn from_worker() -> Vec<FromWorker> {
         FromWorker::Partial { attempt, index: 1, value: "[1]".into() },
         FromWorker::Device { device: "GPU-1".into(), quarantined: Some("Xid 79".into()) },
         FromWorker::Measured { session: "generate".into(), vram: 1 << 33 },
+        FromWorker::Foreign { device: "GPU-1".into(), vram: 1 << 32 },
         FromWorker::Sample { devices: vec![device_sample()], sessions: vec![session_sample()] },
         FromWorker::Draining,
         FromWorker::Goodbye,

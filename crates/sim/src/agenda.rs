@@ -50,6 +50,8 @@ pub enum Happening {
     HostEnds { node: usize, life: u64, session: SessionId },
     /// A device has its memory back.
     Recovers { node: usize, life: u64, device: u16 },
+    /// Programs of others leave a device.
+    OthersLeave { node: usize, life: u64, device: u16 },
     /// A stopped worker process goes on.
     Resume { node: usize, life: u64 },
     /// A worker's network is whole again.

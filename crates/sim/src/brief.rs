@@ -35,6 +35,7 @@ pub fn from_worker(frame: &FromWorker) -> String {
             None => format!("Device {device} is sound"),
         },
         FromWorker::Measured { session, vram } => format!("Measured {session} {vram}"),
+        FromWorker::Foreign { device, vram } => format!("Foreign {device} {vram}"),
         FromWorker::Sample { sessions, .. } => format!("Sample of {} sessions", sessions.len()),
         FromWorker::Draining => "Draining".into(),
         FromWorker::Goodbye => "Goodbye".into(),
@@ -157,6 +158,9 @@ pub fn event(event: &Event) -> String {
         }
         Event::SessionMeasured { worker, session, vram } => {
             format!("{session} takes {vram} at {worker}")
+        }
+        Event::ForeignUseNoted { worker, device, vram } => {
+            format!("others have {vram} of {device} of {worker}")
         }
         Event::WorkerDraining { worker } => format!("{worker} drains"),
         Event::WorkerLeft { worker, reason } => format!("{worker} left: {reason:?}"),

@@ -125,11 +125,13 @@ pub enum Bug {
     MeasuredIgnored,
     /// Sessions that are to stay are sent away like others.
     PinnedEvicted,
+    /// What programs of others have of devices is not taken in.
+    ForeignUseIgnored,
 }
 
 impl Bug {
     /// Every bug with its name.
-    pub const ALL: [(Bug, &'static str); 59] = [
+    pub const ALL: [(Bug, &'static str); 60] = [
         (Bug::ReplyBeforeAppend, "reply_before_append"),
         (Bug::FramesBeforeAppend, "frames_before_append"),
         (Bug::ForgetsLastGroup, "forgets_last_group"),
@@ -189,6 +191,7 @@ impl Bug {
         (Bug::DeviceErrorsUncounted, "device_errors_uncounted"),
         (Bug::MeasuredIgnored, "measured_ignored"),
         (Bug::PinnedEvicted, "pinned_evicted"),
+        (Bug::ForeignUseIgnored, "foreign_use_ignored"),
     ];
 }
 

@@ -70,11 +70,13 @@ pub enum Fault {
     DeviceSick,
     /// A device does not get its memory back when a session has ended.
     MemoryStuck,
+    /// Programs of others take memory of a device, and leave after a while.
+    ForeignUse,
 }
 
 impl Fault {
     /// Every kind with its name and its highest rate in a thousand chances.
-    const TABLE: [(Fault, &'static str, u64); 30] = [
+    const TABLE: [(Fault, &'static str, u64); 31] = [
         (Fault::CrashBeforeAppend, "crash_before_append", 8),
         (Fault::CrashUnsynced, "crash_unsynced", 8),
         (Fault::CrashBeforeReply, "crash_before_reply", 8),
@@ -105,6 +107,7 @@ impl Fault {
         (Fault::DeviceFails, "device_fails", 150),
         (Fault::DeviceSick, "device_sick", 60),
         (Fault::MemoryStuck, "memory_stuck", 200),
+        (Fault::ForeignUse, "foreign_use", 150),
     ];
 
     /// How many kinds there are.

@@ -157,6 +157,8 @@ counters! {
     devices_condemned,
     /// Measurements of sessions that were news.
     measured,
+    /// News of what programs of others have of a device.
+    foreign_uses,
     /// Jobs that went behind younger ones of another session.
     bypassed,
 }

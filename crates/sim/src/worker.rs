@@ -59,6 +59,8 @@ struct Process {
     gone: BTreeSet<SessionId>,
     /// Devices on which nothing works.
     sick: BTreeSet<u16>,
+    /// Bytes that programs of others have of devices.
+    foreign: BTreeMap<u16, u64>,
     /// What was said of each attempt that ended: it may be repeated, never changed.
     words: BTreeMap<AttemptId, Ended>,
     tick_at: Option<Time>,
@@ -100,6 +102,7 @@ impl Node {
             hosts: BTreeMap::new(),
             gone: BTreeSet::new(),
             sick: BTreeSet::new(),
+            foreign: BTreeMap::new(),
             words: BTreeMap::new(),
             tick_at: None,
         });
@@ -267,7 +270,7 @@ impl Node {
         let mut actions = Vec::new();
         for input in inputs {
             let before = actions.len();
-            hosts::tell_judge(scene, self.index, &self.kind, &input);
+            hosts::tell_judge(scene, self.index, &self.kind, &input, before > 0);
             process.core.handle(now, input, &mut actions);
             hosts::judge_begins(scene, self.index, &actions[before..]);
         }

@@ -162,6 +162,9 @@ impl World {
             Happening::Recovers { node, life, device } => {
                 nodes[node].recovers(scene, life, device);
             }
+            Happening::OthersLeave { node, life, device } => {
+                nodes[node].others_leave(scene, life, device);
+            }
             Happening::Resume { node, life } => nodes[node].resume(scene, life),
             Happening::Heal { node } => scene.heal(node),
             Happening::Act { client } => clients[client].act(scene, palette),

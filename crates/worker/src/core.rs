@@ -7,6 +7,7 @@
 //! and never spoken of again. What the server says is judged, never asserted.
 
 mod devices;
+mod foreign;
 mod greeting;
 mod held;
 mod interface;
@@ -118,7 +119,7 @@ impl Core {
             Input::Device { device, quarantined } => {
                 self.judge_device(now, device, quarantined, out);
             }
-            Input::Sampled(devices) => self.samples.take_in(devices),
+            Input::Sampled(devices) => self.take_in_samples(now, devices, out),
             Input::Drain => self.drain(out),
             Input::Quit => return self.quit(out),
             Input::Tick => {}

@@ -5,6 +5,7 @@
 
 mod benches;
 mod devices;
+mod explaining;
 mod foreign;
 mod images;
 mod images_by_workers;

@@ -1,5 +1,5 @@
-//! A device goes out of service or comes back; what sessions take of its memory; how devices and
-//! sessions do.
+//! A device goes out of service or comes back; what sessions and programs of others take of its
+//! memory; how devices and sessions do.
 
 use gristmill_model::access::Actor;
 use gristmill_model::command::Reply;
@@ -9,7 +9,7 @@ use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::{WorkerId, limits};
 
 use super::{cut, find_worker, heartbeat};
-use crate::state::Health;
+use crate::state::{Health, Worker};
 use crate::turn::Turn;
 
 /// Takes a device out of service, or (without a reason) puts it back.
@@ -24,13 +24,7 @@ pub(crate) fn set(
     quarantined: Option<String>,
 ) -> Result<Reply, Rejection> {
     let found = find_worker(turn.state(), worker)?;
-    let Some(place) = found.device(&device) else {
-        let devices = &found.booking.capacity().devices;
-        let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
-        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let detail = format!("worker {worker} has no device `{device}`; it has {has}");
-        return Err(Rejection::new(Code::NoSuchDevice, detail));
-    };
+    let place = place_of(found, worker, &device)?;
     let now = found.devices[usize::from(place)].quarantined.as_ref();
     match (quarantined, now) {
         (None, None) => {}
@@ -45,6 +39,17 @@ pub(crate) fn set(
         }
     }
     Ok(Reply::Done)
+}
+
+/// A device's place in its worker's capacity.
+fn place_of(found: &Worker, worker: WorkerId, device: &str) -> Result<u16, Rejection> {
+    found.device(device).ok_or_else(|| {
+        let devices = &found.booking.capacity().devices;
+        let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let detail = format!("worker {worker} has no device `{device}`; it has {has}");
+        Rejection::new(Code::NoSuchDevice, detail)
+    })
 }
 
 /// Takes devices out of service that have failed under too many jobs in a row.
@@ -88,6 +93,23 @@ pub(crate) fn measure(
     }
     if known != Some(vram) {
         turn.emit(Event::SessionMeasured { worker, session, vram });
+    }
+    Ok(Reply::Done)
+}
+
+/// Notes how much of a device's memory programs of others have. The worker tells it in steps and
+/// only when it is sure, so what is new is worth an event.
+pub(crate) fn note_foreign_use(
+    turn: &mut Turn,
+    worker: WorkerId,
+    device: String,
+    vram: u64,
+) -> Result<Reply, Rejection> {
+    let found = find_worker(turn.state(), worker)?;
+    let place = place_of(found, worker, &device)?;
+    let vram = vram.min(found.booking.capacity().devices[usize::from(place)].vram);
+    if found.booking.foreign_on(place) != vram {
+        turn.emit(Event::ForeignUseNoted { worker, device, vram });
     }
     Ok(Reply::Done)
 }

@@ -1,12 +1,12 @@
 //! The scheduler's predicates. Placement and `explain` both ask here, so an explanation is never a
 //! second opinion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gristmill_model::booking::{self, Booking, Misfit, Seat, Want};
-use gristmill_model::pipeline::StageSpec;
-use gristmill_model::resources::{Capacity, Resources, WorkerShape};
+use gristmill_model::pipeline::{SessionSpec, StageSpec};
+use gristmill_model::resources::{Capacity, Device, Resources, WorkerShape};
 use gristmill_model::{WorkerId, limits};
 
 use crate::state::{Class, State, Worker};
@@ -57,6 +57,9 @@ pub(crate) enum Reason {
     TooSmall(Misfit),
     /// All devices that would do are out of service: one of them, and why.
     OutOfService(String, String),
+    /// Of all devices that would do others leave too little: one of them, what they have, and what
+    /// there is.
+    OthersUse(String, u64, u64),
     Full {
         running: usize,
         waiting: usize,
@@ -151,8 +154,8 @@ fn room(state: &State, stage: &StageSpec, id: WorkerId, worker: &Worker) -> Fit 
             return Fit::Now { alternative, warmth, free: booking.free_cpus() };
         }
     }
-    if let Some((device, why)) = out_of_service(stage, worker) {
-        return Fit::Not(Reason::OutOfService(device, why));
+    if let Some(reason) = disturbed(stage, worker) {
+        return Fit::Not(reason);
     }
     let prefetch = state.pulse().link(id).map_or(0, |link| link.prefetch);
     let fitting =
@@ -184,17 +187,42 @@ pub(crate) fn evicted(worker: &Worker, want: &Want) -> Vec<String> {
     last.map(str::to_owned).collect()
 }
 
-/// A device that keeps every alternative of a stage from running by being out of service, and why.
-fn out_of_service(stage: &StageSpec, worker: &Worker) -> Option<(String, String)> {
-    let sound = worker.booking.capacity_in_service();
-    if stage.requests().any(|request| booking::could_fit(&sound, request).is_ok()) {
+/// Sessions of others on devices that would do for a stage: those that have booked some of them,
+/// and those that were there last.
+pub(crate) fn sessions_there(worker: &Worker, stage: &StageSpec) -> Vec<String> {
+    let booking = &worker.booking;
+    let wants = (0..).zip(stage.requests()).map(|(place, _)| stage.want(place, false));
+    let devices: BTreeSet<u16> =
+        wants.flat_map(|want| booking.rooms(&want)).map(|room| room.device).collect();
+    let there = devices.into_iter().flat_map(|device| {
+        let tenants = booking.tenants(device).filter_map(|tenant| tenant.session);
+        tenants.chain(booking.last_on(device).map(str::to_owned))
+    });
+    let own = stage.handler.session().map(SessionSpec::key);
+    there.filter(|session| Some(session) != own.as_ref()).collect()
+}
+
+/// A device that keeps every alternative of a stage from running however little of ours runs there:
+/// it is out of service, or others have too much of it.
+fn disturbed(stage: &StageSpec, worker: &Worker) -> Option<Reason> {
+    let booking = &worker.booking;
+    let mut wants = (0..).zip(stage.requests()).map(|(place, _)| stage.want(place, false));
+    if wants.any(|want| booking.could_start(&want)) {
         return None;
     }
-    let devices = worker.booking.capacity().devices.iter().zip(&worker.devices);
-    let mut out = devices.filter_map(|(device, health)| {
-        health.quarantined.as_ref().map(|(reason, _)| (device.id.clone(), reason.clone()))
+    let devices = || (0..).zip(booking.capacity().devices.iter().zip(&worker.devices));
+    let out = devices().find_map(|(_, (device, health))| {
+        let (why, _) = health.quarantined.as_ref()?;
+        Some(Reason::OutOfService(device.id.clone(), why.clone()))
     });
-    out.next()
+    let foreign = || {
+        let foreign = |(place, (device, _)): (u16, (&Device, _))| {
+            let theirs = Some(booking.foreign_on(place)).filter(|bytes| *bytes > 0)?;
+            Some(Reason::OthersUse(device.id.clone(), theirs, device.vram))
+        };
+        devices().find_map(foreign)
+    };
+    out.or_else(foreign)
 }
 
 /// Why a worker cannot take jobs of a class, however empty it is.
@@ -349,6 +377,9 @@ impl fmt::Display for Reason {
             Reason::NoLabel(name, value) => write!(f, "it has no label {name}={value}"),
             Reason::TooSmall(misfit) => misfit.fmt(f),
             Reason::OutOfService(device, why) => write!(f, "{device} is out of service: {why}"),
+            Reason::OthersUse(device, theirs, there) => {
+                write!(f, "others use {} of {device}", booking::part_of(*theirs, *there))
+            }
             Reason::Full { running, waiting } => {
                 write!(f, "it is busy: {running} running, {waiting} waiting")
             }

@@ -6,18 +6,29 @@
 //! that at the worst a part of the time goes into loading, and nobody waits longer than it for
 //! that.
 
-use gristmill_model::{Span, WorkerId, limits};
+use gristmill_model::pipeline::StageSpec;
+use gristmill_model::{JobId, Span, Time, WorkerId, limits};
 
 use super::fit::{self, Rank};
 use crate::state::{Class, Head, State};
 use crate::turn::Turn;
 
+/// Whom a job lets go first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Courtesy {
+    /// The session that is there.
+    pub(crate) session: String,
+    /// The next of its jobs.
+    pub(crate) job: JobId,
+    /// Until then at the latest.
+    pub(crate) until: Time,
+}
+
 /// Whether a class lets others go first whose session is on the devices that it would get.
 pub(super) fn goes_first(turn: &mut Turn, class: &Class, head: Head, worker: WorkerId) -> bool {
     let state = turn.state();
     let stage = fit::stage(state, class);
-    let since = state.stands_since(head.job);
-    if turn.now() >= since + patience(state, stage.handler.word()) {
+    if turn.now() >= patient_until(state, stage, head) {
         return false;
     }
     let found = state.worker(worker).expect("chosen from those that are here");
@@ -26,12 +37,54 @@ pub(super) fn goes_first(turn: &mut Turn, class: &Class, head: Head, worker: Wor
     let needs: Vec<_> = state.queue().board().needs().collect();
     needs.into_iter().any(|need| {
         let Some((_, rival, rivals)) = turn.next_of(need) else { return false };
-        let theirs = fit::stage(turn.state(), &rivals).want(0, false).session;
-        theirs.is_some_and(|session| evicted.contains(&session.name))
-            && are_of_one_level(head, rival)
-            && turn.state().barred(&rivals, turn.now()).is_none()
+        is_at_home(turn.state(), turn.now(), head, &evicted, rival, &rivals)
             && fit::rank(turn.state(), &rivals, worker).is_some_and(Rank::is_hot)
     })
+}
+
+/// Whom a class lets go first when room comes free on the devices of a worker that would do for it,
+/// though its own turn is before theirs.
+pub(crate) fn courtesy(
+    state: &State,
+    now: Time,
+    class: &Class,
+    head: Head,
+    worker: WorkerId,
+) -> Option<Courtesy> {
+    let stage = fit::stage(state, class);
+    let until = patient_until(state, stage, head);
+    if now >= until {
+        return None;
+    }
+    let there = fit::sessions_there(state.worker(worker)?, stage);
+    let listed = state.queue().board().listed();
+    let guests = listed.filter(|(rivals, rival)| {
+        is_at_home(state, now, head, &there, *rival, rivals)
+            && !super::goes_before(state, now, (rivals, *rival), (class, head))
+    });
+    let (rivals, rival) = guests.min_by_key(|(_, rival)| *rival)?;
+    let session = fit::stage(state, rivals).handler.session()?.key();
+    Some(Courtesy { session, job: rival.job, until })
+}
+
+/// Whether a rival, of the same level of priority and not barred, has its session among these.
+fn is_at_home(
+    state: &State,
+    now: Time,
+    head: Head,
+    sessions: &[String],
+    rival: Head,
+    rivals: &Class,
+) -> bool {
+    let theirs = fit::stage(state, rivals).want(0, false).session;
+    theirs.is_some_and(|session| sessions.contains(&session.name))
+        && are_of_one_level(head, rival)
+        && state.barred(rivals, now).is_none()
+}
+
+/// Until when a job lets others go first.
+fn patient_until(state: &State, stage: &StageSpec, head: Head) -> Time {
+    state.stands_since(head.job) + patience(state, stage.handler.word())
 }
 
 /// How long a job lets others go first, by what its session costs to load.

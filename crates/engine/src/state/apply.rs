@@ -151,6 +151,9 @@ impl State {
                 let promoted = self.worker_mut(*worker).booking.measure(session, *vram);
                 self.begin_promoted(*worker, &promoted, at);
             }
+            Event::ForeignUseNoted { worker, device, vram } => {
+                self.set_foreign_use(*worker, device, *vram, at);
+            }
             Event::WorkerLeft { worker, .. } => self.leave(*worker),
             event => self.apply_pulse(event),
         }

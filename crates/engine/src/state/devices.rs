@@ -37,6 +37,7 @@ impl Worker {
             failed_under: health.failed_under.clone(),
             last: self.booking.last_on(place).map(str::to_owned),
             deaths: self.booking.deaths_on(place),
+            foreign: self.booking.foreign_on(place),
         });
         parts.collect()
     }
@@ -51,7 +52,8 @@ impl Worker {
             health.quarantined.clone_from(&part.quarantined);
             health.failed_under.clone_from(&part.failed_under);
             self.booking.set_service(place, part.quarantined.is_none());
-            self.booking.restore_device(place, part.last.as_deref(), part.deaths);
+            let last = part.last.as_deref();
+            self.booking.restore_device(place, last, part.deaths, part.foreign);
         }
         for (name, vram) in measured {
             self.booking.measure(name, *vram);
@@ -79,6 +81,13 @@ impl State {
         let in_service = quarantined.is_none();
         worker.devices[usize::from(place)] = Health { quarantined, failed_under: Vec::new() };
         let promoted = worker.booking.set_service(place, in_service);
+        self.begin_promoted(id, &promoted, at);
+    }
+
+    pub(super) fn set_foreign_use(&mut self, id: WorkerId, device: &str, vram: u64, at: Time) {
+        let worker = self.worker_mut(id);
+        let place = worker.device(device).expect("events name devices that are here");
+        let promoted = worker.booking.set_foreign(place, vram);
         self.begin_promoted(id, &promoted, at);
     }
 

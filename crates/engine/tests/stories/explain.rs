@@ -40,7 +40,10 @@ fn every_reason_has_its_words() {
     let reason = |world: &World, job| {
         world.engine.explain(world.now, job).unwrap().workers[0].reason.clone()
     };
-    assert_eq!(reason(&world, waits), "it is busy: 1 running, 0 waiting");
+    assert_eq!(
+        reason(&world, waits),
+        "it is busy: 1 running, 0 waiting; 0 of 1 cpus free, 1 wanted"
+    );
     assert!(summary(&world, made.first).contains("number 1, has run for 0s on worker w1"));
     let path = JobSpec { output: Some("/tmp/x".into()), ..JobSpec::of(Payload::empty()) };
     let shared = world.submit_jobs(pipeline(&["a"]), vec![path], None).unwrap().first;

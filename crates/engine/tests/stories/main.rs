@@ -6,6 +6,7 @@
 mod cancel;
 mod devices;
 mod explain;
+mod explain_devices;
 mod fitting;
 mod keeping;
 mod leases;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::Fate;
+use super::room::{Obstacle, Room};
 use crate::ids::AttemptId;
 use crate::resources::{Capacity, Device, DeviceRequest, Resources, WHOLE};
 
@@ -27,6 +28,9 @@ pub(super) enum Owner {
 struct Account {
     parts: BTreeMap<Owner, Part>,
     out_of_service: bool,
+    /// Bytes that programs of others have. What is booked does not depend on it, only what more may
+    /// be.
+    foreign: u64,
     /// Whose session was here last, if a session was.
     last: Option<String>,
     /// Attempts that died here since one succeeded.
@@ -138,19 +142,88 @@ impl Ledger {
         session: Option<&str>,
         given: &[(u16, Part)],
     ) -> bool {
+        would_do(&capacity.devices[usize::from(device)], wish)
+            && self.obstacle(capacity, wish, device, session, given).is_none()
+    }
+
+    /// Why a device that would do has no room for a wish now.
+    fn obstacle(
+        &self,
+        capacity: &Capacity,
+        wish: &DeviceRequest,
+        device: u16,
+        session: Option<&str>,
+        given: &[(u16, Part)],
+    ) -> Option<Obstacle> {
         let (there, account) =
             (&capacity.devices[usize::from(device)], &self.devices[usize::from(device)]);
-        if there.kind != wish.kind || there.vram < wish.vram || account.out_of_service {
-            return false;
-        }
         let Part { share, vram } = account.booked(given, device);
         let more = self.part(capacity, wish, device, session);
         let processes = account.parts.len() + given.iter().filter(|(at, _)| *at == device).count();
-        let alone = more.share < WHOLE || processes == 0;
-        alone
-            && share + more.share <= WHOLE
-            && vram.saturating_add(more.vram) <= there.vram
-            && (there.slots == 0 || processes < there.slots as usize)
+        let left = there.vram.saturating_sub(account.foreign);
+        let whole = more.share == WHOLE;
+        // Who wants all of a device gets what others leave of it, if that is as much as was asked.
+        let least = wish.vram.max(u64::from(there.vram > 0));
+        let enough = if whole { least <= left } else { vram.saturating_add(more.vram) <= left };
+        match () {
+            () if account.out_of_service => Some(Obstacle::OutOfService),
+            () if whole && processes > 0 => Some(Obstacle::Taken),
+            () if share + more.share > WHOLE => Some(Obstacle::Share),
+            () if there.slots > 0 && processes >= there.slots as usize => {
+                Some(Obstacle::Slots(there.slots))
+            }
+            () if !enough => Some(Obstacle::Vram),
+            () => None,
+        }
+    }
+
+    /// Whether what was booked for a request is there still: its devices serve, and what others
+    /// have does not reach into what is booked.
+    pub(super) fn is_there(&self, capacity: &Capacity, request: &Resources, of: &[u16]) -> bool {
+        pairs(request, of).all(|(wish, device)| {
+            let (there, account) =
+                (&capacity.devices[usize::from(device)], &self.devices[usize::from(device)]);
+            let booked = account.booked(&[], device).vram;
+            let needed = if wish.share == WHOLE { wish.vram } else { booked };
+            !account.out_of_service && needed.saturating_add(account.foreign) <= there.vram
+        })
+    }
+
+    /// How it stands with each device that would do for a request: for the first of its wishes that
+    /// it would do for.
+    pub(super) fn rooms(&self, capacity: &Capacity, asked: Asked<'_>) -> Vec<Room> {
+        let devices = (0..).zip(&capacity.devices);
+        let rooms = devices.filter_map(|(device, there): (u16, &Device)| {
+            let wish = asked.request.devices.iter().find(|wish| would_do(there, wish))?;
+            let part = self.part(capacity, wish, device, asked.session);
+            let account = &self.devices[usize::from(device)];
+            let booked = account.booked(&[], device);
+            let taken = booked.vram.saturating_add(account.foreign);
+            Some(Room {
+                device,
+                wanted_share: part.share,
+                wanted_vram: if part.share == WHOLE { wish.vram } else { part.vram },
+                free_share: WHOLE.saturating_sub(booked.share),
+                free_vram: there.vram.saturating_sub(taken),
+                vram: there.vram,
+                foreign: account.foreign,
+                obstacle: self.obstacle(capacity, wish, device, asked.session, &[]),
+            })
+        });
+        rooms.collect()
+    }
+
+    /// Who has booked a part of a device, with the thousandths and the bytes that each has.
+    pub(super) fn tenants(&self, device: u16) -> impl Iterator<Item = (Owner, u32, u64)> {
+        let parts = self.devices[usize::from(device)].parts.iter();
+        parts.map(|(owner, part)| (*owner, part.share, part.vram))
+    }
+
+    /// The same devices, with nothing booked of them.
+    pub(super) fn emptied(&self) -> Ledger {
+        let mut empty = self.clone();
+        empty.devices.iter_mut().for_each(|account| account.parts.clear());
+        empty
     }
 
     pub(super) fn take(
@@ -229,8 +302,17 @@ impl Ledger {
         (account.out_of_service, account.deaths) = (!in_service, 0);
     }
 
-    pub(super) fn all_in_service(&self) -> bool {
-        self.devices.iter().all(|account| !account.out_of_service)
+    /// Whether every device serves, and all of it is ours.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        self.devices.iter().all(|account| !account.out_of_service && account.foreign == 0)
+    }
+
+    pub(super) fn set_foreign(&mut self, device: u16, bytes: u64) {
+        self.devices[usize::from(device)].foreign = bytes;
+    }
+
+    pub(super) fn foreign_on(&self, device: u16) -> u64 {
+        self.devices[usize::from(device)].foreign
     }
 
     pub(super) fn in_service(&self, device: u16) -> bool {
@@ -282,13 +364,6 @@ impl Ledger {
         (share, vram)
     }
 
-    /// Memory of a device that nothing has booked.
-    pub(super) fn free_vram(&self, capacity: &Capacity, device: u16) -> u64 {
-        let there = capacity.devices[usize::from(device)].vram;
-        let booked = self.devices[usize::from(device)].booked(&[], device).vram;
-        there.saturating_sub(booked)
-    }
-
     /// Whether nothing is booked of any device.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
@@ -306,12 +381,18 @@ impl Account {
         self.parts.values().chain(given).fold(Part::default(), sum)
     }
 
-    /// How much of the device is booked, in thousandths of its share or memory, whichever is more.
+    /// How much of the device is taken, in thousandths of its share or memory, whichever is more.
     fn load(&self, there: &Device, given: &[(u16, Part)], device: u16) -> u64 {
         let Part { share, vram } = self.booked(given, device);
-        let memory = u128::from(vram) * u128::from(WHOLE) / u128::from(there.vram.max(1));
+        let taken = u128::from(vram) + u128::from(self.foreign);
+        let memory = taken * u128::from(WHOLE) / u128::from(there.vram.max(1));
         u64::from(share).max(u64::try_from(memory).unwrap_or(u64::MAX))
     }
+}
+
+/// Whether a device would do for a wish, were it empty.
+pub(super) fn would_do(there: &Device, wish: &DeviceRequest) -> bool {
+    there.kind == wish.kind && there.vram >= wish.vram
 }
 
 /// A share of some bytes, rounded down so that parts of a whole fit beside each other.

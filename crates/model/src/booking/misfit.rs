@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::ledger::{Asked, Ledger};
+use super::ledger::{Asked, Ledger, would_do};
 use super::sums::there;
 use crate::resources::{Capacity, DeviceRequest, Resources, WHOLE, named};
 
@@ -111,9 +111,7 @@ fn adequate<'a>(
     capacity: &'a Capacity,
     wish: &'a DeviceRequest,
 ) -> impl Iterator<Item = &'a crate::resources::Device> {
-    let fits =
-        |device: &&crate::resources::Device| device.kind == wish.kind && device.vram >= wish.vram;
-    capacity.devices.iter().filter(fits)
+    capacity.devices.iter().filter(|device| would_do(device, wish))
 }
 
 impl Misfit {
@@ -163,8 +161,22 @@ fn milli(thousandths: u32) -> f64 {
     f64::from(thousandths) / 1_000.0
 }
 
+/// How much there is of some memory, in one unit where one does for both: `30 of 48 GiB`.
+#[must_use]
+pub fn part_of(part: u64, whole: u64) -> String {
+    let (part, whole) = (size(part), size(whole));
+    let unit = |text: &str| text.rsplit_once(' ').map(|(_, unit)| unit.to_owned());
+    match part.rsplit_once(' ') {
+        Some((amount, own)) if unit(&whole).as_deref() == Some(own) => {
+            format!("{amount} of {whole}")
+        }
+        _ => format!("{part} of {whole}"),
+    }
+}
+
 /// Memory as it is asked for, in binary units with one decimal at the most.
-fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     // Judged as it is shown: what rounds up to the next unit is shown in that.
     let reaches = |(worth, _): &(u64, &str)| bytes >= worth - worth / 20;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::room::Shortage;
 use crate::resources::{Capacity, Resources};
 
 /// Amounts booked together. A name with nothing booked has no entry, so that equal bookings are
@@ -23,14 +24,28 @@ impl Sums {
 
     /// Whether a request fits beside what is booked.
     pub(super) fn leave_room(&self, capacity: &Capacity, request: &Resources) -> bool {
-        let cpus = self.cpus + u64::from(request.cpus) <= u64::from(capacity.cpus);
-        let memory =
-            capacity.memory == 0 || self.memory.saturating_add(request.memory) <= capacity.memory;
-        let booked = |name| self.named.get(name).copied().unwrap_or(0);
-        cpus && memory
-            && request.named.iter().all(|(name, needed)| {
-                booked(name) + u64::from(*needed) <= u64::from(there(capacity, name))
-            })
+        self.shortage(capacity, request).is_none()
+    }
+
+    /// What there is too little of for a request, beside what is booked: the first of it.
+    pub(super) fn shortage(&self, capacity: &Capacity, request: &Resources) -> Option<Shortage> {
+        let is_short = |needed: u64, booked: u64, there: u64| {
+            let free = there.saturating_sub(booked);
+            (needed > free).then_some((needed, free, there))
+        };
+        let cpus = is_short(request.cpus.into(), self.cpus, capacity.cpus.into());
+        if let Some((needed, free, there)) = cpus {
+            return Some(Shortage::Cpus(needed, free, there));
+        }
+        let memory = is_short(request.memory, self.memory, capacity.memory);
+        if let Some((needed, free, there)) = memory.filter(|_| capacity.memory != 0) {
+            return Some(Shortage::Memory(needed, free, there));
+        }
+        request.named.iter().find_map(|(name, needed)| {
+            let booked = self.named.get(name).copied().unwrap_or(0);
+            let short = is_short((*needed).into(), booked, there(capacity, name).into());
+            short.map(|(needed, free, there)| Shortage::Named(name.clone(), needed, free, there))
+        })
     }
 
     pub(super) fn take(&mut self, capacity: &Capacity, request: &Resources) {

@@ -119,7 +119,7 @@ fn sits(booking: &mut Booking, attempt: u64, want: &Want) -> (Vec<u16>, Option<u
 fn shares_and_memory_of_one_device_add_up_and_a_whole_one_is_shared_with_nobody() {
     let mut booking = Booking::new(gpus(1, 80));
     assert!(started(&mut booking, 1, &gpu(500, 0)));
-    assert_eq!(booking.free_vram(0), 40);
+    assert_eq!(booking.booked_of(0).1, 40);
     assert!(started(&mut booking, 2, &gpu(0, 30)));
     assert!(!started(&mut booking, 3, &gpu(WHOLE, 0)), "it is not empty");
     assert_eq!(released(&mut booking, 1), []);
@@ -194,7 +194,7 @@ fn hot_devices_all_work_before_any_session_is_filled() {
     assert_eq!(sits(&mut booking, 2, &want).0, [0], "a cold device is not warmed up for it");
     booking.release(AttemptId(1), Fate::Succeeded);
     booking.release(AttemptId(2), Fate::Succeeded);
-    booking.restore_device(1, Some("a"), 0);
+    booking.restore_device(1, Some("a"), 0, 0);
     let devices = [3, 4, 5].map(|attempt| sits(&mut booking, attempt, &want).0[0]);
     assert_eq!(devices, [0, 1, 0]);
 }
@@ -244,10 +244,10 @@ fn what_was_measured_is_booked_in_place_of_the_guess() {
     assert_eq!(booking.admit(AttemptId(2), other, None), None);
     let promoted = booking.measure("a", 20);
     assert_eq!(promoted.len(), 1, "it takes less than it had asked for");
-    assert_eq!(booking.free_vram(0), 0);
+    assert_eq!(booking.booked_of(0).1, 80);
     booking.measure("a", 200);
     booking.release(AttemptId(1), Fate::Succeeded);
-    assert_eq!(booking.free_vram(0), 20);
+    assert_eq!(booking.booked_of(0).1, 60);
     assert_eq!(booking.measured().collect::<Vec<_>>(), [("a", 200)]);
 }
 
@@ -458,4 +458,76 @@ proptest! {
         }
         prop_assert_eq!(again, booking);
     }
+}
+
+#[test]
+fn what_others_have_of_a_device_is_booked_by_nobody() {
+    let mut booking = Booking::new(gpus(1, 80));
+    assert!(booking.set_foreign(0, 30).is_empty());
+    assert!(!started(&mut booking, 1, &gpu(0, 60)), "30 of 80 are not there");
+    booking.release(AttemptId(1), Fate::Other);
+    assert!(started(&mut booking, 2, &gpu(0, 40)));
+    assert!(!started(&mut booking, 3, &gpu(0, 20)));
+    assert!(booking.keeps_devices(AttemptId(2)));
+    assert!(booking.set_foreign(0, 50).is_empty());
+    assert!(!booking.keeps_devices(AttemptId(2)), "others came where it has booked");
+    let promoted = booking.set_foreign(0, 20);
+    assert_eq!(promoted, [(AttemptId(3), Seat { devices: vec![0], session: None })]);
+    assert_eq!(booking.booked_of(0), (0, 60), "what is booked stays the same");
+    assert_eq!(booking.capacity_left().devices[0].vram, 60);
+}
+
+#[test]
+fn who_wants_a_whole_device_gets_what_others_leave_of_it() {
+    let mut booking = Booking::new(gpus(2, 80));
+    booking.set_foreign(0, 30);
+    let whole = Want::of(gpu(WHOLE, 0));
+    assert_eq!(sits(&mut booking, 1, &whole).0, [1], "the one with more comes first");
+    assert_eq!(booking.seat(&Want::of(gpu(WHOLE, 60))), None);
+    assert!(booking.could_start(&Want::of(gpu(WHOLE, 60))), "on the other, once that is free");
+    booking.set_foreign(1, 30);
+    assert!(!booking.could_start(&Want::of(gpu(WHOLE, 60))));
+    assert_eq!(booking.could_fit(&gpu(WHOLE, 60)), Ok(()), "were the others not there");
+    assert_eq!(sits(&mut booking, 2, &Want::of(gpu(WHOLE, 50))).0, [0]);
+    booking.set_foreign(0, 80);
+    assert!(!booking.keeps_devices(AttemptId(2)));
+    booking.release(AttemptId(2), Fate::Other);
+    assert_eq!(booking.seat(&Want::of(gpu(WHOLE, 0))), None, "nothing is left there");
+}
+
+#[test]
+fn a_device_without_room_says_why_in_amounts() {
+    let mut booking = Booking::new(gpus(2, 80));
+    sits(&mut booking, 1, &session("a", 2, gpu(500, 40)));
+    sits(&mut booking, 2, &Want::of(gpu(WHOLE, 0)));
+    booking.set_foreign(0, 10);
+    booking.set_service(1, false);
+    let told = |booking: &Booking, want: Resources| {
+        let rooms = booking.rooms(&Want::of(want));
+        rooms.iter().map(|room| (room.obstacle, room.to_string())).collect::<Vec<_>>()
+    };
+    let out = (Some(Obstacle::OutOfService), "it is out of service".to_owned());
+    let vram = (Some(Obstacle::Vram), "30 of 80 bytes free, 50 bytes wanted".to_owned());
+    assert_eq!(told(&booking, gpu(0, 50)), [vram, out.clone()]);
+    let share = (Some(Obstacle::Share), "0.5 of it free, 0.7 wanted".to_owned());
+    assert_eq!(told(&booking, gpu(700, 0)), [share, out.clone()]);
+    let all = "all of it is wanted, and a part is taken".to_owned();
+    assert_eq!(told(&booking, gpu(WHOLE, 0)), [(Some(Obstacle::Taken), all), out]);
+    assert_eq!(told(&booking, gpu(0, 30))[0], (None, "it has room".to_owned()));
+    assert_eq!(told(&booking, gpu(0, 90)), [], "neither would do");
+    let tenants: Vec<Tenant> = booking.tenants(0).collect();
+    let session = Some("a".to_owned());
+    let attempts = vec![AttemptId(1)];
+    assert_eq!(tenants, [Tenant { session, pinned: false, attempts, share: 500, vram: 40 }]);
+}
+
+#[test]
+fn what_is_short_besides_devices_is_said_in_amounts() {
+    let mut booking = Booking::new(Capacity { memory: 8 << 30, ..Capacity::of_cpus(4) });
+    started(&mut booking, 1, &Resources { memory: 5 << 30, ..cpus(3_000) });
+    let short = |request: Resources| booking.shortage(&Want::of(request)).map(|it| it.to_string());
+    assert_eq!(short(cpus(2_000)).as_deref(), Some("1 of 4 cpus free, 2 wanted"));
+    let memory = Resources { memory: 4 << 30, ..cpus(1_000) };
+    assert_eq!(short(memory).as_deref(), Some("3 of 8 GiB of memory free, 4 GiB wanted"));
+    assert_eq!(short(cpus(1_000)), None);
 }

@@ -42,6 +42,7 @@ impl Event {
             Event::DeviceQuarantined { .. } => "device_quarantined",
             Event::DeviceReturned { .. } => "device_returned",
             Event::SessionMeasured { .. } => "session_measured",
+            Event::ForeignUseNoted { .. } => "foreign_use_noted",
             Event::PartialMade { .. } => "partial_made",
             Event::DevicesSampled { .. } => "devices_sampled",
             Event::WorkerDraining { .. } => "worker_draining",

@@ -81,6 +81,7 @@ pub(super) fn batches_of(event: &Event, runs: &Runs) -> Vec<BatchId> {
         | Event::DeviceQuarantined { .. }
         | Event::DeviceReturned { .. }
         | Event::SessionMeasured { .. }
+        | Event::ForeignUseNoted { .. }
         | Event::DevicesSampled { .. } => Vec::new(),
     }
 }
@@ -172,6 +173,7 @@ pub(super) fn worker_of(event: &Event) -> Option<WorkerId> {
         | Event::DeviceQuarantined { worker, .. }
         | Event::DeviceReturned { worker, .. }
         | Event::SessionMeasured { worker, .. }
+        | Event::ForeignUseNoted { worker, .. }
         | Event::DevicesSampled { worker, .. } => Some(*worker),
         _ => None,
     }

@@ -105,7 +105,8 @@ impl Chunk<'_> {
             | Event::WorkerDeclared { .. }
             | Event::DeviceQuarantined { .. }
             | Event::DeviceReturned { .. }
-            | Event::SessionMeasured { .. } => Ok(()),
+            | Event::SessionMeasured { .. }
+            | Event::ForeignUseNoted { .. } => Ok(()),
             Event::Restored(part) => self.restore(part, at),
             // Of the server itself the tables tell nothing, and pulse is not in the log.
             Event::ServerStarted { .. }

@@ -36,6 +36,8 @@ struct Room {
     ours: BTreeSet<u16>,
     servers: BTreeSet<u16>,
     measured: BTreeMap<String, u64>,
+    /// Bytes that others have of devices, as far as the worker knows.
+    foreign: BTreeMap<u16, u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +92,13 @@ impl Floor {
         if by_server {
             room.servers.remove(&device);
         }
+    }
+
+    /// A worker comes to know what programs of others have of a device. What it has decided before,
+    /// and does only now, it decided knowing less.
+    pub fn others_have(&mut self, node: usize, device: u16, bytes: u64, pending: bool) {
+        let known = self.room(node).foreign.entry(device).or_default();
+        *known = if pending { bytes.min(*known) } else { bytes };
     }
 
     /// What a server had said of devices it will say anew.
@@ -203,9 +212,13 @@ impl Floor {
             require(apart, APART, || format!("{who:?} on node{node}: {hold:?} beside {others:?}"))?;
             let own = on_device(&holds, hold.device).map_or(0, |own| own.vram);
             let vram = others.iter().map(|it| it.vram).sum::<u64>() + own.min(there.vram);
+            // Who has all of a device has what others leave of it.
+            let foreign = room.foreign.get(&hold.device).copied().unwrap_or(0);
+            let vram = if hold.whole { vram } else { vram + foreign };
             let slots = there.slots == 0 || others.len() < there.slots as usize;
             require(vram <= there.vram && slots, ROOM, || {
-                format!("{who:?} on node{node}: {hold:?} beside {others:?} of {there:?}")
+                let beside = format!("{others:?} and {foreign} bytes that others have");
+                format!("{who:?} on node{node}: {hold:?} beside {beside} of {there:?}")
             })?;
         }
         Ok(())

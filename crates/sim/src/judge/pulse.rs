@@ -61,7 +61,8 @@ impl Pulse {
             | FromWorker::Progress { .. }
             | FromWorker::Partial { .. }
             | FromWorker::Device { .. }
-            | FromWorker::Measured { .. } => {}
+            | FromWorker::Measured { .. }
+            | FromWorker::Foreign { .. } => {}
             _ => {
                 if let Some(voice) = self.voice(link) {
                     voice.heard = now;

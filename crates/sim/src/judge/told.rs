@@ -11,6 +11,7 @@ use super::{Verdict, require};
 
 const SOUND: &str = "nothing is leased on a device that its worker took out of service";
 const MEASURED: &str = "what a worker has measured is what is booked";
+const FOREIGN: &str = "what others have of a device is booked by nobody";
 
 /// What was told since the server started.
 #[derive(Debug, Default)]
@@ -19,8 +20,12 @@ pub(super) struct Told {
     out: BTreeSet<(u64, String)>,
     /// What sessions take, by instance and name.
     measured: BTreeMap<(u64, String), u64>,
+    /// What others have, by instance and device.
+    foreign: BTreeMap<(u64, String), u64>,
     /// What was decided of that and may not be durable yet.
     decided: BTreeMap<(u64, String), u64>,
+    /// The same of what others have.
+    decided_foreign: BTreeMap<(u64, String), u64>,
     gone: BTreeSet<WorkerId>,
 }
 
@@ -37,6 +42,9 @@ impl Told {
             }
             FromWorker::Measured { session, vram } => {
                 self.measured.insert((instance, session.clone()), *vram);
+            }
+            FromWorker::Foreign { device, vram } => {
+                self.foreign.insert((instance, device.clone()), *vram);
             }
             _ => {}
         }
@@ -55,6 +63,11 @@ impl Told {
                     self.decided.insert((instance, session.clone()), *vram);
                 }
             }
+            Event::ForeignUseNoted { worker, device, vram } => {
+                if let Some(instance) = history.instance_of(*worker) {
+                    self.decided_foreign.insert((instance, device.clone()), *vram);
+                }
+            }
             Event::WorkerLeft { worker, .. } => {
                 self.gone.insert(*worker);
                 // Under another id it will say everything anew.
@@ -62,6 +75,8 @@ impl Told {
                     self.out.retain(|(of, _)| *of != instance);
                     self.measured.retain(|(of, _), _| *of != instance);
                     self.decided.retain(|(of, _), _| *of != instance);
+                    self.foreign.retain(|(of, _), _| *of != instance);
+                    self.decided_foreign.retain(|(of, _), _| *of != instance);
                 }
             }
             Event::AttemptLeased { worker, seat: Some(seat), attempt, .. } => {
@@ -86,6 +101,17 @@ impl Told {
             let booked = decided.or_else(|| history.measured_at(worker, session));
             require(booked == Some(*vram), MEASURED, || {
                 format!("{session} takes {vram} at {worker}, booked is {booked:?}")
+            })?;
+        }
+        for ((instance, device), vram) in &self.foreign {
+            let Some(worker) = history.worker_of(*instance) else { continue };
+            if self.gone.contains(&worker) {
+                continue;
+            }
+            let decided = self.decided_foreign.get(&(*instance, device.clone())).copied();
+            let noted = decided.or_else(|| history.foreign_at(worker, device));
+            require(noted == Some(*vram), FOREIGN, || {
+                format!("others have {vram} of {device} at {worker}, noted is {noted:?}")
             })?;
         }
         Ok(())

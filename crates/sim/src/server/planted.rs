@@ -203,7 +203,8 @@ impl Planted {
 pub(super) fn hear(bug: Option<Bug>, command: &mut Command) -> bool {
     match (bug, command) {
         (Some(Bug::QuarantineUnheard), Command::SetDevice { .. })
-        | (Some(Bug::MeasuredIgnored), Command::Measure { .. }) => false,
+        | (Some(Bug::MeasuredIgnored), Command::Measure { .. })
+        | (Some(Bug::ForeignUseIgnored), Command::NoteForeignUse { .. }) => false,
         (Some(Bug::ShortageCounted), Command::Report { outcome: Outcome::Failed(failure), .. }) => {
             if failure.kind == FailureKind::OutOfMemory {
                 failure.kind = FailureKind::Failed;

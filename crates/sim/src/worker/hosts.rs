@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use gristmill_model::attempt::{Failure, FailureKind, SESSION_LOST};
 use gristmill_model::device::DeviceSample;
+use gristmill_model::resources::Device;
 use gristmill_model::wire::{Assignment, Ended, ToWorker};
 use gristmill_model::{AttemptId, Span};
 use gristmill_worker::core::{Action, Gone, Input, Opening, SessionId};
@@ -45,8 +46,15 @@ fn true_size(name: &str) -> u64 {
     }
 }
 
-/// What a worker's core comes to know of its devices, its judge knows too.
-pub(super) fn tell_judge(scene: &mut Scene, node: usize, kind: &Kind, input: &Input) {
+/// What a worker's core comes to know of its devices, its judge knows too. `pending` where it has
+/// decided on something that is still to be done.
+pub(super) fn tell_judge(
+    scene: &mut Scene,
+    node: usize,
+    kind: &Kind,
+    input: &Input,
+    pending: bool,
+) {
     let floor = &mut scene.judge.floor;
     match input {
         Input::Gone(gone) => {
@@ -54,6 +62,11 @@ pub(super) fn tell_judge(scene: &mut Scene, node: usize, kind: &Kind, input: &In
         }
         Input::Device { device, quarantined: Some(_) } => floor.takes_out(node, *device, false),
         Input::Device { device, quarantined: None } => floor.puts_back(node, *device, false),
+        Input::Sampled(samples) => {
+            for (place, sample) in (0..).zip(samples) {
+                floor.others_have(node, place, sample.foreign.unwrap_or(0), pending);
+            }
+        }
         // What the server had said it says anew.
         Input::Frame(ToWorker::Welcome(_)) => floor.forgets_servers(node),
         Input::Frame(ToWorker::Device { device, quarantined }) => {
@@ -142,14 +155,24 @@ impl Node {
         self.input(scene, Input::Measured(session, told));
     }
 
-    /// How devices do; of the figures nothing but what sessions cost to load is ever used.
+    /// How devices do; of the figures nothing is ever used but what sessions cost to load, and what
+    /// others have.
     fn sample(&mut self, scene: &mut Scene) {
-        let sample = |device: &gristmill_model::resources::Device| DeviceSample {
+        let foreign = &self.process.as_ref().expect("it acts").foreign;
+        let sample = |(place, device): (u16, &Device)| DeviceSample {
             device: device.id.clone(),
+            foreign: Some(foreign.get(&place).copied().unwrap_or(0)),
             ..DeviceSample::default()
         };
-        let devices = self.kind.capacity.devices.iter().map(sample).collect();
+        let devices = (0..).zip(&self.kind.capacity.devices).map(sample).collect();
         self.input(scene, Input::Sampled(devices));
+    }
+
+    /// Programs of others have left a device.
+    pub fn others_leave(&mut self, scene: &mut Scene, life: u64, device: u16) {
+        let Some(process) = self.in_life(life) else { return };
+        process.foreign.remove(&device);
+        self.sample(scene);
     }
 
     pub(super) fn call(
@@ -259,14 +282,26 @@ impl Node {
     pub fn storm_devices(&mut self, scene: &mut Scene) {
         let (node, life) = (self.index, self.life);
         let Some(process) = self.process.as_mut() else { return };
-        let sessions: Vec<SessionId> = process.hosts.keys().copied().collect();
+        let mut others_came = false;
         for device in 0..u16::try_from(self.kind.capacity.devices.len()).expect("few") {
             if scene.strikes(Fault::DeviceSick) {
                 process.sick.insert(device);
                 let recovers = Happening::Recovers { node, life, device };
                 scene.sometime(Span::seconds(5), Span::seconds(120), recovers);
             }
+            if scene.strikes(Fault::ForeignUse) {
+                let there = self.kind.capacity.devices[usize::from(device)].vram;
+                process.foreign.insert(device, scene.dice.between(1, there));
+                let leave = Happening::OthersLeave { node, life, device };
+                scene.sometime(Span::seconds(1), Span::seconds(60), leave);
+                others_came = true;
+            }
         }
+        if others_came {
+            self.sample(scene);
+        }
+        let Some(process) = self.process.as_mut() else { return };
+        let sessions: Vec<SessionId> = process.hosts.keys().copied().collect();
         for session in sessions {
             if scene.strikes(Fault::SessionDies) {
                 self.host_ends(scene, life, session);

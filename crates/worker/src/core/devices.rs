@@ -1,13 +1,16 @@
 //! The worker's devices and sessions, as far as the core's talk with the server goes: what is out
-//! of service, what was measured, how they do, and what becomes of attempts when a session ends.
+//! of service, what was measured, what others have, how they do, and what becomes of attempts when
+//! a session ends.
 
 use std::collections::BTreeMap;
 
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, SESSION_LOST};
-use gristmill_model::booking::{self, Fate};
+use gristmill_model::booking::Fate;
+use gristmill_model::device::DeviceSample;
 use gristmill_model::wire::{Ended, FromWorker};
 use gristmill_model::{AttemptId, Time};
 
+use super::foreign::ForeignUse;
 use super::sessions::{SessionId, Step};
 use super::{Action, Core, Gone, held};
 
@@ -20,13 +23,15 @@ pub(super) struct Devices {
     servers: BTreeMap<u16, String>,
     /// What sessions were seen to take, by name.
     measured: BTreeMap<String, u64>,
+    /// What programs of others have.
+    foreign: ForeignUse,
 }
 
 impl Core {
     /// Opens, calls and ends sessions as far as there is room and work.
     pub(super) fn pump(&mut self, now: Time, out: &mut Vec<Action>) {
         let mut steps = Vec::new();
-        self.sessions.pump(now, self.booking.capacity(), &mut steps);
+        self.sessions.pump(now, &self.booking.capacity_left(), &mut steps);
         for step in steps {
             match step {
                 Step::Open(opening) => {
@@ -144,35 +149,36 @@ impl Core {
             self.begin_all(now, &promoted, out);
         }
         if !in_service {
-            self.hand_back(now, device, out);
+            self.hand_back(now, out);
         }
     }
 
-    /// Nothing begins on a device that is out of service: what was to begin there goes back to the
-    /// server, and what waits for room that is nowhere else.
-    fn hand_back(&mut self, now: Time, device: u16, out: &mut Vec<Action>) {
-        let seated = |attempt: &AttemptId| {
-            let seat = self.booking.seat_of(*attempt);
-            seat.is_some_and(|seat| seat.devices.contains(&device))
-        };
-        let seated = self.booking.running().filter(seated);
-        let to_begin = seated.filter(|attempt| self.holding.waiting(*attempt).is_some());
+    /// Nothing begins on a device that is out of service, or where others have what was booked: what
+    /// was to begin there goes back to the server, and what waits for room that is nowhere else.
+    fn hand_back(&mut self, now: Time, out: &mut Vec<Action>) {
+        let lost = self.booking.running().filter(|attempt| !self.booking.keeps_devices(*attempt));
+        let to_begin = lost.filter(|attempt| self.holding.waiting(*attempt).is_some());
         let in_vain = self.booking.backlog().filter(|attempt| self.waits_in_vain(*attempt));
         let attempts: Vec<AttemptId> = to_begin.chain(in_vain).collect();
         attempts.into_iter().for_each(|attempt| self.give_back(now, attempt, out));
     }
 
-    /// Whether an attempt waits for devices of which too few are in service.
+    /// Whether an attempt waits for devices of which too few serve, or others leave too little.
     pub(super) fn waits_in_vain(&self, attempt: AttemptId) -> bool {
         let Some(waiting) = self.holding.waiting(attempt) else { return false };
         let want = waiting.handler.want(waiting.resources.clone(), waiting.alone);
-        let fits = |capacity| booking::could_fit(capacity, &want.resources).is_ok();
-        fits(self.booking.capacity()) && !fits(&self.booking.capacity_in_service())
+        self.booking.could_fit(&want.resources).is_ok() && !self.booking.could_start(&want)
     }
 
     pub(super) fn give_back(&mut self, now: Time, attempt: AttemptId, out: &mut Vec<Action>) {
+        let all = || (0..).zip(&self.booking.capacity().devices).map(|(place, _)| place).collect();
+        let devices: Vec<u16> = self.booking.seat_of(attempt).map_or_else(all, |seat| seat.devices);
+        let why = match devices.iter().all(|device| self.booking.in_service(*device)) {
+            true => held::device_in_use(),
+            false => held::out_of_service(),
+        };
         if self.holding.drop_waiting(attempt) {
-            self.report(now, held::never_ran(attempt, held::out_of_service()));
+            self.report(now, held::never_ran(attempt, why));
             self.release(now, attempt, Fate::Other, out);
         }
     }
@@ -188,11 +194,44 @@ impl Core {
                 out.push(Action::Send(FromWorker::Device { device, quarantined }));
             }
         }
+        for (device, vram) in self.devices.foreign.noted() {
+            if let Some(device) = self.device_id(device) {
+                out.push(Action::Send(FromWorker::Foreign { device, vram }));
+            }
+        }
         let measured = self.devices.measured.iter();
         out.extend(measured.map(|(session, vram)| {
             Action::Send(FromWorker::Measured { session: session.clone(), vram: *vram })
         }));
         self.samples.begin_anew();
+    }
+
+    /// Devices were looked at.
+    pub(super) fn take_in_samples(
+        &mut self,
+        now: Time,
+        devices: Vec<DeviceSample>,
+        out: &mut Vec<Action>,
+    ) {
+        devices.iter().for_each(|sample| self.note_foreign_use(now, sample, out));
+        self.samples.take_in(devices);
+    }
+
+    /// What others have of a device's memory is not there for us.
+    fn note_foreign_use(&mut self, now: Time, sample: &DeviceSample, out: &mut Vec<Action>) {
+        let mut devices = (0..).zip(&self.booking.capacity().devices);
+        let Some((device, there)) = devices.find(|(_, there)| there.id == sample.device) else {
+            return;
+        };
+        let Some(seen) = sample.foreign else { return };
+        let Some(vram) = self.devices.foreign.look(device, there.vram, seen) else { return };
+        let promoted = self.booking.set_foreign(device, vram);
+        if self.is_up() {
+            let device = sample.device.clone();
+            out.push(Action::Send(FromWorker::Foreign { device, vram }));
+        }
+        self.begin_all(now, &promoted, out);
+        self.hand_back(now, out);
     }
 
     pub(super) fn pass_partial(

@@ -174,6 +174,12 @@ pub(super) fn out_of_service() -> Outcome {
     failed(FailureKind::Cancelled, "device_out_of_service", message, None)
 }
 
+/// The outcome of an attempt whose device others took before it began.
+pub(super) fn device_in_use() -> Outcome {
+    let message = "others took the memory of its device before it began".into();
+    failed(FailureKind::Cancelled, "device_in_use", message, None)
+}
+
 /// The outcome of an attempt that the worker has no place for, not even to let it wait.
 pub(super) fn too_many() -> Outcome {
     let message = format!("this worker holds {} attempts already", limits::HELD_PER_WORKER);

@@ -1,6 +1,7 @@
 //! Stories about the core, told in virtual time. This file is the stage; the stories are beside it.
 
 mod connecting;
+mod foreign;
 mod leaving;
 mod out_of_service;
 mod samples;

@@ -58,6 +58,17 @@ impl History {
                 self.promoted(&promoted);
                 Ok(())
             }
+            Event::ForeignUseNoted { worker, device, vram } => {
+                tally.foreign_uses += 1;
+                self.is_present(*worker)?;
+                let worker = self.workers.get_mut(worker).expect("it is here");
+                let place = worker.devices.iter().position(|there| there.id == *device);
+                require(place.is_some(), ORDER, || format!("nobody has {device}"))?;
+                let place = u16::try_from(place.expect("just looked")).expect("few");
+                let promoted = worker.booking.set_foreign(place, *vram);
+                self.promoted(&promoted);
+                Ok(())
+            }
             other => require(false, ORDER, || format!("{} is in the log", other.name())),
         }
     }
@@ -97,6 +108,12 @@ impl History {
     pub(in crate::judge) fn measured_at(&self, worker: WorkerId, session: &str) -> Option<u64> {
         let mut measured = self.workers.get(&worker)?.booking.measured();
         measured.find(|(name, _)| *name == session).map(|(_, vram)| vram)
+    }
+
+    pub(in crate::judge) fn foreign_at(&self, worker: WorkerId, device: &str) -> Option<u64> {
+        let worker = self.workers.get(&worker)?;
+        let place = worker.devices.iter().position(|there| there.id == device)?;
+        Some(worker.booking.foreign_on(u16::try_from(place).expect("few")))
     }
 
     /// Work on devices succeeded, or they failed under it.

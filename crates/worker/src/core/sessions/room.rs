@@ -76,7 +76,8 @@ fn is_clear(
     let apart = others.is_empty() || !(hold.whole || others.iter().any(|other| other.whole));
     let slot = device.slots == 0 || others.len() < device.slots as usize;
     let vram = others.iter().fold(hold.vram, |sum, other| sum.saturating_add(other.vram));
-    apart && slot && vram <= device.vram
+    // Who has all of a device has what others leave of it.
+    apart && slot && (hold.whole || vram <= device.vram)
 }
 
 /// What others have of devices: processes that are there, and attempts that run without a session.
