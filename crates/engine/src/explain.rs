@@ -1,5 +1,6 @@
 //! Why a job is where it is, from the predicates that placement itself uses.
 
+mod backlog;
 mod devices;
 mod estimate;
 mod over;
@@ -16,6 +17,7 @@ use crate::decide::find_state;
 use crate::schedule::fit::{self, Fit, Reason};
 use crate::schedule::hot::{self, Courtesy};
 use crate::state::{Class, Head, State};
+use backlog::Backlog;
 use place::Place;
 
 /// A job that waits, wherever it is.
@@ -37,7 +39,11 @@ pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation
     let shown = find_state(state, id)?;
     let Some(waiting) = waiting(state, id) else {
         let (since, summary) = over::told(state, now, id, shown);
-        return Ok(plain(id, shown, since, summary));
+        let told = plain(id, shown, since, summary);
+        return Ok(match backlog::of(state, id).filter(|_| shown == JobState::Running) {
+            Some(backlog) => at_worker(told, backlog),
+            None => told,
+        });
     };
     let waits_for = waits::reasons(state, now, &waiting);
     let queued = shown == JobState::Queued;
@@ -59,6 +65,13 @@ pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation
         workers,
         ..plain(id, shown, Some(waiting.since), summary)
     })
+}
+
+/// What is told of a job with its place in a worker's backlog.
+fn at_worker(told: Explanation, backlog: Backlog) -> Explanation {
+    let Backlog { ahead, behind, worker } = backlog;
+    let summary = format!("{}: {}", told.summary, worker.reason);
+    Explanation { summary, ahead: Some(ahead), behind, workers: vec![worker], ..told }
 }
 
 fn plain(job: JobId, state: JobState, since: Option<Time>, summary: String) -> Explanation {
@@ -130,7 +143,10 @@ fn verdict(state: &State, now: Time, waiting: &Waiting, id: WorkerId, fit: &Fit)
     else {
         return verdict;
     };
-    let there = devices::of(state, fit::stage(state, &waiting.class), worker);
+    let Some(want) = devices::want(fit::stage(state, &waiting.class), worker) else {
+        return verdict;
+    };
+    let there = devices::of(state, &want, worker);
     if let (Reason::Full { .. }, Some(short)) = (lacks, there.short) {
         verdict.reason = format!("{}; {short}", verdict.reason);
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::mill::{Mill, finish, until};
 
 impl Mill {
-    fn submit(&self, args: &[&str]) -> String {
+    pub fn submit(&self, args: &[&str]) -> String {
         self.run(&[&["submit"], args].concat()).with_code(0).out.trim().to_owned()
     }
 
@@ -16,7 +16,7 @@ impl Mill {
         self.run(&["explain", job, "--json"]).with_code(0).json()
     }
 
-    fn batch(&self, batch: &str) -> serde_json::Value {
+    pub fn batch(&self, batch: &str) -> serde_json::Value {
         self.run(&["batch", batch, "--json"]).with_code(0).json()
     }
 }

@@ -17,21 +17,23 @@ pub(super) struct Devices {
     pub(super) short: Option<String>,
 }
 
-/// What a worker lacks for jobs of a stage that it could run and has no room for.
-pub(super) fn of(state: &State, stage: &StageSpec, worker: &Worker) -> Devices {
-    let booking = &worker.booking;
-    let able = |want: &Want| booking.could_fit(&want.resources).is_ok();
+/// What jobs of a stage want of a worker that could run it: the first of its resources that would
+/// do there.
+pub(super) fn want(stage: &StageSpec, worker: &Worker) -> Option<Want> {
     let mut wants = (0..).zip(stage.requests()).map(|(place, _)| stage.want(place, false));
-    let Some(want) = wants.find(able) else {
-        return Devices { verdicts: Vec::new(), more: 0, short: None };
-    };
-    let mut rooms = booking.rooms(&want);
+    wants.find(|want| worker.booking.could_fit(&want.resources).is_ok())
+}
+
+/// What a worker lacks for what is wanted of it.
+pub(super) fn of(state: &State, want: &Want, worker: &Worker) -> Devices {
+    let booking = &worker.booking;
+    let mut rooms = booking.rooms(want);
     rooms.sort_by_key(|room| {
         let out = room.obstacle == Some(Obstacle::OutOfService);
         (room.obstacle.is_some(), out, u64::MAX - room.free_vram, room.device)
     });
-    let shortage = booking.shortage(&want).map(|short| short.to_string());
-    let short = shortage.or_else(|| short_of(worker, &want, &rooms));
+    let shortage = booking.shortage(want).map(|short| short.to_string());
+    let short = shortage.or_else(|| short_of(worker, want, &rooms));
     let shown = rooms.iter().take(limits::DEVICES_EXPLAINED);
     let verdicts: Vec<_> = shown.map(|room| verdict(state, worker, room)).collect();
     let more = (rooms.len() - verdicts.len()) as u64;

@@ -255,6 +255,26 @@ fn a_device_out_of_service_or_taken_by_others_is_told_with_its_reason() {
 }
 
 #[test]
+fn a_job_in_a_workers_backlog_hears_what_it_waits_for_there() {
+    let mut world = World::new();
+    let mill = mill(&mut world, 1);
+    world.ask(Command::SetPrefetch { worker: mill, prefetch: 2 }).unwrap();
+    let holds = world.submit(program(gpu(1, 0, 18)), &["x"]).first;
+    let waits = world.submit(program(gpu(1, 0, 40)), &["x", "y"]);
+    let (first, second) = (waits.first, JobId(waits.first.0 + 1));
+    let told = explain(&world, first);
+    let short = "GPU-10: 30 of 48 GiB free, 40 GiB wanted";
+    let summary = format!("waits in the worker's backlog on worker w1: {short}");
+    assert!(told.summary.ends_with(&summary), "{}", told.summary);
+    assert_eq!((only(&told).reason.as_str(), told.ahead), (short, Some(0)));
+    assert_eq!(device(&told).held_by[0].jobs, [holds]);
+    let told = explain(&world, second);
+    assert_eq!(only(&told).reason, "1 job there before it");
+    assert_eq!((told.ahead, told.behind), (Some(1), vec![first]));
+    assert!(explain(&world, holds).workers.is_empty(), "it has begun");
+}
+
+#[test]
 fn what_others_use_is_judged_like_all_that_workers_say() {
     let mut world = World::new();
     let mill = mill(&mut world, 1);

@@ -20,7 +20,7 @@ pub struct Explanation {
     /// Since when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Time>,
-    /// Jobs that go first, where it waits in a queue.
+    /// Jobs that go first, where it waits in a queue or in a worker's backlog.
     pub ahead: Option<u64>,
     /// The next of them, in order.
     #[schema(value_type = Vec<String>)]
@@ -37,7 +37,8 @@ pub struct Explanation {
     /// a time is waited for; nothing where it cannot begin before somebody has done something.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub estimated_start: Option<Time>,
-    /// Each worker, and why it does not take the job.
+    /// Each worker, and why it does not take the job; of one that waits in a worker's backlog that
+    /// worker, and what it waits for there.
     pub workers: Vec<WorkerVerdict>,
 }
 
