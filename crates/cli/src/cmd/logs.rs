@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(short, long)]
     follow: bool,
     /// Only this attempt of the job, like a21, instead of the last
-    #[arg(long, value_name = "ID", requires = "id")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["batch", "worker"])]
     attempt: Option<AttemptId>,
     /// Only one stream: out, err, worker (its own words) or traceback
     #[arg(long, value_name = "STREAM", value_parser = stream)]

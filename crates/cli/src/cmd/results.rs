@@ -104,12 +104,9 @@ fn ended(id: &str, tally: Tally) -> Result<u8> {
         Tally { underway: 0, failed: 0 } => Ok(exit::OK),
         Tally { underway: 0, .. } => Ok(exit::WORK_FAILED),
         Tally { underway, .. } => {
-            let message = format!("{} of {id} not ended yet", counted_have(underway));
+            let left = counted(underway, "job");
+            let message = format!("not all of {id} has ended: {left} to go");
             Err(Error::new(exit::CONFLICT, message).hint("add --wait to wait for the rest"))
         }
     }
-}
-
-fn counted_have(jobs: u64) -> String {
-    format!("{} {}", counted(jobs, "job"), if jobs == 1 { "has" } else { "have" })
 }

@@ -115,7 +115,7 @@ pub async fn run(context: &Context, args: &Args, matches: &ArgMatches) -> Result
     let into = Destination::new(args.into.as_deref(), args.force);
     // With a key it may be the fetch of what was made before.
     if let (Some(into), None) = (&into, key) {
-        into.claim()?;
+        into.claim(kind.count())?;
     }
     let accepted = match args.source.load(&client, &kind).await? {
         Load::Jobs(..) if args.open && kind == Kind::None => client.submit(&head, key).await?,

@@ -128,7 +128,7 @@ fn results_that_are_not_there_yet_are_not_taken_for_all() {
     mill.run(&["results", "b1/0", "--wait"]).with_code(0);
     let early = mill.run(&["results", "b1"]).with_code(5);
     assert_eq!(early.out, "quick\n");
-    early.says(&["1 job has", "b1", "--wait"]);
+    early.says(&["1 job to go", "b1", "--wait"]);
     mill.file("gate", b"");
     let args = ["results", "b1", "--wait", "--no-progress"];
     assert_eq!(mill.run(&args).with_code(0).out, "quick\nslow\n");

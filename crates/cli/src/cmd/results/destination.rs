@@ -31,9 +31,9 @@ impl Destination {
         format!("gristmill results {of} -o {}", self.folder.display())
     }
 
-    /// Makes the folder, and refuses one in which other results are: before any work is done for
-    /// nothing.
-    pub fn claim(&self) -> Result<()> {
+    /// Makes the folder, and refuses one in which other results are where those of so many jobs
+    /// will be: before any work is done for nothing.
+    pub fn claim(&self, jobs: Option<u64>) -> Result<()> {
         let failed = |doing, error| Error::file(doing, &self.folder, &error);
         std::fs::create_dir_all(&self.folder).map_err(|error| failed("make", error))?;
         if self.force {
@@ -42,9 +42,14 @@ impl Destination {
         for entry in std::fs::read_dir(&self.folder).map_err(|error| failed("read", error))? {
             let name = entry.map_err(|error| failed("read", error))?.file_name();
             let name = name.to_string_lossy();
-            let is_place = name.bytes().all(|byte| byte.is_ascii_digit());
-            if is_place || name == contents::VALUE {
-                return Err(there_already(&self.folder.join(&*name)));
+            let place: Option<u64> = name.parse().ok();
+            let taken = match jobs {
+                Some(1) => name == contents::VALUE,
+                Some(jobs) => place.is_some_and(|place| place < jobs),
+                None => place.is_some() || name == contents::VALUE,
+            };
+            if taken {
+                return Err(there_already(&self.folder.join(&*name), ""));
             }
         }
         Ok(())
@@ -76,7 +81,7 @@ impl Destination {
             Err(error) => return Err(Error::file("look at", path, &error)),
             Ok(there) if there.is_file() => {}
             Ok(_) if self.force => return Ok(false),
-            Ok(_) => return Err(there_already(path)),
+            Ok(_) => return Err(there_already(path, ", and is no file")),
         }
         let wanted = match source {
             Source::Blob(digest) => digest.0,
@@ -84,7 +89,7 @@ impl Destination {
             Source::Path(from) => digest_of(from).await?.0.0,
         };
         let same = digest_of(path).await?.0.0 == wanted;
-        if same || self.force { Ok(same) } else { Err(there_already(path)) }
+        if same || self.force { Ok(same) } else { Err(there_already(path, ", with other bytes")) }
     }
 }
 
@@ -111,8 +116,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     aside::write(to, |out| io::copy(&mut file, out).map(drop))
 }
 
-fn there_already(path: &Path) -> Error {
-    Error::input(format!("{} is there already, and is another one", path.display()))
+fn there_already(path: &Path, but: &str) -> Error {
+    Error::input(format!("{} is there already{but}", path.display()))
         .hint("name another folder with -o, or add --force to overwrite")
 }
 
@@ -124,20 +129,23 @@ mod tests {
     fn a_folder_with_other_results_is_refused_before_the_work() {
         let folder = tempfile::tempdir().unwrap();
         let into = |force| Destination::new(Some(&folder.path().join("deep/out")), force).unwrap();
-        into(false).claim().unwrap();
+        into(false).claim(None).unwrap();
         let at = |name: &str| folder.path().join("deep/out").join(name);
         std::fs::write(at("notes.txt"), "kept").unwrap();
-        into(false).claim().unwrap();
-        for name in ["result.json", "12"] {
+        into(false).claim(None).unwrap();
+        for (name, taken_for, free_for) in [("result.json", 1, 13), ("12", 13, 12)] {
             std::fs::write(at(name), "other").unwrap();
-            let error = into(false).claim().unwrap_err();
-            assert!(error.message.contains(name), "{error}");
-            assert!(error.hint.unwrap().contains("--force"));
-            into(true).claim().unwrap();
+            for jobs in [None, Some(taken_for)] {
+                let error = into(false).claim(jobs).unwrap_err();
+                assert!(error.message.contains(name), "{error}");
+                assert!(error.hint.unwrap().contains("--force"));
+            }
+            into(false).claim(Some(free_for)).unwrap();
+            into(true).claim(None).unwrap();
             std::fs::remove_file(at(name)).unwrap();
         }
         let file = Destination::new(Some(&at("notes.txt")), false).unwrap();
-        assert!(file.claim().unwrap_err().message.contains("notes.txt"));
+        assert!(file.claim(None).unwrap_err().message.contains("notes.txt"));
     }
 
     #[tokio::test]

@@ -25,6 +25,17 @@ pub enum Kind {
     Range(RangeRequest),
 }
 
+impl Kind {
+    /// How many inputs there are, where that is known before they are read.
+    pub fn count(&self) -> Option<u64> {
+        match self {
+            Kind::None | Kind::Named(_) => Some(1),
+            Kind::Given(words) => Some(words.len() as u64),
+            Kind::Lines(_) | Kind::Ndjson(_) | Kind::JsonList(_) | Kind::Range(_) => None,
+        }
+    }
+}
+
 /// How a file among the inputs reaches the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
