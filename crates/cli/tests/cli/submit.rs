@@ -163,11 +163,21 @@ fn a_pipeline_is_defined_shown_and_run() {
         assert_eq!(done.out.split_whitespace().collect::<Vec<_>>(), ["2", "1", "x", "2", "1", "y"]);
     }
     let lab = ["--project", "lab"];
-    submit(&[&lab[..], &[":::", "x"]].concat()).with_code(4).says(&["no pipeline `twice`"]);
-    mill.run(&[&["pipelines", "define", "twice.json"], &lab[..]].concat()).with_code(0);
-    submit(&[&lab[..], &[":::", "x"]].concat()).with_code(0);
+    let of_lab = |words: &[&str]| mill.run(&[words, &lab[..]].concat());
+    let shared = of_lab(&["submit", "--wait", ":::", "x", "--pipeline", "twice"]).with_code(0);
+    assert_eq!(shared.out.trim(), "2 1 x", "what a project has not is the default project's");
+    let spec = serde_json::json!({ "name": "twice", "stages": [stage("a", "own")] });
+    mill.file("own.json", spec.to_string().as_bytes());
+    of_lab(&["pipelines", "define", "own.json"]).with_code(0);
+    assert_eq!(submit(&[&lab[..], &[":::", "x"]].concat()).with_code(0).out.trim(), "own x");
+    assert_eq!(submit(&[":::", "x"]).with_code(0).out.trim(), "2 1 x");
+    let theirs = spec.to_string().replace("twice", "theirs");
+    mill.file("theirs.json", theirs.as_bytes());
+    of_lab(&["pipelines", "define", "theirs.json"]).with_code(0);
+    let elsewhere = mill.run(&["submit", "--pipeline", "theirs", ":::", "x"]).with_code(4);
+    elsewhere.says(&["no pipeline `theirs`"]);
     let shown = mill.run(&[&["pipelines", "--json"], &lab[..]].concat()).with_code(0);
-    assert_eq!(shown.json()["spec"]["name"], "twice");
+    assert!(shown.out.contains("theirs"), "{}", shown.out);
 
     let own = mill.run(&["submit", "twice", "--wait", "--vram", "8GiB", ":::", "x"]).with_code(2);
     own.says(&["--vram", "`twice`", "gristmill pipelines define", "gristmill work"]);
