@@ -1,5 +1,5 @@
 //! What a worker tells of its devices and sessions from time to time: figures for people and
-//! charts. The engine decides nothing by them; what decides (booked, in service, measured, in use by
+//! charts. The engine decides nothing by them; what decides (booked, in service, measured, used by
 //! others) is told by events of its own.
 
 use serde::{Deserialize, Serialize};
