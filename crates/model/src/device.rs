@@ -1,6 +1,6 @@
 //! What a worker tells of its devices and sessions from time to time: figures for people and
-//! charts. Nothing is decided by them; what decides (booked, in service, measured, what others have)
-//! is told by events of its own.
+//! charts. The engine decides nothing by them; what decides (booked, in service, measured, used by
+//! others) is told by events of its own.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

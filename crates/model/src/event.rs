@@ -365,7 +365,7 @@ pub enum Event {
         /// Bytes on each of its devices.
         vram: u64,
     },
-    /// Programs of others have this much of a device's memory; what they leave is booked from now on.
+    /// Programs of others have this much of a device's memory: from now on nobody books it.
     ForeignUseNoted {
         /// The worker.
         worker: WorkerId,
@@ -485,21 +485,6 @@ pub enum LeaveReason {
 }
 
 impl Event {
-    /// Whether the event belongs in the log; the others are pulse.
-    #[must_use]
-    pub const fn is_durable(&self) -> bool {
-        !matches!(
-            self,
-            Event::WorkerConnected { .. }
-                | Event::WorkerDisconnected { .. }
-                | Event::LeaseRenewed { .. }
-                | Event::PrefetchSet { .. }
-                | Event::ProgressMade { .. }
-                | Event::PartialMade { .. }
-                | Event::DevicesSampled { .. }
-        )
-    }
-
     /// The event that tells a part of the state as it was.
     #[must_use]
     pub const fn restored(part: Part) -> Event {

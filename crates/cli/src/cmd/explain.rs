@@ -11,8 +11,8 @@ use crate::args::{Connection, Context};
 use crate::error::Result;
 use crate::output::{Output, Table, ago, ahead_of_us, counted};
 
-/// Say why a job is where it is: what it waits for, behind whom, what each worker lacks, and who has
-/// its devices
+/// Say why a job is where it is: what it waits for, behind whom, and what each worker and device
+/// lacks
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The job, like j17, or b3/17 for the job at place 17 of batch b3

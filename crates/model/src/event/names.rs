@@ -1,8 +1,23 @@
-//! What events are called where people and programs follow them.
+//! What events are called where people and programs follow them, and which of them the log keeps.
 
 use super::Event;
 
 impl Event {
+    /// Whether the event belongs in the log; the others are pulse.
+    #[must_use]
+    pub const fn is_durable(&self) -> bool {
+        !matches!(
+            self,
+            Event::WorkerConnected { .. }
+                | Event::WorkerDisconnected { .. }
+                | Event::LeaseRenewed { .. }
+                | Event::PrefetchSet { .. }
+                | Event::ProgressMade { .. }
+                | Event::PartialMade { .. }
+                | Event::DevicesSampled { .. }
+        )
+    }
+
     /// The kind's stable name, as the event feed shows it.
     #[must_use]
     pub const fn name(&self) -> &'static str {

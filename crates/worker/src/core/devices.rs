@@ -153,8 +153,9 @@ impl Core {
         }
     }
 
-    /// Nothing begins on a device that is out of service, or where others have what was booked: what
-    /// was to begin there goes back to the server, and what waits for room that is nowhere else.
+    /// Nothing begins on a device that is out of service, or where others have what was booked:
+    /// what was to begin there goes back to the server, and what waits for room that is nowhere
+    /// else.
     fn hand_back(&mut self, now: Time, out: &mut Vec<Action>) {
         let lost = self.booking.running().filter(|attempt| !self.booking.keeps_devices(*attempt));
         let to_begin = lost.filter(|attempt| self.holding.waiting(*attempt).is_some());
