@@ -4,6 +4,7 @@
 pub(crate) mod cpus;
 mod descent;
 mod lookout;
+mod present;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -23,14 +24,15 @@ use crate::device::lock::Held;
 use crate::device::vram::{Return, Step};
 use crate::device::{Claimed, Inventory, Sample};
 use lookout::{Lookout, Orders};
+use present::Present;
+pub(crate) use present::Tenant;
 
 /// Devices by their place in the capacity.
 #[derive(Debug)]
 pub(crate) struct Equipment {
     devices: Vec<Device>,
     lookout: Option<Lookout>,
-    /// Bytes that are booked for what runs, by device.
-    present: Mutex<BTreeMap<u16, u64>>,
+    present: Mutex<Present>,
     began: Instant,
     /// The CPUs near each; none where nobody knows.
     near: Vec<Vec<u32>>,
@@ -38,9 +40,12 @@ pub(crate) struct Equipment {
     locks: Arc<[Held]>,
 }
 
-/// What devices held before a process began, by device; absent where nobody could tell.
+/// A process that has devices, and what they held before it began; absent where nobody could tell.
 #[derive(Debug)]
-pub(crate) struct Before(Vec<(Hold, Option<u64>)>);
+pub(crate) struct Before {
+    pub(crate) tenant: Tenant,
+    used: Vec<(Hold, Option<u64>)>,
+}
 
 impl Equipment {
     /// Begins to look after devices; what is seen goes to `inputs`.
@@ -134,18 +139,22 @@ impl Equipment {
     /// Looks at devices before a process begins there, and counts it among what is ours.
     pub(crate) async fn before(&self, holds: &[Hold]) -> Before {
         let samples = if holds.is_empty() { BTreeMap::new() } else { self.look().await };
-        for hold in holds {
-            *self.present().entry(hold.device).or_default() += hold.vram;
-        }
+        let tenant = self.present().enter(holds.to_vec());
         self.tell_lookout();
         let used = |hold: &Hold| Some(samples.get(&self.id(hold.device))?.memory?.used);
-        Before(holds.iter().map(|hold| (*hold, used(hold))).collect())
+        Before { tenant, used: holds.iter().map(|hold| (*hold, used(hold))).collect() }
+    }
+
+    /// A process was seen to take this much of each device that it has a part of.
+    pub(crate) fn measured(&self, tenant: Tenant, bytes: u64) {
+        self.present().takes(tenant, bytes);
+        self.tell_lookout();
     }
 
     /// Waits until what a process had of devices is back; names those where it is not, and why.
     pub(crate) async fn settle(&self, leader: Option<u32>, before: Before) -> Vec<(u16, String)> {
         let mut stuck = Vec::new();
-        for (hold, used) in &before.0 {
+        for (hold, used) in &before.used {
             // On a device that others share, others may have taken what this one gave back.
             let at_most = used.filter(|_| hold.whole).unwrap_or(u64::MAX);
             let gone: BTreeSet<u32> = leader.into_iter().collect();
@@ -156,11 +165,7 @@ impl Equipment {
                 stuck.push((hold.device, reason));
             }
         }
-        for (hold, _) in before.0 {
-            let mut present = self.present();
-            let bytes = present.entry(hold.device).or_default();
-            *bytes = bytes.saturating_sub(hold.vram);
-        }
+        self.present().leave(before.tenant);
         self.tell_lookout();
         stuck
     }
@@ -211,11 +216,11 @@ impl Equipment {
     /// The lookout must know what is ours to tell what is not.
     fn tell_lookout(&self) {
         if let Some(lookout) = &self.lookout {
-            lookout.tell(self.present().clone());
+            lookout.tell(self.present().bytes());
         }
     }
 
-    fn present(&self) -> MutexGuard<'_, BTreeMap<u16, u64>> {
+    fn present(&self) -> MutexGuard<'_, Present> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

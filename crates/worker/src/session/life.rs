@@ -26,6 +26,7 @@ use super::data;
 use super::host::Host;
 use super::work::SessionWork;
 use crate::core::{Gone, Input, Opening};
+use crate::equipment::Tenant;
 use crate::workshop::Workshop;
 
 /// Leads a session until it is gone.
@@ -36,7 +37,7 @@ pub(super) async fn live(
 ) {
     let session = opening.session;
     let before = shop.equipment.before(&opening.holds).await;
-    let (ruin, leader) = lead(&shop, &opening, orders).await;
+    let (ruin, leader) = lead(&shop, &opening, before.tenant, orders).await;
     let stuck = shop.equipment.settle(leader, before).await;
     if let Some(failure) = &ruin {
         tracing::warn!(session = opening.spec.name, code = failure.code, "{}", failure.message);
@@ -50,6 +51,7 @@ type Ruin = Option<Failure>;
 async fn lead(
     shop: &Arc<Workshop>,
     opening: &Opening,
+    tenant: Tenant,
     orders: mpsc::UnboundedReceiver<Order>,
 ) -> (Ruin, Option<u32>) {
     let Some(work) = shop.sessions.get(&opening.spec.name) else {
@@ -80,6 +82,7 @@ async fn lead(
         publishing: JoinSet::new(),
         data,
         left: Vec::new(),
+        tenant,
         measured: 0,
     };
     let ruin = match life.load(opening).await {
@@ -104,6 +107,8 @@ struct Life {
     publishing: JoinSet<()>,
     /// Attempts of a call that the session's end has cut off.
     left: Vec<Sitter>,
+    /// Who it is among those that have devices.
+    tenant: Tenant,
     /// Bytes of device memory that the core knows of.
     measured: u64,
 }
@@ -174,6 +179,7 @@ impl Life {
         let vram = vram.div_ceil(limits::VRAM_STEP) * limits::VRAM_STEP;
         if vram > self.measured {
             self.measured = vram;
+            self.shop.equipment.measured(self.tenant, vram);
             self.tell(Input::Measured(opening.session, vram)).await;
         }
     }
