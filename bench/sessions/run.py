@@ -114,8 +114,7 @@ def wired_trips(bench, name, place, head):
         request = wire.request("POST", "/v1/batches?wait=60s", body)
 
         def once():
-            if not (answer := json.loads(wire.ask(request)))["finished"]:
-                raise SystemExit(f"{answer['id']} did not finish in time")
+            demand_success(json.loads(wire.ask(request)))
 
         trips(bench, name, once)
 
@@ -160,9 +159,17 @@ def submit(wire, pipeline, jobs):
     """Submits and waits; the batch's id."""
     told = {"pipeline": pipeline, "jobs": [{"input": f"input {n}"} for n in range(jobs)]}
     batch = wire.json("POST", "/v1/batches?wait=60s", told)
+    demand_success(batch)
+    return batch["id"]
+
+
+def demand_success(batch):
+    """Whatever else came of it, its time is none of a call's."""
     if not batch["finished"]:
         raise SystemExit(f"{batch['id']} did not finish in time")
-    return batch["id"]
+    if set(batch["counts"]) != {"succeeded"}:
+        raise SystemExit(f"{batch['id']} ended with {batch['counts']}: see worker.log; does --python "
+                         "name a Python that has httpx and msgpack?")
 
 
 def results(wire, batch):

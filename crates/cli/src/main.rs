@@ -51,6 +51,10 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
             }
         }
         Verb::Serve(args) => many_threads(cmd::serve::run(&context, &args)),
+        // What sessions do they do in their own processes, and waking threads costs more than a call.
+        Verb::Work(args) if args.keeps_sessions_only() => {
+            one_thread(cmd::work::run(&context, &args))
+        }
         Verb::Work(args) => many_threads(cmd::work::run(&context, &args)),
         Verb::Submit(args) => {
             let given = matches.subcommand_matches("submit").unwrap_or(matches);

@@ -64,6 +64,13 @@ pub struct Args {
     gear: Gear,
 }
 
+impl Args {
+    /// Who is started for something of its own does nothing else unless it is asked to.
+    pub fn keeps_sessions_only(&self) -> bool {
+        self.handlers.is_none() && (self.offers.any() || !self.entries.is_empty())
+    }
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     super::serve::start_tracing();
     let settings = &context.settings;
@@ -77,7 +84,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
     let config = WorkerConfig {
         devices: args.gear.claim(&name).await?,
         name,
-        handlers: handlers(context, args, &client, !sessions.is_empty())?,
+        handlers: handlers(context, args, &client)?,
         cpus: args.cpus.or_else(|| settings.count("work.cpus")).unwrap_or_else(probe::cpus),
         memory: probe::memory(),
         named: args.named.iter().cloned().collect(),
@@ -146,12 +153,11 @@ fn listen(shutdown: Shutdown) -> Result<()> {
 }
 
 /// Running any program that somebody on another machine sends is a decision, not a default.
-fn handlers(context: &Context, args: &Args, client: &Client, offers: bool) -> Result<Vec<String>> {
-    let asked = args.handlers.clone();
-    // Who is started for something of its own does nothing else unless it is asked to.
-    if asked.is_none() && offers {
+fn handlers(context: &Context, args: &Args, client: &Client) -> Result<Vec<String>> {
+    if args.keeps_sessions_only() {
         return Ok(Vec::new());
     }
+    let asked = args.handlers.clone();
     let mut handlers = asked.clone().unwrap_or_else(|| context.settings.list("work.handlers"));
     let far = !client.is_loopback() && !args.allow_command;
     if far && handlers.iter().any(|handler| handler == "command") {
