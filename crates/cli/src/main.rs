@@ -51,7 +51,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
             }
         }
         Verb::Serve(args) => many_threads(cmd::serve::run(&context, &args)),
-        // What sessions do they do in their own processes, and waking threads costs more than a call.
+        // Sessions work in processes of their own; to wake threads costs more than a call.
         Verb::Work(args) if args.keeps_sessions_only() => {
             one_thread(cmd::work::run(&context, &args))
         }

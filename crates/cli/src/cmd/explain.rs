@@ -117,6 +117,7 @@ fn free(device: &DeviceVerdict) -> String {
     let memory = booking::part_of(device.free_vram, device.vram);
     let share = named::amount(device.free_share);
     match (device.vram, device.wanted_share) {
+        (_, 1..) if device.free_share == 0 => "nothing".into(),
         (0, _) => share,
         (_, 0) => memory,
         _ => format!("{share}, {memory}"),
