@@ -5,6 +5,7 @@ The devices are declared: nobody looks at them, and everything else is as with r
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import traceback
@@ -57,6 +58,10 @@ def norm(matrix: "numpy.ndarray") -> float:
     return float((matrix ** 2).sum())
 
 @gm.handler
+def album(pictures: int, words: int) -> dict:
+    return {"pictures": [Image.new("RGB", (8, 8))] * pictures, "words": ["mill"] * words}
+
+@gm.handler
 def where() -> dict:
     return {"pid": os.getpid(), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}
 
@@ -77,7 +82,7 @@ from PIL import Image
 import numpy
 '''
 
-NAMES = ["greet", "together", "count", "Lookup", "shade", "norm", "where", "fails"]
+NAMES = ["greet", "together", "count", "Lookup", "shade", "norm", "album", "where", "fails"]
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +172,25 @@ def test_arrays_of_inputs_give_an_array_of_results(grinding: gm.Client) -> None:
     ]
     with pytest.raises(gm.errors.InputRefused, match="input `up_to`: expected an integer"):
         grinding.call("count", ["x"])
+
+
+def test_a_value_too_long_for_its_job_comes_as_what_it_is(
+    grinding: gm.Client, address: str
+) -> None:
+    inputs = [{"pictures": 1, "words": words} for words in (2, 50_000)]
+    for found, asked in zip(grinding.map("album", inputs), inputs):
+        assert found["words"] == ["mill"] * asked["words"]
+        assert found["pictures"][0].image().size == (8, 8), "a file in it, fetched when asked"
+    told = grinding.job(grinding.submit("album", inputs[1:]).id + "/0")
+    assert told.result()["pictures"][0].size == (8, 8)
+
+    async def calls() -> list[Any]:
+        async with gm.AsyncClient(address) as client:
+            called = await client.call("album", **inputs[1])
+            return [called, *[each async for each in client.map("album", inputs[1:])]]
+
+    for found in asyncio.run(calls()):
+        assert len(found["words"]) == 50_000
 
 
 def test_a_session_stays_and_sees_the_gpus_it_booked(grinding: gm.Client) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Optional
 
-from gristmill.client import operations, outputs
+from gristmill.client import operations
 from gristmill.client.async_transport import AsyncTransport
 from gristmill.client.events import EventLines
-from gristmill.client.files import AsyncFile, contents_async
+from gristmill.client.files import contents_async, value_of_async
 from gristmill.client.models import BatchInfo, Event, JobInfo, LogLine, log_line
 from gristmill.client.operations import checked_errors
 from gristmill.client.retry import TRIES
 from gristmill.client.tables import arrow_table, numpy_array
-from gristmill.client.uploads import Whereabouts
 from gristmill.client.window import LARGEST, WholeBatch, Window
 from gristmill.errors import Unreachable
 
@@ -38,14 +37,14 @@ class AsyncJob:
 
     async def value(self, timeout: Optional[float] = None) -> Any:
         """Waits for its result; files in it are fetched only when asked. Raises JobFailed."""
-        return self.value_of(await self.wait(timeout))
+        return await self.value_of(await self.wait(timeout))
 
-    def value_of(self, info: JobInfo) -> Any:
+    async def value_of(self, info: JobInfo) -> Any:
         """The result that a job's state tells of, for one who has asked already."""
         error = info.error()
         if error is not None:
             raise error
-        return outputs.value(info.raw.get("result"), self._file)
+        return await value_of_async(self._transport, info)
 
     async def result(self, timeout: Optional[float] = None) -> Any:
         """Waits for its result, with files fetched and decoded: images as PIL images, `.npy` as
@@ -62,9 +61,6 @@ class AsyncJob:
             async for line in lines:
                 if line:
                     yield log_line(line)
-
-    def _file(self, where: Whereabouts) -> AsyncFile:
-        return AsyncFile(self._transport, where)
 
 
 class AsyncBatch:
@@ -106,7 +102,7 @@ class AsyncBatch:
                 error = info.error()
                 if error is not None and raises:
                     raise error
-                yield error or outputs.value(info.raw.get("result"), self._file)
+                yield error or await value_of_async(self._transport, info)
 
     async def numpy(self) -> Any:
         """All results as one NumPy array of shape (jobs, ...), once they are there. Raises the
@@ -125,9 +121,6 @@ class AsyncBatch:
     def events(self) -> AsyncIterator[Event]:
         """What happens to it and its jobs, as it happens; it never ends by itself."""
         return heard(self._transport, self.id)
-
-    def _file(self, where: Whereabouts) -> AsyncFile:
-        return AsyncFile(self._transport, where)
 
 
 async def listed(transport: AsyncTransport, filter: str) -> AsyncIterator[JobInfo]:

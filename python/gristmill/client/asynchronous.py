@@ -81,7 +81,7 @@ class AsyncClient:
         info = await self._transport.run(
             operations.call(pipeline, self._project, operations.sole_input(value, named))
         )
-        return self.job(info.id).value_of(info)
+        return await self.job(info.id).value_of(info)
 
     def map(
         self,

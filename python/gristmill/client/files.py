@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Union
 
 from gristmill.client import outputs
 from gristmill.client.async_transport import AsyncTransport
+from gristmill.client.models import JobInfo
 from gristmill.client.request import Request
 from gristmill.client.transport import Transport
 from gristmill.client.uploads import Blob, Stored, Whereabouts
@@ -98,6 +99,29 @@ class AsyncFile(Stored):
             into.write(await asyncio.to_thread(Path(self.path).read_bytes))
         else:
             await self._transport.download(_blob(self.blob), into)
+
+
+def value_of(transport: Transport, info: JobInfo) -> Any:
+    """A job's result. What was too long to travel within the job is fetched; files in it are not
+    before somebody asks."""
+
+    def make_file(where: Whereabouts) -> File:
+        return File(transport, where)
+
+    found = outputs.value(info.raw.get("result"), make_file)
+    return outputs.long_value(found.bytes(), make_file) if outputs.is_long_value(found) else found
+
+
+async def value_of_async(transport: AsyncTransport, info: JobInfo) -> Any:
+    """`value_of` for asyncio."""
+
+    def make_file(where: Whereabouts) -> AsyncFile:
+        return AsyncFile(transport, where)
+
+    found = outputs.value(info.raw.get("result"), make_file)
+    if outputs.is_long_value(found):
+        return outputs.long_value(await found.bytes(), make_file)
+    return found
 
 
 def contents(value: Any) -> Any:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from gristmill.client import operations, outputs
+from gristmill.client import operations
 from gristmill.client.events import EventLines
-from gristmill.client.files import File, contents
+from gristmill.client.files import contents, value_of
 from gristmill.client.models import BatchInfo, Event, JobInfo, LogLine, log_line
 from gristmill.client.operations import checked_errors
 from gristmill.client.retry import TRIES
 from gristmill.client.tables import arrow_table, numpy_array
 from gristmill.client.transport import Transport
-from gristmill.client.uploads import Whereabouts
 from gristmill.client.window import LARGEST, WholeBatch, Window
 from gristmill.errors import Unreachable
 
@@ -45,7 +44,7 @@ class Job:
         error = info.error()
         if error is not None:
             raise error
-        return outputs.value(info.raw.get("result"), self._file)
+        return value_of(self._transport, info)
 
     def result(self, timeout: Optional[float] = None) -> Any:
         """Waits for its result, with files fetched and decoded: images as PIL images, `.npy` as
@@ -62,9 +61,6 @@ class Job:
             for line in lines:
                 if line:
                     yield log_line(line)
-
-    def _file(self, where: Whereabouts) -> File:
-        return File(self._transport, where)
 
 
 class Batch:
@@ -106,7 +102,7 @@ class Batch:
                 error = info.error()
                 if error is not None and raises:
                     raise error
-                yield error or outputs.value(info.raw.get("result"), self._file)
+                yield error or value_of(self._transport, info)
 
     def numpy(self) -> Any:
         """All results as one NumPy array of shape (jobs, ...), once they are there. Raises the
@@ -125,9 +121,6 @@ class Batch:
     def events(self) -> Iterator[Event]:
         """What happens to it and its jobs, as it happens; it never ends by itself."""
         return heard(self._transport, self.id)
-
-    def _file(self, where: Whereabouts) -> File:
-        return File(self._transport, where)
 
 
 def listed(transport: Transport, filter: str) -> Iterator[JobInfo]:

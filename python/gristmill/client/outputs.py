@@ -13,6 +13,9 @@ from gristmill.client.uploads import Blob, Stored, Whereabouts
 from gristmill.errors import BrokenAnswer
 from gristmill.marked import mark_of, read_array, read_bytes
 
+LONG_VALUE = "result.json"
+"""What a worker calls it in the store."""
+
 MakeFile = Callable[[Whereabouts], Any]
 """Makes the file object of a client."""
 
@@ -28,6 +31,16 @@ def value(payload: Optional[Mapping[str, Any]], make_file: MakeFile) -> Any:
     if "file" in payload:
         return _artifact(payload["file"], make_file)
     raise BrokenAnswer(f"a result is {', '.join(payload)}; use gristmill of one version")
+
+
+def is_long_value(found: Any) -> bool:
+    """Whether a result is no file but a value that was too long to travel within its job."""
+    return isinstance(found, Stored) and found.blob is not None and found.name == LONG_VALUE
+
+
+def long_value(data: bytes, make_file: MakeFile) -> Any:
+    """The value that was too long to travel; files in it are not fetched."""
+    return _decoded(json.loads(data), make_file)
 
 
 def of_digest(digest: str) -> Whereabouts:

@@ -14,18 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Optional, TypeVar, Union
 
-from gristmill.client import outputs
 from gristmill.client.async_transport import AsyncTransport
-from gristmill.client.files import AsyncFile, File, contents, contents_async
+from gristmill.client.files import contents, contents_async, value_of, value_of_async
 from gristmill.client.gather import aiter_of, gather, gather_async
 from gristmill.client.models import JobInfo
 from gristmill.client.progress import Progress
 from gristmill.client.submission import Submission
 from gristmill.client.tables import arrow_table, numpy_array
 from gristmill.client.transport import Transport
-from gristmill.client.uploads import Whereabouts
 from gristmill.client.window import Window
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, JobFailed
 
 Source = TypeVar("Source")
 
@@ -42,12 +40,11 @@ class Map(Generic[Source]):
     raises: bool
     progress: Optional[bool]
 
-    def outcome(self, job: JobInfo, make_file: outputs.MakeFile) -> Any:
-        """What a job came to. Raises JobFailed, or gives it, as was asked."""
+    def error_of(self, job: JobInfo) -> Optional[JobFailed]:
+        """Why a job has no result, where that is to be given in its place. Raises it where it is
+        not."""
         error = job.error()
-        if error is None:
-            return outputs.value(job.raw.get("result"), make_file)
-        if self.raises:
+        if error is not None and self.raises:
             raise error
         return error
 
@@ -97,7 +94,7 @@ class Results(Iterator[Any]):
                 if window.outstanding:
                     for job in run(window.advance(wait=last or not window.room)):
                         progress.step()
-                        yield asked.outcome(job, self._file)
+                        yield asked.error_of(job) or value_of(self._transport, job)
                 elif last:
                     return
         except BaseException:
@@ -107,9 +104,6 @@ class Results(Iterator[Any]):
             raise
         finally:
             progress.close()
-
-    def _file(self, where: Whereabouts) -> File:
-        return File(self._transport, where)
 
 
 class AsyncResults(AsyncIterator[Any]):
@@ -158,7 +152,8 @@ class AsyncResults(AsyncIterator[Any]):
                 if window.outstanding:
                     for job in await run(window.advance(wait=last or not window.room)):
                         progress.step()
-                        yield asked.outcome(job, self._file)
+                        error = asked.error_of(job)
+                        yield error or await value_of_async(self._transport, job)
                 elif last:
                     return
         except BaseException:
@@ -168,6 +163,3 @@ class AsyncResults(AsyncIterator[Any]):
             raise
         finally:
             progress.close()
-
-    def _file(self, where: Whereabouts) -> AsyncFile:
-        return AsyncFile(self._transport, where)

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION,
     X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
 use gristmill_model::api::{Blob, Problem};
@@ -64,6 +64,25 @@ pub(super) async fn get(State(api): State<Api>, Path(digest): Path<Digest>) -> A
         Some((size, bytes)) => Ok(answer(digest, size, Body::from_stream(bytes))),
         None => Err(missing(digest)),
     }
+}
+
+/// The bytes of a file that a job made, under its name. What is called `.json` says that it is.
+pub(super) async fn file(api: &Api, digest: Digest, name: &str) -> Answer<Response> {
+    let Some((size, bytes)) = api.handle.blobs().get(digest).await? else {
+        return Err(missing(digest));
+    };
+    let mut answer = answer(digest, size, Body::from_stream(bytes));
+    let headers = answer.headers_mut();
+    // The name is the handler's: nothing that could end the quotation gets through.
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || "._-".contains(*letter);
+    let plain: String = name.chars().filter(plain).collect();
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{plain}\"")) {
+        headers.insert(CONTENT_DISPOSITION, value);
+    }
+    if name.ends_with(".json") {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    Ok(answer)
 }
 
 /// Whether a blob is known, and its size.

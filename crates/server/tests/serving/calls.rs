@@ -1,9 +1,11 @@
 //! Pipelines called like functions, and the documents that say how.
 
 use gristmill_model::attempt::FailureKind;
+use gristmill_model::payload::{Artifact, Payload, Place};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::worker::Worker;
 use crate::world::{Answer, World};
 
 /// A pipeline that says what it takes, of a handler that the scripted worker runs.
@@ -53,6 +55,31 @@ async fn a_call_answers_with_the_result_or_why_there_is_none() {
     let answer = answer.ok(502);
     assert_eq!((answer.code().as_str(), job_of(&answer)), ("call_failed", "j2"));
     assert!(answer.detail().starts_with("j2 is failed: "), "{}", answer.detail());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_the_result_comes_as_its_bytes() {
+    let world = world().await;
+    let mut worker = world.worker().await;
+    let called = async |worker: &mut Worker, name: &str, bytes: &'static str| {
+        let put = world.request(Method::POST, "/v1/blobs").body(bytes);
+        let digest = world.send(put).await.ok(201).json()["digest"].as_str().unwrap().to_owned();
+        let place = Place::Blob(digest.parse().unwrap());
+        let file = Artifact { name: name.into(), size: bytes.len() as u64, place };
+        let call = world.post("/v1/pipelines/plain/call?wait=30s", json!({}));
+        let (answer, ()) = tokio::join!(call, async {
+            let run = worker.run().await;
+            worker.give(run[0].attempt, Payload::File(file)).await;
+        });
+        answer.ok(200)
+    };
+    let picture = called(&mut worker, "mill\".png", "<b>pixels</b>").await;
+    assert_eq!((picture.text.as_str(), job_of(&picture)), ("<b>pixels</b>", "j1"));
+    assert_eq!(picture.headers["content-type"], "application/octet-stream");
+    assert_eq!(picture.headers["content-disposition"], "attachment; filename=\"mill.png\"");
+    let long = called(&mut worker, "result.json", "[1, 2, 3]").await;
+    assert_eq!(long.headers["content-type"], "application/json");
+    assert_eq!(long.json(), json!([1, 2, 3]), "too long to travel within the job");
 }
 
 #[tokio::test(flavor = "multi_thread")]

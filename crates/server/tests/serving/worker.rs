@@ -120,6 +120,13 @@ impl Worker {
         self.say(FromWorker::Ended(ended)).await;
     }
 
+    /// The result is this.
+    pub async fn give(&mut self, attempt: AttemptId, output: Payload) {
+        let success = Success { output, artifacts: vec![], warnings: vec![] };
+        let (outcome, usage) = (Outcome::Succeeded(success), Usage::default());
+        self.say(FromWorker::Ended(vec![Ended { attempt, outcome, usage, devices: vec![] }])).await;
+    }
+
     pub async fn fail(&mut self, attempt: AttemptId, kind: FailureKind) {
         let failure = Failure::new(kind, "scripted", "the script says so");
         let outcome = Outcome::Failed(failure);

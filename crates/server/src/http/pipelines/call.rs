@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use gristmill_model::api::{Job, Problem, SingleRequest};
 use gristmill_model::job::JobState;
-use gristmill_model::payload::Payload;
+use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::problem::Code;
 use gristmill_model::{JobId, Span, limits};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use super::super::batches::wait_for;
 use super::super::body::Whole;
 use super::super::parts::{self, Path, Query};
 use super::super::problem::{Answer, Refusal};
-use super::super::{intake, jobs};
+use super::super::{blobs, intake, jobs};
 use crate::core::Goal;
 
 /// Names the job that a call made.
@@ -46,8 +46,8 @@ pub(in super::super) struct CallQuery {
     params(("name" = String, Path, example = "generate"), CallQuery,
         ("idempotency-key" = Option<String>, Header, description = "Makes the job once")),
     request_body(content = Value, description = "The input: an object with the parameters"),
-    responses((status = 200, body = Value, description = "The result; files in it are \
-            {\"$blob\": …}, to be fetched from `/v1/blobs`"),
+    responses((status = 200, body = Value, description = "The result. A file that is all \
+            of it comes as its bytes; files within are {\"$blob\": …}, to be fetched from `/v1/blobs`"),
         (status = 202, body = Job, description = "It is not done yet: look at the job"),
         (status = "4XX", body = Problem), (status = 502, body = Problem,
             description = "`call_failed`: the job has no result")))]
@@ -67,19 +67,24 @@ pub(in super::super) async fn call(
     let (job, _) = jobs::accept(&api, actor, intake::single(request, key)?).await?;
     wait_for(&api, Goal::Job(job), wait.unwrap_or(limits::WAIT)).await?;
     let found = jobs::find(&api, job).await?;
-    let answer = answer(found).unwrap_or_else(IntoResponse::into_response);
+    let answer = answer(&api, found).await.unwrap_or_else(IntoResponse::into_response);
     Ok(with_job(answer, job))
 }
 
-fn answer(job: Job) -> Answer<Response> {
-    match (job.state, job.result) {
-        (JobState::Succeeded, result) => Ok(Json(value(result)?).into_response()),
+async fn answer(api: &Api, job: Job) -> Answer<Response> {
+    match (job.state, &job.result) {
+        // Also a value that was too long to travel within the job.
+        (
+            JobState::Succeeded,
+            Some(Payload::File(Artifact { name, place: Place::Blob(digest), .. })),
+        ) => blobs::file(api, *digest, name).await,
+        (JobState::Succeeded, _) => Ok(Json(value(job.result)?).into_response()),
         (state, _) if state.is_final() => {
             let why =
                 job.failure.map_or_else(String::new, |failure| format!(": {}", failure.message));
             Err(Refusal::new(Code::CallFailed, format!("{} is {state}{why}", job.id)))
         }
-        (_, result) => Ok((StatusCode::ACCEPTED, Json(Job { result, ..job })).into_response()),
+        _ => Ok((StatusCode::ACCEPTED, Json(job)).into_response()),
     }
 }
 

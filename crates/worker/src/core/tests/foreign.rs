@@ -4,6 +4,7 @@ use gristmill_model::device::DeviceSample;
 use gristmill_model::pipeline::SessionSpec;
 use gristmill_model::resources::{Device, DeviceRequest};
 
+use super::out_of_service::given_back;
 use super::*;
 use crate::core::{Gone, SessionId};
 
@@ -42,18 +43,6 @@ fn told(actions: &[Action]) -> Vec<u64> {
 
 fn opens(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::Open(_))).count()
-}
-
-fn given_back(actions: &[Action]) -> Vec<(u64, String)> {
-    let code = |ended: &Ended| match &ended.outcome {
-        Outcome::Failed(failure) => (ended.attempt.0, failure.code.clone()),
-        Outcome::Succeeded(_) => (ended.attempt.0, "well".into()),
-    };
-    let frames = actions.iter().filter_map(|action| match action {
-        Action::Send(FromWorker::Ended(ended)) => Some(ended),
-        _ => None,
-    });
-    frames.flatten().map(code).collect()
 }
 
 #[test]

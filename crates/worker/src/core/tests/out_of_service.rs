@@ -24,7 +24,7 @@ fn seated(number: u64, name: &str, share: u32) -> Assignment {
     Assignment { handler, resources, ..assignment(number) }
 }
 
-fn given_back(actions: &[Action]) -> Vec<(u64, String)> {
+pub(super) fn given_back(actions: &[Action]) -> Vec<(u64, String)> {
     let code = |ended: &Ended| match &ended.outcome {
         Outcome::Failed(failure) => (ended.attempt.0, failure.code.clone()),
         Outcome::Succeeded(_) => (ended.attempt.0, "well".into()),
