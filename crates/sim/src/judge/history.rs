@@ -238,6 +238,11 @@ impl History {
         flows.chain(paused).chain(devices).chain(held).chain(blocked).chain(open).collect()
     }
 
+    /// Whether a project has a pipeline of this name itself.
+    fn has_own(&self, project: ProjectId, name: &str) -> bool {
+        self.pipelines.values().any(|(owner, spec)| *owner == project && spec.name == name)
+    }
+
     fn stage(&self, job: &Job, index: u16) -> Option<&StageSpec> {
         let pipeline = self.batches[&job.batch].pipeline;
         self.pipelines[&pipeline].1.stages.get(usize::from(index))

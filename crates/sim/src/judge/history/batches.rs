@@ -120,7 +120,10 @@ impl History {
         })?;
         let named = self.project_names.get(&given.project) == Some(project);
         require(named, ASKED, || format!("{id} is made in {project}"))?;
-        let known = self.pipelines.get(pipeline).is_some_and(|(owner, _)| owner == project);
+        let known = self.pipelines.get(pipeline).is_some_and(|(owner, spec)| {
+            // What a project lacks is the default project's.
+            owner == project || *owner == ProjectId::DEFAULT && !self.has_own(*project, &spec.name)
+        });
         require(known, ORDER, || format!("{id} uses {pipeline}, which is not there"))?;
         let batch = Batch {
             project: *project,
