@@ -165,7 +165,7 @@ impl Judge {
         }
         self.history.was_told(frame);
         if let Some(instance) = self.pulse.newest(link) {
-            self.told.heard(instance, frame);
+            self.told.heard(instance, frame, &self.history);
         }
     }
 

@@ -30,8 +30,12 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// A worker spoke on its newest link.
-    pub(super) fn heard(&mut self, instance: u64, frame: &FromWorker) {
+    /// A worker spoke on its newest link. What comes late of one that was given up counts for
+    /// nothing: it will say it anew.
+    pub(super) fn heard(&mut self, instance: u64, frame: &FromWorker, history: &History) {
+        if history.worker_of(instance).is_none_or(|worker| self.gone.contains(&worker)) {
+            return;
+        }
         match frame {
             FromWorker::Device { device, quarantined } => {
                 let key = (instance, device.clone());
