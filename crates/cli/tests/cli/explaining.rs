@@ -64,7 +64,7 @@ fn a_project_that_has_used_less_is_named_and_so_is_a_device_out_of_service() {
     let third = mill.submit(&half);
     mill.submit(&["--project", "lab", "--gpu", "1", "--", "true"]);
     let told = mill.run(&["explain", &format!("{third}/0")]).with_code(0).out;
-    let device = "GPU-fake-1  w1      0, 0 bytes of 48 GiB  0.5, 24 GiB  j1: all of it";
+    let device = "GPU-fake-1  w1      nothing  0.5, 24 GiB  j1: all of it";
     assert!(told.contains(device), "{told}");
     let rival = "j4 of project lab goes first too: its project has used less of its share";
     assert!(told.contains(rival), "{told}");
