@@ -61,6 +61,8 @@ struct Process {
     sick: BTreeSet<u16>,
     /// Bytes that programs of others have of devices.
     foreign: BTreeMap<u16, u64>,
+    /// What sessions were seen to take while it was stopped, by name.
+    unheard: Vec<(String, u64)>,
     /// What was said of each attempt that ended: it may be repeated, never changed.
     words: BTreeMap<AttemptId, Ended>,
     tick_at: Option<Time>,
@@ -103,6 +105,7 @@ impl Node {
             gone: BTreeSet::new(),
             sick: BTreeSet::new(),
             foreign: BTreeMap::new(),
+            unheard: Vec::new(),
             words: BTreeMap::new(),
             tick_at: None,
         });
@@ -268,6 +271,9 @@ impl Node {
         let process = self.process.as_mut().expect("asked only while it runs");
         let now = scene.now + process.skew;
         let mut actions = Vec::new();
+        let unheard = std::mem::take(&mut process.unheard);
+        let floor = &mut scene.judge.floor;
+        unheard.iter().for_each(|(name, vram)| floor.hears_soon(self.index, name, *vram));
         for input in inputs {
             let before = actions.len();
             hosts::tell_judge(scene, self.index, &self.kind, &input, before > 0);
@@ -276,6 +282,9 @@ impl Node {
         }
         for action in actions {
             self.act(scene, action);
+        }
+        for (name, vram) in unheard {
+            scene.judge.floor.measured(self.index, &name, vram);
         }
         self.set_alarm(scene);
     }

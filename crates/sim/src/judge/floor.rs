@@ -36,6 +36,8 @@ struct Room {
     ours: BTreeSet<u16>,
     servers: BTreeSet<u16>,
     measured: BTreeMap<String, u64>,
+    /// The same of what it hears among other things that it has not acted on yet.
+    soon: BTreeMap<String, u64>,
     /// Bytes that others have of devices, as far as the worker knows.
     foreign: BTreeMap<u16, u64>,
 }
@@ -106,9 +108,21 @@ impl Floor {
         self.room(node).servers.clear();
     }
 
+    /// A worker that was stopped hears this among other things, and acts on all of them together:
+    /// some of it is decided before, some after. Until then the smaller of both figures counts.
+    pub fn hears_soon(&mut self, node: usize, name: &str, vram: u64) {
+        let room = self.room(node);
+        room.soon.insert(name.to_owned(), vram);
+        for (session, _) in room.names.iter().filter(|(_, its)| *its == name) {
+            let held = room.there.get_mut(&Who::Host(*session)).into_iter().flatten();
+            held.filter(|hold| !hold.whole).for_each(|hold| hold.vram = hold.vram.min(vram));
+        }
+    }
+
     /// Sessions of a name truly take this much of their devices.
     pub fn measured(&mut self, node: usize, name: &str, vram: u64) {
         let room = self.room(node);
+        room.soon.remove(name);
         room.measured.insert(name.to_owned(), vram);
         for (session, _) in room.names.iter().filter(|(_, its)| *its == name) {
             let held = room.there.get_mut(&Who::Host(*session)).into_iter().flatten();
@@ -173,6 +187,8 @@ impl Floor {
         let session = assignment.handler.session();
         let apart = assignment.alone && session.is_some_and(|spec| !spec.pinned);
         let measured = session.and_then(|spec| self.room(node).measured.get(&spec.name).copied());
+        let soon = session.and_then(|spec| self.room(node).soon.get(&spec.name).copied());
+        let soon = soon.unwrap_or(u64::MAX);
         let mut left = devices.iter().copied();
         let mut holds = Vec::new();
         for wish in &assignment.resources.devices {
@@ -189,7 +205,7 @@ impl Floor {
                     0 => there.vram / u64::from(WHOLE) * u64::from(wish.share),
                     vram => vram,
                 };
-                let part = measured.unwrap_or(guess).min(there.vram);
+                let part = measured.unwrap_or(guess).min(there.vram).min(soon);
                 let vram = if whole { there.vram } else { part };
                 holds.push(Hold { device, vram, whole });
             }

@@ -149,8 +149,13 @@ impl Node {
         if host.devices.is_empty() {
             return;
         }
-        let vram = true_size(&host.name);
-        scene.judge.floor.measured(self.index, &host.name, vram);
+        let (name, vram) = (host.name.clone(), true_size(&host.name));
+        let process = self.process.as_mut().expect("its host was just found");
+        if process.stopped.is_some() {
+            process.unheard.push((name, vram));
+        } else {
+            scene.judge.floor.measured(self.index, &name, vram);
+        }
         let told = if forgets { 0 } else { vram };
         self.input(scene, Input::Measured(session, told));
     }
