@@ -1,0 +1,234 @@
+//! One of each event, and of each part of a base.
+
+use super::nouns::*;
+use super::*;
+
+pub(super) fn parts() -> Vec<Event> {
+    let (project, batch, job, worker) = (ProjectId(2), BatchId(3), JobId(17), WorkerId(2));
+    let terms = terms();
+    let batch_part = BatchPart {
+        batch,
+        project,
+        pipeline: PipelineId(1),
+        name: Some("monday".into()),
+        key: Some(("k".into(), 7)),
+        priority: -1,
+        open: true,
+        runs: runs(),
+        succeeded: 2,
+        finished_at: Some(Time(9)),
+        announce: true,
+        held: true,
+        start_at: terms.start_at,
+        pending: terms.after.iter().map(|dependency| (dependency.on, dependency.when)).collect(),
+        age_from: terms.start_at,
+        expires_at: Some((Time(6), true)),
+        deadline: Some((Time(7), false)),
+        limit_key: terms.limit_key,
+        callback: terms.callback,
+    };
+    let job_part = JobPart {
+        job,
+        batch,
+        stage: 1,
+        state: JobState::Retrying,
+        since: Time(8),
+        rank: -5,
+        input: Payload::Line(Line { list: Digest([7; 32]), index: 4 }),
+        output: Some("/out/a.jpg".into()),
+        shared_disk: true,
+        expiring: false,
+        attempts: 3,
+        failures: 2,
+        deaths: vec![(worker, AttemptId(20))],
+        retry_at: Some(Time(99)),
+        shortages: 1,
+    };
+    let parts = vec![
+        Part::Project { project, name: "lab".into(), weight: 3 },
+        Part::Batch(Box::new(batch_part)),
+        Part::Range {
+            first: job,
+            batch,
+            count: 4,
+            source: Source::Brace("{a,b}{1,2}".into()),
+            rank: 5,
+            folds: vec![(JobRun { first: job, count: 4 }, JobState::Queued, Time(8))],
+        },
+        Part::Job(Box::new(job_part)),
+        Part::JobKey { project, key: "a.jpg|9".into(), job },
+        Part::Worker {
+            worker,
+            instance: 42,
+            name: "mill-1".into(),
+            shape: shape(),
+            draining: true,
+            paused: false,
+            devices: vec![DevicePart {
+                quarantined: Some(("Xid 79".into(), Actor::Worker)),
+                failed_under: vec![job],
+                last: Some("generate".into()),
+                deaths: 2,
+                foreign: 1 << 32,
+            }],
+            measured: BTreeMap::from([("generate".into(), 1 << 33)]),
+            pinned: vec![Pinned {
+                name: "generate".into(),
+                seats: 8,
+                resources: Resources::default(),
+                seat: seat(),
+            }],
+        },
+        Part::Attempt {
+            attempt: AttemptId(21),
+            job,
+            worker,
+            number: 2,
+            alternative: 1,
+            leased_at: Time(5),
+            running_since: Some(Time(6)),
+            seat: Some(seat()),
+        },
+        Part::Bound {
+            project,
+            scope: Scope::Project,
+            limit: Limit { concurrency: Some(2), rate: None },
+            next: Time(77),
+        },
+        Part::Shares {
+            served: u128::MAX,
+            used: vec![(project, 1 << 100, Time(5))],
+            next: [3, 2, 4, 18, 22, 3],
+        },
+    ];
+    parts.into_iter().map(Event::Restored).collect()
+}
+
+pub(super) fn range(source: Source) -> Event {
+    Event::RangeAdded { batch: BatchId(3), first: JobId(17), count: 4, source }
+}
+
+pub(super) fn limit(scope: Scope, limit: Limit) -> Event {
+    Event::LimitSet { project: ProjectId(2), scope, limit, actor: Actor::Local }
+}
+
+pub(super) fn flow(scope: Scope, flow: Flow) -> Event {
+    Event::FlowSet { project: ProjectId(2), scope, flow, actor: Actor::Token }
+}
+
+pub(super) fn events() -> Vec<Event> {
+    let (attempt, batch, job_id, worker) = (AttemptId(21), BatchId(3), JobId(17), WorkerId(2));
+    let failed = |then| Event::AttemptFailed {
+        attempt,
+        job: job_id,
+        worker,
+        failure: failure(),
+        usage: usage(),
+        devices: vec!["GPU-1".into()],
+        then,
+    };
+    let succeeded = |then| Event::AttemptSucceeded {
+        attempt,
+        job: job_id,
+        worker,
+        success: success(),
+        usage: usage(),
+        devices: vec!["GPU-1".into()],
+        then,
+    };
+    let told = vec![
+        Event::ServerStarted { version: "0.1.0".into() },
+        Event::PipelineDefined {
+            pipeline: PipelineId(1),
+            project: ProjectId::DEFAULT,
+            version: 1,
+            spec: pipeline(),
+        },
+        Event::BatchOpened {
+            batch,
+            project: ProjectId::DEFAULT,
+            pipeline: PipelineId(1),
+            actor: Actor::Local,
+            name: Some("monday".into()),
+            key: Some(("k".into(), u64::MAX)),
+            priority: 5,
+            labels: labels(),
+            terms: Box::new(terms()),
+        },
+        Event::JobsAdded {
+            batch,
+            first: job_id,
+            jobs: vec![job(), JobSpec::of(Payload::Json("[1]".into()))],
+        },
+        Event::BatchClosed { batch },
+        range(Source::Numbers { first: 0, last: 9, step: 3 }),
+        range(Source::Brace("{a,b}/{00..99}".into())),
+        range(Source::Lines(Lines { list: Digest([7; 32]), count: 9 })),
+        Event::BatchHeld { batch, actor: Actor::Local },
+        Event::BatchReleased { batch, actor: Actor::Local },
+        Event::StartReached { batch },
+        Event::ExpiryReached { batch },
+        Event::DeadlineReached { batch },
+        Event::DependencyMet { batch, on: Target::Job(job_id) },
+        Event::DependencyFailed { batch, on: Target::Batch(batch) },
+        Event::BatchFinished { batch },
+        Event::CallbackSettled { batch, delivered: true, detail: "200".into() },
+        Event::BatchesPruned { batches: vec![batch] },
+        Event::ProjectDefined { project: ProjectId(2), name: "lab".into(), weight: 3 },
+        limit(Scope::Project, Limit { concurrency: Some(2), rate: None }),
+        limit(
+            Scope::Key("ada".into()),
+            Limit { concurrency: None, rate: Some("9/1m".parse().unwrap()) },
+        ),
+        flow(Scope::Pipeline("mill".into()), Flow::Paused),
+        flow(Scope::Stage("mill".into(), "sum".into()), Flow::Draining),
+        Event::AttemptLeased {
+            attempt,
+            job: job_id,
+            stage: 0,
+            number: 1,
+            worker,
+            alternative: 1,
+            seat: Some(seat()),
+        },
+        succeeded(Then::NextStage),
+        succeeded(Then::Succeed),
+        failed(Then::Retry { at: Time(99) }),
+        failed(Then::Requeue),
+        failed(Then::Fail),
+        failed(Then::Cancel),
+        Event::BackoffElapsed { job: job_id },
+        Event::CancelRequested { jobs: vec![job_id], actor: Actor::Token },
+        failed(Then::Expire),
+        Event::JobsCancelled { jobs: runs(), actor: Actor::Local },
+        Event::JobsExpired { jobs: runs() },
+        Event::JobsRetried { jobs: runs(), actor: Actor::Local },
+        Event::JobsHeld { jobs: runs(), actor: Actor::Local },
+        Event::JobsReleased { jobs: runs(), actor: Actor::Local },
+        Event::WorkerJoined {
+            worker,
+            instance: 42,
+            name: "mill-1".into(),
+            handlers: vec!["images".into()],
+            capacity: capacity(),
+            shared_disk: true,
+            labels: labels(),
+        },
+        Event::WorkerPaused { worker, paused: true, actor: Actor::Local },
+        Event::WorkerDeclared { name: "big".into(), shape: Some(shape()) },
+        Event::WorkerDeclared { name: "big".into(), shape: None },
+        Event::DeviceQuarantined {
+            worker,
+            device: "GPU-1".into(),
+            reason: "Xid 79".into(),
+            actor: Actor::Worker,
+        },
+        Event::DeviceReturned { worker, device: "GPU-1".into(), actor: Actor::Local },
+        Event::SessionMeasured { worker, session: "generate".into(), vram: 1 << 33 },
+        Event::ForeignUseNoted { worker, device: "GPU-1".into(), vram: 1 << 32 },
+        Event::WorkerDraining { worker },
+        Event::WorkerLeft { worker, reason: LeaveReason::Goodbye },
+        Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired },
+    ];
+    told.into_iter().chain(parts()).collect()
+}
