@@ -173,7 +173,7 @@ def test_batch_as_array_and_as_table(client: gm.Client) -> None:
 def test_submit_in_pieces_makes_one_batch(
     client: gm.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.client.blocking.PIECE_JOBS", 100)
+    monkeypatch.setattr("gristmill.client.core.submission.PIECE_JOBS", 100)
     words = [str(place) for place in range(250)]
     batch = client.submit(ECHO, iter(words), name="pieces", labels={"user": "ada"})
     assert list(batch.results()) == words
@@ -213,7 +213,7 @@ def test_submit_with_a_key_makes_one_batch(client: gm.Client) -> None:
 def test_submit_in_pieces_with_a_key_makes_one_batch(
     client: gm.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.client.blocking.PIECE_JOBS", 10)
+    monkeypatch.setattr("gristmill.client.core.submission.PIECE_JOBS", 10)
     words = [str(place) for place in range(25)]
     first = client.submit(ECHO, words, key="tuesday")
     assert client.submit(ECHO, words, key="tuesday").id == first.id
@@ -281,9 +281,9 @@ def test_files_within_an_input_are_named_there(client: gm.Client, tmp_path: Path
 def test_results_that_are_values_of_json(client: gm.Client, mill: Mill) -> None:
     blob = client.upload(b"grain", "a.bin").blob
     assert blob is not None
-    made = gm.client.outputs.value(
+    made = gm.client.core.outputs.value(
         {"json": json.dumps({"b": {"$bytes": "YWI="}, "f": [blob.marked()], "n": 1})},
-        lambda where: gm.File(client._transport, where),
+        lambda where: gm.File(client._connection, where),
     )
     assert (made["b"], made["n"]) == (b"ab", 1)
     assert made["f"][0].bytes() == b"grain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -15,7 +16,7 @@ import pytest
 from mill import Mill, binary, command, free_port
 
 import gristmill as gm
-from gristmill.client.retry import TRIES
+from gristmill.client.core.retry import TRIES
 from gristmill.errors import PROBLEMS, problem
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -91,7 +92,7 @@ def test_submission_is_sent_again_with_its_key(scripted: Scripted, client: gm.Cl
 def test_further_pieces_are_sent_again_with_the_keys_of_their_jobs(
     scripted: Scripted, client: gm.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.client.blocking.PIECE_JOBS", 2)
+    monkeypatch.setattr("gristmill.client.core.submission.PIECE_JOBS", 2)
     scripted.answers = [(202, {}, ACCEPTED), (0, {}, None), (202, {}, ACCEPTED)]
     client.submit("echo", ["a", "b", "c"], key="friday")
     _, first, second = scripted.asked
@@ -122,7 +123,7 @@ def test_a_failed_store_is_not_waited_for(scripted: Scripted, client: gm.Client)
 def test_tries_have_an_end(
     scripted: Scripted, client: gm.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.client.retry._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("gristmill.client.core.retry._FIRST_PAUSE", 0.001)
     scripted.answers = [(429, {"Retry-After": "0"}, BUSY)] * TRIES
     with pytest.raises(gm.errors.QueueFull):
         client.submit("echo", ["a"])
@@ -159,6 +160,26 @@ def test_server_and_token_of_the_environment(
     with gm.Client() as client, pytest.raises(gm.errors.Unauthorized):
         client.health()
     assert scripted.asked[0][2]["Authorization"] == "Bearer gm_other"
+
+
+PAGE = {
+    "items": [
+        {"id": f"j{number}", "batch": "b1", "index": number, "pipeline": "p", "state": "queued"}
+        for number in range(2)
+    ],
+    "has_more": True,
+}
+
+
+def test_the_blocking_client_works_where_an_event_loop_runs(scripted: Scripted) -> None:
+    scripted.answers = [(200, {}, PAGE)]
+
+    async def inside() -> list[str]:
+        with gm.Client(scripted.url) as client:
+            jobs = client.jobs()
+            return [next(jobs).id, next(jobs).id]
+
+    assert asyncio.run(inside()) == ["j0", "j1"]
 
 
 def test_every_problem_of_the_reference_has_a_class() -> None:

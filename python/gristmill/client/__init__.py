@@ -1,17 +1,14 @@
 """The client of a gristmill server, blocking and for asyncio.
 
-What can be asked is in `operations`, `submission` and `window`, once for both; how it travels is in
-the transports.
+What they do is in `core`, once for both. `blocking` and `asynchronous` are the public classes: each
+method of theirs runs, or awaits, a coroutine of the core.
 """
 
 from __future__ import annotations
 
-from gristmill.client.async_handles import AsyncBatch, AsyncJob
-from gristmill.client.asynchronous import AsyncClient
-from gristmill.client.blocking import Client
-from gristmill.client.files import AsyncFile, File
-from gristmill.client.handles import Batch, Job
-from gristmill.client.models import BatchInfo, Event, Failure, JobInfo, LogLine
+from gristmill.client.asynchronous import AsyncBatch, AsyncClient, AsyncFile, AsyncJob
+from gristmill.client.blocking import Batch, Client, File, Job
+from gristmill.client.core.models import BatchInfo, Event, Failure, JobInfo, LogLine
 
 __all__ = [
     "AsyncBatch",

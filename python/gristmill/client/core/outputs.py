@@ -1,22 +1,21 @@
-"""From what the server tells of a result to Python values. Bytes that are elsewhere become files
-that are fetched only when somebody asks."""
+"""From a result as the server reports it to Python values. Bytes that are elsewhere become files,
+which are not fetched here."""
 
 from __future__ import annotations
 
-import io
 import json
 import mimetypes
 from collections.abc import Mapping
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
-from gristmill.client.uploads import Blob, Stored, Whereabouts
+from gristmill.client.core.files import Blob, FileInfo, StoredFile
 from gristmill.errors import BrokenAnswer
 from gristmill.marked import mark_of, read_array, read_bytes
 
 LONG_VALUE = "result.json"
 """What a worker calls it in the store."""
 
-MakeFile = Callable[[Whereabouts], Any]
+MakeFile = Callable[[FileInfo], StoredFile]
 """Makes the file object of a client."""
 
 
@@ -35,7 +34,7 @@ def value(payload: Optional[Mapping[str, Any]], make_file: MakeFile) -> Any:
 
 def is_long_value(found: Any) -> bool:
     """Whether a result is no file but a value that was too long to travel within its job."""
-    return isinstance(found, Stored) and found.blob is not None and found.name == LONG_VALUE
+    return isinstance(found, StoredFile) and found.blob is not None and found.name == LONG_VALUE
 
 
 def long_value(data: bytes, make_file: MakeFile) -> Any:
@@ -43,15 +42,15 @@ def long_value(data: bytes, make_file: MakeFile) -> Any:
     return _decoded(json.loads(data), make_file)
 
 
-def of_digest(digest: str) -> Whereabouts:
+def of_digest(digest: str) -> FileInfo:
     """What is known of a file of which one has only the digest."""
     media = "application/octet-stream"
-    return Whereabouts(digest, 0, media, Blob(digest, 0, digest, media), "")
+    return Blob(digest, 0, digest, media).info()
 
 
-def files_in(found: Any) -> list[Stored]:
+def files_in(found: Any) -> list[StoredFile]:
     """The files within a value."""
-    if isinstance(found, Stored):
+    if isinstance(found, StoredFile):
         return [found]
     within = found.values() if isinstance(found, dict) else found
     return [file for each in within for file in files_in(each)] if _is_nested(found) else []
@@ -59,50 +58,13 @@ def files_in(found: Any) -> list[Stored]:
 
 def with_contents(found: Any, contents: Mapping[int, Any]) -> Any:
     """The value with each file replaced by what is in it, by the file's `id`."""
-    if isinstance(found, Stored):
+    if isinstance(found, StoredFile):
         return contents[id(found)]
     if isinstance(found, dict):
         return {key: with_contents(each, contents) for key, each in found.items()}
     if isinstance(found, list):
         return [with_contents(each, contents) for each in found]
     return found
-
-
-def content(file: Stored, data: bytes) -> Any:
-    """What is in a file as the type that is natural for it: an image, an array, else bytes.
-
-    Images need Pillow, arrays NumPy; without them bytes are given.
-    """
-    if file.media.startswith("image/"):
-        return _opened(image, data)
-    if file.media == "application/x-npy" or file.name.endswith(".npy"):
-        return _opened(array, data)
-    return data
-
-
-def image(data: bytes) -> Any:
-    """A PIL image, decoded."""
-    from PIL import Image
-
-    made = Image.open(io.BytesIO(data))
-    made.load()
-    return made
-
-
-def array(data: bytes) -> Any:
-    """A NumPy array of a `.npy` file or of an image. Nothing is unpickled."""
-    import numpy
-
-    if data.startswith(b"\x93NUMPY"):
-        return numpy.load(io.BytesIO(data), allow_pickle=False)
-    return numpy.asarray(image(data))
-
-
-def _opened(read: Callable[[bytes], Any], data: bytes) -> Any:
-    try:
-        return read(data)
-    except ImportError:
-        return data
 
 
 def _is_nested(found: Any) -> bool:
@@ -134,19 +96,19 @@ def _array(found: dict[str, Any]) -> Any:
     return flat.astype(dtype, copy=False).reshape(shape)
 
 
-def _blob(told: Mapping[str, Any], make_file: MakeFile) -> Any:
-    name = str(told.get("name") or "result.bin")
-    media, size = str(told.get("media") or _media(name)), int(told.get("size", 0))
-    return make_file(Whereabouts(name, size, media, Blob(told["digest"], size, name, media), ""))
+def _blob(raw: Mapping[str, Any], make_file: MakeFile) -> Any:
+    name = str(raw.get("name") or "result.bin")
+    media, size = str(raw.get("media") or _media(name)), int(raw.get("size", 0))
+    return make_file(Blob(raw["digest"], size, name, media).info())
 
 
-def _artifact(told: Mapping[str, Any], make_file: MakeFile) -> Any:
-    name, size = str(told["name"]), int(told["size"])
-    place: Mapping[str, Union[str, Any]] = told["place"]
+def _artifact(raw: Mapping[str, Any], make_file: MakeFile) -> Any:
+    name, size = str(raw["name"]), int(raw["size"])
+    location: Mapping[str, str] = raw["place"]
     media = _media(name)
-    digest = place.get("blob")
+    digest = location.get("blob")
     blob = None if digest is None else Blob(digest, size, name, media)
-    return make_file(Whereabouts(name, size, media, blob, place.get("path", "")))
+    return make_file(FileInfo(name, size, media, blob, location.get("path", "")))
 
 
 def _media(name: str) -> str:

@@ -1,38 +1,65 @@
-"""Data that all jobs of a pipeline share: it is uploaded once, and handed to each session once.
+"""Pipelines: how a submission names one, how one is defined, and the data that its jobs share.
 
 Data is part of a pipeline's version: other data makes another version, and jobs that were submitted
-before keep the data that they were submitted with.
+before keep the data that they were submitted with. It is uploaded once, and handed to each session
+once.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from gristmill.client.operations import as_path, define
-from gristmill.client.request import Request, Steps
-from gristmill.client.uploads import Blob, upload
+from gristmill.client.core.connection import Connection
+from gristmill.client.core.files import Blob
+from gristmill.client.core.request import Request, as_path
+from gristmill.client.core.uploads import upload
 from gristmill.errors import GristmillError
+
+Pipeline = Union[str, Sequence[Mapping[str, Any]]]
+"""A pipeline's name, or the stages of one of its own."""
 
 Data = Union[bytes, str, os.PathLike[str], Any, None]
 """Bytes, the path of a file, a NumPy array, or None for no data."""
 
 
-def set_data(pipeline: str, data: Mapping[str, Data], project: Optional[str]) -> Steps[int]:
+def head(pipeline: Pipeline, **terms: Any) -> dict[str, Any]:
+    """What a batch's jobs share, as the server takes it; what is None is left out."""
+    named = {"pipeline": pipeline} if isinstance(pipeline, str) else {"stages": list(pipeline)}
+    return {**named, **{key: each for key, each in terms.items() if each is not None}}
+
+
+async def define(connection: Connection, name: str, stages: Iterable[Mapping[str, Any]]) -> int:
+    """Defines a pipeline; gives its version."""
+    body = {"name": name, "stages": list(stages)}
+    raw = await connection.ask(Request("PUT", _path(name), _query(connection), json=body))
+    return int(raw["version"])
+
+
+async def set_data(connection: Connection, pipeline: str, data: Mapping[str, Data]) -> int:
     """Gives a pipeline's sessions data, by the names that its handlers take; gives its version.
 
     Raises GristmillError where no handler takes data of such a name.
     """
-    query = {} if project is None else {"project": project}
-    raw = yield Request("GET", f"/v1/pipelines/{as_path(pipeline)}", query)
+    raw = await connection.ask(Request("GET", _path(pipeline), _query(connection)))
     stages = raw["spec"]["stages"]
     for name, given in data.items():
-        blob = None if given is None else (yield from upload(*_content(name, given)))
+        blob = None if given is None else await upload(connection, *_content(name, given))
         _bind(pipeline, stages, name, blob)
-    return (yield from define(pipeline, stages, project))
+    return await define(connection, pipeline, stages)
+
+
+def _path(name: str) -> str:
+    """Where the server has a pipeline."""
+    return f"/v1/pipelines/{as_path(name)}"
+
+
+def _query(connection: Connection) -> dict[str, str]:
+    """Whose pipeline is meant."""
+    return {} if connection.project is None else {"project": connection.project}
 
 
 def _content(name: str, given: Any) -> tuple[Union[bytes, Path], Optional[str]]:

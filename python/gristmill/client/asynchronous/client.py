@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sized
-from pathlib import Path
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Optional, Union
 
-from gristmill.client import operations, outputs
-from gristmill.client.async_handles import AsyncBatch, AsyncJob, heard, listed
-from gristmill.client.async_transport import AsyncTransport
-from gristmill.client.data import Data, set_data
-from gristmill.client.files import AsyncFile
-from gristmill.client.gather import aiter_of, gather_async, one_or_several, several
-from gristmill.client.models import Event, JobInfo, LogLine
-from gristmill.client.request import Request
-from gristmill.client.results import AsyncResults, Map
-from gristmill.client.submission import PIECE_JOBS, Pipeline, Submission, head
-from gristmill.client.uploads import Whereabouts, upload
-from gristmill.client.window import LARGEST, Window
+from gristmill.client.asynchronous.handles import AsyncBatch, AsyncFile, AsyncJob, AsyncResults
+from gristmill.client.asynchronous.transport import AsyncTransport
+from gristmill.client.core import events, jobs
+from gristmill.client.core.connection import Connection
+from gristmill.client.core.mapping import Map
+from gristmill.client.core.models import Event, JobInfo, LogLine
+from gristmill.client.core.outputs import of_digest
+from gristmill.client.core.pipelines import Data, Pipeline, define, set_data
+from gristmill.client.core.request import Request
+from gristmill.client.core.submission import call, submit
+from gristmill.client.core.uploads import upload
+from gristmill.client.core.window import LARGEST
 
 
 class AsyncClient:
@@ -51,8 +50,7 @@ class AsyncClient:
             token: who asks; by default GRISTMILL_TOKEN.
             project: whose work is submitted; without one the server's default.
         """
-        self._transport = AsyncTransport(server, token)
-        self._project = project
+        self._connection = Connection(AsyncTransport, AsyncFile, server, token, project)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -67,7 +65,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._transport.close()
+        await self._connection.transport.close()
 
     async def call(self, pipeline: Pipeline, /, *value: Any, **named: Any) -> Any:
         """Runs one job and waits for its result: `await client.call("draw", prompt="a mill")`.
@@ -78,10 +76,7 @@ class AsyncClient:
 
         Files in the result are `gm.AsyncFile`. Raises JobFailed.
         """
-        info = await self._transport.run(
-            operations.call(pipeline, self._project, operations.sole_input(value, named))
-        )
-        return await self.job(info.id).value_of(info)
+        return await call(self._connection, pipeline, value, named)
 
     def map(
         self,
@@ -105,18 +100,17 @@ class AsyncClient:
             progress: whether to show a count; by default where somebody looks.
             terms: as in `submit`.
         """
-        submission = self._submission(pipeline, terms)
         return AsyncResults(
-            self._transport,
             Map(
-                name=pipeline if isinstance(pipeline, str) else "jobs",
-                source=several(inputs),
-                total=len(inputs) if isinstance(inputs, Sized) else None,
-                submission=submission,
-                window=Window(submission, window, ordered=ordered),
-                raises=operations.checked_errors(errors),
+                self._connection,
+                pipeline,
+                inputs,
+                terms,
+                ordered=ordered,
+                errors=errors,
+                window=window,
                 progress=progress,
-            ),
+            )
         )
 
     async def submit(
@@ -134,20 +128,16 @@ class AsyncClient:
             key: an idempotency key: the same key with the same inputs makes the batch once.
             terms: what the jobs share, as the API has it: `name`, `priority`, `labels`, `terms`.
         """
-        submission = self._submission(pipeline, terms, key)
-        source, last = aiter_of(one_or_several(inputs)), False
-        while not last:
-            piece, last = await gather_async(source, PIECE_JOBS, patience=None)
-            await self._transport.run(submission.send(piece, last=last))
-        return AsyncBatch(self._transport, submission.id)
+        batch = await submit(self._connection, pipeline, inputs, key, terms)
+        return AsyncBatch(self._connection, batch)
 
     def job(self, id: str) -> AsyncJob:
         """A job by its id, `j17`, or its place, `b3/17`. Asks nothing yet."""
-        return AsyncJob(self._transport, id)
+        return AsyncJob(self._connection, id)
 
     def batch(self, id: str) -> AsyncBatch:
         """A batch by its id. Asks nothing yet."""
-        return AsyncBatch(self._transport, id)
+        return AsyncBatch(self._connection, id)
 
     def jobs(self, filter: str = "", **terms: Optional[str]) -> AsyncIterator[JobInfo]:
         """Lists jobs, the oldest first: `client.jobs(state="failed", batch="b3")`.
@@ -156,11 +146,11 @@ class AsyncClient:
             filter: a filter's text, such as `label.user=ada id>j17`.
             terms: further terms: `state`, `batch`, `pipeline`, `project`, `key`, `code`.
         """
-        return listed(self._transport, operations.filter_of(filter, terms))
+        return jobs.listed(self._connection, jobs.filter_of(filter, terms))
 
     async def cancel(self, id: str) -> int:
         """Cancels a job, or all of a batch that is not done; gives how many jobs that were."""
-        return await self._transport.run(operations.cancel(id))
+        return await jobs.cancel(self._connection, id)
 
     def logs(self, job: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
         """What a job printed; with `follow` also what it still prints, until it ends."""
@@ -168,36 +158,30 @@ class AsyncClient:
 
     def events(self, batch: Optional[str] = None) -> AsyncIterator[Event]:
         """What happens to a batch, or to everything, as it happens; it never ends by itself."""
-        return heard(self._transport, batch)
+        return events.follow(self._connection, batch)
 
     async def define(self, name: str, stages: Iterable[Mapping[str, Any]]) -> int:
         """Defines a pipeline, or a new version of it; gives its version."""
-        return await self._transport.run(operations.define(name, stages, self._project))
+        return await define(self._connection, name, stages)
 
     async def set_data(self, pipeline: str, **data: Data) -> int:
         """Gives a pipeline's sessions data that all its jobs share: bytes, the path of a file, a
         NumPy array, or None for none. Gives the pipeline's new version; jobs that were submitted
         before keep what they had."""
-        return await self._transport.run(set_data(pipeline, data, self._project))
+        return await set_data(self._connection, pipeline, data)
 
     async def upload(
         self, source: Union[bytes, str, os.PathLike[str]], name: Optional[str] = None
     ) -> AsyncFile:
         """Stores bytes, or the file at a path; gives what can be an input, or part of one."""
-        content = source if isinstance(source, bytes) else Path(source)
-        blob = await self._transport.run(upload(content, name))
-        return AsyncFile(self._transport, Whereabouts(blob.name, blob.size, blob.media, blob, ""))
+        blob = await upload(self._connection, source, name)
+        return AsyncFile(self._connection, blob.info())
 
     def download(self, digest: str) -> AsyncFile:
         """The blob of a digest, as a file that is fetched when somebody asks."""
-        return AsyncFile(self._transport, outputs.of_digest(digest))
+        return AsyncFile(self._connection, of_digest(digest))
 
     async def health(self) -> dict[str, Any]:
         """How the server is. Raises Unreachable where there is none."""
-        answer: dict[str, Any] = await self._transport.send(Request("GET", "/healthz"))
+        answer: dict[str, Any] = await self._connection.ask(Request("GET", "/healthz"))
         return answer
-
-    def _submission(
-        self, pipeline: Pipeline, terms: Mapping[str, Any], key: Optional[str] = None
-    ) -> Submission:
-        return Submission(head(pipeline, **{"project": self._project, **terms}), key)

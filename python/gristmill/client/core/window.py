@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from gristmill.client.models import FINAL, JobInfo, job_info
-from gristmill.client.request import Steps, get
+from gristmill.client.core.connection import Connection
+from gristmill.client.core.models import FINAL, JobInfo, job_info
+from gristmill.client.core.request import get
+from gristmill.client.core.waiting import WAIT_SECONDS
 from gristmill.errors import GristmillError
 
 LARGEST = 1_000
 """Jobs on their way at most: as many as one page of the server shows."""
 
-_WAIT_SECONDS = 30.0
 _FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
 
 
@@ -41,9 +42,12 @@ class WholeBatch:
 class Window:
     """A bounded number of jobs of one batch, in the order of submission or as they end."""
 
-    def __init__(self, submission: Sent, size: int, *, ordered: bool) -> None:
+    def __init__(
+        self, connection: Connection, submission: Sent, size: int, *, ordered: bool
+    ) -> None:
         if not 1 <= size <= LARGEST:
             raise GristmillError(f"window={size}: use 1 to {LARGEST}")
+        self._connection = connection
         self._submission = submission
         self._size = size
         self._ordered = ordered
@@ -67,56 +71,55 @@ class Window:
         free = self._size - self.outstanding - len(self._ahead)
         return free if free >= max(self._size // 4, 1) else 0
 
-    def advance(self, *, wait: bool) -> Steps[list[JobInfo]]:
+    async def advance(self, *, wait: bool) -> list[JobInfo]:
         """Jobs that have ended, whose turn it is; with `wait` at least one of them."""
         while True:
-            ended = yield from (self._next_in_order() if self._ordered else self._next_to_end())
+            ended = await (self._next_in_order() if self._ordered else self._next_to_end())
             if ended or not wait:
                 self._taken += len(ended)
                 return ended
-            yield from self._wait_for_oldest()
+            await self._wait_for_oldest()
 
-    def _next_in_order(self) -> Steps[list[JobInfo]]:
-        page = yield from self._page()
+    async def _next_in_order(self) -> list[JobInfo]:
+        page = await self._page()
         ended = list(_while_final(page))
         if ended:
             self._behind = ended[-1].id
         return ended
 
-    def _next_to_end(self) -> Steps[list[JobInfo]]:
+    async def _next_to_end(self) -> list[JobInfo]:
         known = ",".join(self._ahead)
-        ended = yield from self._page(
-            f" state={','.join(FINAL)}" + (f" id!={known}" if known else "")
-        )
+        ended = await self._page(f" state={','.join(FINAL)}" + (f" id!={known}" if known else ""))
         self._ahead.update((job.id, None) for job in ended)
         if ended:
             self._look = _FIRST_LOOK
-            yield from self._move_on()
+            await self._move_on()
         return ended
 
-    def _move_on(self) -> Steps[None]:
+    async def _move_on(self) -> None:
         """Lets go of those that were taken and have no open job before them."""
-        for job in (yield from self._page()):
+        for job in await self._page():
             if job.id not in self._ahead:
                 return
             del self._ahead[job.id]
             self._behind = job.id
 
-    def _wait_for_oldest(self) -> Steps[None]:
+    async def _wait_for_oldest(self) -> None:
         """Lets the server wake us once the oldest job has ended; any other may end before."""
-        seconds = _WAIT_SECONDS if self._ordered else self._look
+        seconds = WAIT_SECONDS if self._ordered else self._look
         self._look = min(self._look * 2, _LAST_LOOK)
-        oldest = yield from self._page(limit=1)
+        oldest = await self._page(limit=1)
         if oldest and not oldest[0].is_final:
-            yield get(f"/v1/jobs/{oldest[0].id}", wait=seconds)
+            await self._connection.ask(get(f"/v1/jobs/{oldest[0].id}", wait=seconds))
 
-    def _page(self, terms: str = "", limit: int = LARGEST) -> Steps[list[JobInfo]]:
-        page: Any = yield get(
+    async def _page(self, terms: str = "", limit: int = LARGEST) -> list[JobInfo]:
+        request = get(
             "/v1/jobs",
             filter=f"batch={self._submission.id}{terms}",
             after=self._behind or None,
             limit=str(min(limit, max(self.outstanding, 1) + len(self._ahead))),
         )
+        page = await self._connection.ask(request)
         return [job_info(raw) for raw in page["items"]]
 
 

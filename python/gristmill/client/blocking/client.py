@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sized
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Optional, Union
 
-from gristmill.client import operations, outputs
-from gristmill.client.data import Data, set_data
-from gristmill.client.files import File
-from gristmill.client.gather import gather, one_or_several, several
-from gristmill.client.handles import Batch, Job, heard, listed
-from gristmill.client.models import Event, JobInfo, LogLine
-from gristmill.client.request import Request
-from gristmill.client.results import Map, Results
-from gristmill.client.submission import PIECE_JOBS, Pipeline, Submission, head
-from gristmill.client.transport import Transport
-from gristmill.client.uploads import Whereabouts, upload
-from gristmill.client.window import LARGEST, Window
+from gristmill.client.blocking.driver import iterate, run
+from gristmill.client.blocking.handles import Batch, File, Job, Results
+from gristmill.client.blocking.transport import BlockingTransport
+from gristmill.client.core import events, jobs
+from gristmill.client.core.connection import Connection
+from gristmill.client.core.mapping import Map
+from gristmill.client.core.models import Event, JobInfo, LogLine
+from gristmill.client.core.outputs import of_digest
+from gristmill.client.core.pipelines import Data, Pipeline, define, set_data
+from gristmill.client.core.request import Request
+from gristmill.client.core.submission import call, submit
+from gristmill.client.core.uploads import upload
+from gristmill.client.core.window import LARGEST
 
 
 class Client:
@@ -51,8 +51,7 @@ class Client:
             token: who asks; by default GRISTMILL_TOKEN.
             project: whose work is submitted; without one the server's default.
         """
-        self._transport = Transport(server, token)
-        self._project = project
+        self._connection = Connection(BlockingTransport, File, server, token, project)
 
     def __enter__(self) -> Client:
         return self
@@ -67,7 +66,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._transport.close()
+        run(self._connection.transport.close())
 
     def call(self, pipeline: Pipeline, /, *value: Any, **named: Any) -> Any:
         """Runs one job and waits for its result: `client.call("generate", prompt="a red mill")`.
@@ -78,10 +77,7 @@ class Client:
 
         Files in the result are `gm.File`. Raises JobFailed.
         """
-        info = self._transport.run(
-            operations.call(pipeline, self._project, operations.sole_input(value, named))
-        )
-        return self.job(info.id).value_of(info)
+        return run(call(self._connection, pipeline, value, named))
 
     def map(
         self,
@@ -105,18 +101,17 @@ class Client:
             progress: whether to show a count; by default where somebody looks.
             terms: as in `submit`.
         """
-        submission = self._submission(pipeline, terms)
         return Results(
-            self._transport,
             Map(
-                name=pipeline if isinstance(pipeline, str) else "jobs",
-                source=several(inputs),
-                total=len(inputs) if isinstance(inputs, Sized) else None,
-                submission=submission,
-                window=Window(submission, window, ordered=ordered),
-                raises=operations.checked_errors(errors),
+                self._connection,
+                pipeline,
+                inputs,
+                terms,
+                ordered=ordered,
+                errors=errors,
+                window=window,
                 progress=progress,
-            ),
+            )
         )
 
     def submit(
@@ -134,20 +129,16 @@ class Client:
             key: an idempotency key: the same key with the same inputs makes the batch once.
             terms: what the jobs share, as the API has it: `name`, `priority`, `labels`, `terms`.
         """
-        submission = self._submission(pipeline, terms, key)
-        source, last = iter(one_or_several(inputs)), False
-        while not last:
-            piece, last = gather(source, PIECE_JOBS, patience=None)
-            self._transport.run(submission.send(piece, last=last))
-        return Batch(self._transport, submission.id)
+        batch = run(submit(self._connection, pipeline, inputs, key, terms))
+        return Batch(self._connection, batch)
 
     def job(self, id: str) -> Job:
         """A job by its id, `j17`, or its place, `b3/17`. Asks nothing yet."""
-        return Job(self._transport, id)
+        return Job(self._connection, id)
 
     def batch(self, id: str) -> Batch:
         """A batch by its id. Asks nothing yet."""
-        return Batch(self._transport, id)
+        return Batch(self._connection, id)
 
     def jobs(self, filter: str = "", **terms: Optional[str]) -> Iterator[JobInfo]:
         """Lists jobs, the oldest first: `client.jobs(state="failed", batch="b3")`.
@@ -156,11 +147,11 @@ class Client:
             filter: a filter's text, such as `label.user=ada id>j17`.
             terms: further terms: `state`, `batch`, `pipeline`, `project`, `key`, `code`.
         """
-        return listed(self._transport, operations.filter_of(filter, terms))
+        return iterate(jobs.listed(self._connection, jobs.filter_of(filter, terms)))
 
     def cancel(self, id: str) -> int:
         """Cancels a job, or all of a batch that is not done; gives how many jobs that were."""
-        return self._transport.run(operations.cancel(id))
+        return run(jobs.cancel(self._connection, id))
 
     def logs(self, job: str, *, follow: bool = False) -> Iterator[LogLine]:
         """What a job printed; with `follow` also what it still prints, until it ends."""
@@ -168,36 +159,30 @@ class Client:
 
     def events(self, batch: Optional[str] = None) -> Iterator[Event]:
         """What happens to a batch, or to everything, as it happens; it never ends by itself."""
-        return heard(self._transport, batch)
+        return iterate(events.follow(self._connection, batch))
 
     def define(self, name: str, stages: Iterable[Mapping[str, Any]]) -> int:
         """Defines a pipeline, or a new version of it; gives its version."""
-        return self._transport.run(operations.define(name, stages, self._project))
+        return run(define(self._connection, name, stages))
 
     def set_data(self, pipeline: str, **data: Data) -> int:
         """Gives a pipeline's sessions data that all its jobs share: bytes, the path of a file, a
         NumPy array, or None for none. Gives the pipeline's new version; jobs that were submitted
         before keep what they had."""
-        return self._transport.run(set_data(pipeline, data, self._project))
+        return run(set_data(self._connection, pipeline, data))
 
     def upload(
         self, source: Union[bytes, str, os.PathLike[str]], name: Optional[str] = None
     ) -> File:
         """Stores bytes, or the file at a path; gives what can be an input, or part of one."""
-        content = source if isinstance(source, bytes) else Path(source)
-        blob = self._transport.run(upload(content, name))
-        return File(self._transport, Whereabouts(blob.name, blob.size, blob.media, blob, ""))
+        blob = run(upload(self._connection, source, name))
+        return File(self._connection, blob.info())
 
     def download(self, digest: str) -> File:
         """The blob of a digest, as a file that is fetched when somebody asks."""
-        return File(self._transport, outputs.of_digest(digest))
+        return File(self._connection, of_digest(digest))
 
     def health(self) -> dict[str, Any]:
         """How the server is. Raises Unreachable where there is none."""
-        answer: dict[str, Any] = self._transport.send(Request("GET", "/healthz"))
+        answer: dict[str, Any] = run(self._connection.ask(Request("GET", "/healthz")))
         return answer
-
-    def _submission(
-        self, pipeline: Pipeline, terms: Mapping[str, Any], key: Optional[str] = None
-    ) -> Submission:
-        return Submission(head(pipeline, **{"project": self._project, **terms}), key)

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, Optional, Union
 
-from gristmill.client.request import Steps
-from gristmill.client.uploads import Blob, Stored, upload
+from gristmill.client.core.connection import Connection
+from gristmill.client.core.files import Blob, StoredFile
+from gristmill.client.core.uploads import upload
 from gristmill.errors import GristmillError
 from gristmill.marked import ELEMENTS, write_array, write_bytes
 
@@ -24,15 +25,15 @@ Media = tuple[Union[bytes, Path], Optional[str], Optional[str]]
 """Bytes or a file, its name, and what kind of media it is."""
 
 
-def job(value: Any) -> Steps[dict[str, Any]]:
+async def job(connection: Connection, value: Any) -> dict[str, Any]:
     """A job with this input, as the server takes it."""
-    blob = yield from _blob(value)
+    blob = await _blob(connection, value)
     if blob is not None:
         return {"file": blob.artifact()}
-    return {"input": (yield from encoded(value))}
+    return {"input": await encoded(connection, value)}
 
 
-def encoded(value: Any, depth: int = 0) -> Steps[Any]:
+async def encoded(connection: Connection, value: Any, depth: int = 0) -> Any:
     """A value as it stands within an input. Raises GristmillError where it cannot be sent."""
     if isinstance(value, float) and not math.isfinite(value):
         raise GristmillError(f"{value} cannot be part of an input, for JSON cannot say it")
@@ -43,25 +44,19 @@ def encoded(value: Any, depth: int = 0) -> Steps[Any]:
             f"an input is nested deeper than {_DEEPEST} levels, or contains itself"
         )
     if isinstance(value, enum.Enum):
-        return (yield from encoded(value.value, depth))
+        return await encoded(connection, value.value, depth)
     if isinstance(value, (list, tuple)):
-        made = []
-        for each in value:
-            made.append((yield from encoded(each, depth + 1)))
-        return made
-    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Stored)):
+        return [await encoded(connection, each, depth + 1) for each in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, (type, StoredFile)):
         value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        entries = {}
-        for key, each in value.items():
-            entries[str(key)] = yield from encoded(each, depth + 1)
-        return entries
+        return {str(key): await encoded(connection, each, depth + 1) for key, each in value.items()}
     if hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "ndim", 1):
         return value.item()  # a number of NumPy's or torch's
     small = _small(value)
     if small is not None:
         return small
-    blob = yield from _blob(value)
+    blob = await _blob(connection, value)
     if blob is None:
         raise GristmillError(
             f"a {type(value).__module__}.{type(value).__qualname__} cannot be an input; give text, "
@@ -80,14 +75,12 @@ def _small(value: Any) -> Optional[dict[str, Any]]:
     return write_array(array.dtype.name, array.shape, array.tobytes())
 
 
-def _blob(value: Any) -> Steps[Optional[Blob]]:
+async def _blob(connection: Connection, value: Any) -> Optional[Blob]:
     """The blob of a file, of bytes, of an image or of an array; None for everything else."""
-    if isinstance(value, Stored):
-        return value.blob or (yield from upload(Path(value.path), value.name))
+    if isinstance(value, StoredFile):
+        return value.blob or await upload(connection, Path(value.path), value.name)
     media = _media(value)
-    if media is None:
-        return None
-    return (yield from upload(*media))
+    return None if media is None else await upload(connection, *media)
 
 
 def _media(value: Any) -> Optional[Media]:

@@ -7,7 +7,7 @@ from typing import Optional
 
 import httpx
 
-from gristmill.client.request import Request
+from gristmill.client.core.request import Request
 
 TRIES = 6
 """Tries of one request in all."""

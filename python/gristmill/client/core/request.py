@@ -1,20 +1,13 @@
-"""A request to the server before anybody sends it, and steps: what needs several of them.
-
-Steps are generators that yield requests and are sent the answers. They know what to ask and in
-which order; the blocking and the asynchronous transport run the same ones.
-"""
+"""A request to the server before it is sent, and ids as they stand in paths."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Optional, Union
 
-T = TypeVar("T")
-
-Steps = Generator["Request", Any, T]
-"""Asks one thing after the other, and returns what came of it."""
+from gristmill.errors import GristmillError
 
 LINES = "application/x-ndjson"
 BYTES = "application/octet-stream"
@@ -43,8 +36,16 @@ class Request:
 
 
 def get(path: str, wait: float = 0.0, **query: Optional[str]) -> Request:
-    """A question. With `wait` the server answers later, once there is something to tell."""
-    asked = {key: value for key, value in query.items() if value is not None}
+    """A GET. With `wait` seconds the server answers later: once something has changed."""
+    given = {key: value for key, value in query.items() if value is not None}
     if wait > 0:
-        asked["wait"] = f"{max(round(wait * 1_000), 1)}ms"
-    return Request("GET", path, asked, wait=wait)
+        given["wait"] = f"{max(round(wait * 1_000), 1)}ms"
+    return Request("GET", path, given, wait=wait)
+
+
+def as_path(name: str) -> str:
+    """An id or name as part of a path: `b3/17` is written `b3.17` there."""
+    written = name.replace("/", ".")
+    if not written or not all(each.isalnum() or each in "._-" for each in written):
+        raise GristmillError(f"`{name}` is no id or name; ids look like j17, b3 or b3/17")
+    return written

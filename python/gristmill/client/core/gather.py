@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from pathlib import PurePath
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Optional, TypeVar
 
-from gristmill.client.uploads import Stored
+from gristmill.client.core.files import StoredFile
 from gristmill.errors import GristmillError
 
 PATIENCE = 0.05
@@ -16,7 +16,7 @@ PATIENCE = 0.05
 
 Inputs = TypeVar("Inputs")
 
-_SINGLE = (str, bytes, bytearray, Mapping, PurePath, Stored)
+_SINGLE = (str, bytes, bytearray, Mapping, PurePath, StoredFile)
 
 
 def several(inputs: Inputs) -> Inputs:
@@ -36,23 +36,10 @@ def one_or_several(inputs: Any) -> Any:
     return inputs
 
 
-def gather(
-    source: Iterator[Any], most: int, patience: Optional[float] = PATIENCE
-) -> tuple[list[Any], bool]:
-    """Up to `most` inputs, and whether these were the last."""
-    piece: list[Any] = []
-    until = None if patience is None else time.monotonic() + patience
-    for value in source:
-        piece.append(value)
-        if len(piece) >= most or (until is not None and time.monotonic() >= until):
-            return piece, False
-    return piece, True
-
-
-async def gather_async(
+async def gather(
     source: AsyncIterator[Any], most: int, patience: Optional[float] = PATIENCE
 ) -> tuple[list[Any], bool]:
-    """The same of an asynchronous iterator."""
+    """Up to `most` inputs, and whether these were the last."""
     piece: list[Any] = []
     until = None if patience is None else time.monotonic() + patience
     async for value in source:
@@ -60,13 +47,3 @@ async def gather_async(
         if len(piece) >= most or (until is not None and time.monotonic() >= until):
             return piece, False
     return piece, True
-
-
-async def aiter_of(source: Union[Iterable[Any], AsyncIterable[Any]]) -> AsyncIterator[Any]:
-    """An asynchronous iterator of either kind of iterable."""
-    if isinstance(source, AsyncIterable):
-        async for value in source:
-            yield value
-    else:
-        for value in source:
-            yield value
