@@ -10,9 +10,10 @@ import io
 from pathlib import Path
 from typing import Any, Optional
 
+from gristmill import arrays
 from gristmill.codecs import Codec, shown
 from gristmill.errors import InvalidInput
-from gristmill.marked import mark_of, read_array, read_bytes, read_file
+from gristmill.marked import mark_of, read_bytes, read_file
 from gristmill.scratch import Scratch
 
 
@@ -81,10 +82,10 @@ def as_array(value: Any, scratch: Scratch) -> Any:
     if mark not in ("$file", "$bytes"):
         raise InvalidInput(f"expected an array, not {shown(value)}")
     data = as_bytes(value, scratch)
-    if not data.startswith(b"\x93NUMPY"):
+    if not arrays.is_npy(data):
         return numpy.asarray(as_image(value, scratch))
     try:
-        return numpy.load(io.BytesIO(data), allow_pickle=False)
+        return arrays.from_npy(data)
     except ValueError as error:
         raise InvalidInput(f"the file holds no array that can be read: {error}") from error
 
@@ -116,13 +117,9 @@ def natural(value: Any, scratch: Scratch) -> Any:
 
 def _array(value: Any) -> Any:
     try:
-        import numpy
+        return arrays.from_marked(value)
     except ImportError as error:
         raise InvalidInput("an array came, but NumPy is not installed here") from error
-    dtype, shape, data = read_array(value)
-    # A bytearray, so that the handler may write into its input.
-    flat = numpy.frombuffer(bytearray(data), dtype=numpy.dtype(dtype).newbyteorder("<"))
-    return flat.astype(dtype, copy=False).reshape(shape)
 
 
 def _array_of_list(value: list[Any]) -> Any:

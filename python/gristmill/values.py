@@ -17,8 +17,9 @@ import sys
 from pathlib import Path, PurePath
 from typing import Any, Callable
 
+from gristmill import arrays
 from gristmill.errors import BadOutput
-from gristmill.marked import ELEMENTS, mark_of, write_array, write_bytes
+from gristmill.marked import ELEMENTS, mark_of, write_bytes
 
 _DEEPEST = 100
 _PIECE_BYTES = 1024 * 1024
@@ -111,7 +112,7 @@ class Writer:
         if numpy is not None and isinstance(value, numpy.generic):
             return self.encode(value.item(), name)
         if numpy is not None and isinstance(value, numpy.ndarray):
-            return self._array(value, name, numpy)
+            return self._array(value, name)
         raise BadOutput(
             f"`{name}` is a {type(value).__module__}.{type(value).__qualname__}, which cannot be "
             "sent; give text, numbers, lists, dicts, a dataclass, bytes, a path, an image or an "
@@ -128,18 +129,16 @@ class Writer:
 
         return self._file(f"{name}.png", "image/png", save)
 
-    def _array(self, array: Any, name: str, numpy: Any) -> dict[str, Any]:
-        dtype = array.dtype.name
-        if dtype not in ELEMENTS:
-            raise BadOutput(f"`{name}` is an array of {dtype}; give numbers, or `.tolist()` of it")
-        array = numpy.ascontiguousarray(array).reshape(array.shape)
-        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    def _array(self, array: Any, name: str) -> dict[str, Any]:
+        if array.dtype.name not in ELEMENTS:
+            raise BadOutput(
+                f"`{name}` is an array of {array.dtype.name}; give numbers, or `.tolist()` of it"
+            )
+        array = arrays.portable(array)
         if array.nbytes <= self._inline_bytes:
-            return write_array(dtype, array.shape, array.tobytes())
+            return arrays.to_marked(array)
         return self._file(
-            f"{name}.npy",
-            "application/x-npy",
-            lambda to: numpy.save(to, array, allow_pickle=False),
+            f"{name}.npy", "application/x-npy", lambda to: arrays.write_npy(array, to)
         )
 
     def _file(self, name: str, media: str, write: Callable[[Any], Any]) -> dict[str, Any]:

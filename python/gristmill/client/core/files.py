@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, NamedTuple, Optional, Union
 
+from gristmill import arrays
 from gristmill.client.core.connection import Connection
 from gristmill.client.core.request import Request
 
@@ -128,9 +129,7 @@ def _image(data: bytes) -> Any:
 def _array(data: bytes) -> Any:
     import numpy
 
-    if data.startswith(b"\x93NUMPY"):
-        return numpy.load(io.BytesIO(data), allow_pickle=False)
-    return numpy.asarray(_image(data))
+    return arrays.from_npy(data) if arrays.is_npy(data) else numpy.asarray(_image(data))
 
 
 def _opened(read: Callable[[bytes], Any], data: bytes) -> Any:

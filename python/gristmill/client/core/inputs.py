@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, Optional, Union
 
+from gristmill import arrays
 from gristmill.client.core.connection import Connection
 from gristmill.client.core.files import Blob, StoredFile
 from gristmill.client.core.uploads import upload
 from gristmill.errors import GristmillError
-from gristmill.marked import ELEMENTS, write_array, write_bytes
+from gristmill.marked import ELEMENTS, write_bytes
 
 _INLINE_BYTES = 4 * 1024
 _DEEPEST = 100
@@ -72,7 +73,7 @@ def _small(value: Any) -> Optional[dict[str, Any]]:
     array = _as_array(value)
     if array is None or array.nbytes > _INLINE_BYTES:
         return None
-    return write_array(array.dtype.name, array.shape, array.tobytes())
+    return arrays.to_marked(array)
 
 
 async def _blob(connection: Connection, value: Any) -> Optional[Blob]:
@@ -97,9 +98,7 @@ def _media(value: Any) -> Optional[Media]:
     array = _as_array(value)
     if array is None:
         return None
-    made = io.BytesIO()
-    sys.modules["numpy"].save(made, array, allow_pickle=False)
-    return made.getvalue(), "input.npy", "application/x-npy"
+    return arrays.to_npy(array), "input.npy", "application/x-npy"
 
 
 def _as_array(value: Any) -> Any:
@@ -109,8 +108,6 @@ def _as_array(value: Any) -> Any:
         value = value.detach().cpu().numpy()
     if numpy is None or not isinstance(value, numpy.ndarray):
         return None
-    array = value
-    if array.dtype.name not in ELEMENTS:
-        raise GristmillError(f"an array of {array.dtype} cannot be an input; give numbers")
-    shape, dtype = array.shape, array.dtype.newbyteorder("<")
-    return numpy.ascontiguousarray(array).reshape(shape).astype(dtype, copy=False)
+    if value.dtype.name not in ELEMENTS:
+        raise GristmillError(f"an array of {value.dtype} cannot be an input; give numbers")
+    return arrays.portable(value)

@@ -8,9 +8,10 @@ import mimetypes
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
+from gristmill import arrays
 from gristmill.client.core.files import Blob, FileInfo, StoredFile
 from gristmill.errors import BrokenAnswer
-from gristmill.marked import mark_of, read_array, read_bytes
+from gristmill.marked import mark_of, read_bytes
 
 LONG_VALUE = "result.json"
 """What a worker calls it in the store."""
@@ -87,13 +88,10 @@ def _decoded(found: Any, make_file: MakeFile) -> Any:
 
 
 def _array(found: dict[str, Any]) -> Any:
-    dtype, shape, data = read_array(found)
     try:
-        import numpy
+        return arrays.from_marked(found)
     except ImportError:
         return found
-    flat = numpy.frombuffer(bytearray(data), dtype=numpy.dtype(dtype).newbyteorder("<"))
-    return flat.astype(dtype, copy=False).reshape(shape)
 
 
 def _blob(raw: Mapping[str, Any], make_file: MakeFile) -> Any:

@@ -7,12 +7,12 @@ once.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from gristmill import arrays
 from gristmill.client.core.connection import Connection
 from gristmill.client.core.files import Blob
 from gristmill.client.core.request import Request, as_path
@@ -69,11 +69,7 @@ def _content(name: str, given: Any) -> tuple[Union[bytes, Path], Optional[str]]:
     if isinstance(given, (str, os.PathLike)):
         return Path(given), None
     if type(given).__module__.partition(".")[0] == "numpy":
-        import numpy
-
-        file = io.BytesIO()
-        numpy.save(file, given, allow_pickle=False)
-        return file.getvalue(), f"{name}.npy"
+        return arrays.to_npy(given), f"{name}.npy"
     raise TypeError(
         f"data `{name}` is a {type(given).__name__}: expected bytes, a path or a NumPy array"
     )
