@@ -29,6 +29,7 @@ if [ "${#failed[@]}" -eq 0 ]; then
     step clippy cargo clippy --workspace --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings" step docs cargo doc --workspace --no-deps --locked
     step deny scripts/deny.sh
+    step dependencies scripts/unused_dependencies.py
     step python scripts/python.sh lint
     step test make --no-print-directory test
     # The tests have built it; built alone it would want other features of its dependencies.
