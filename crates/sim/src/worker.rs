@@ -283,7 +283,9 @@ impl Node {
         for action in actions {
             self.act(scene, action);
         }
-        for (name, vram) in unheard {
+        // A worker that has left on waking up takes to its end what it knew: the next one on this
+        // machine has measured nothing.
+        for (name, vram) in unheard.into_iter().filter(|_| self.process.is_some()) {
             scene.judge.floor.measured(self.index, &name, vram);
         }
         self.set_alarm(scene);
@@ -381,5 +383,73 @@ impl Process {
             let same = first == end;
             scene.judge.require(same, "a worker keeps its word", &end.attempt.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gristmill_model::booking::{Hold, Seat};
+    use gristmill_model::payload::Payload;
+    use gristmill_model::pipeline::{Handler, SessionSpec};
+    use gristmill_model::resources::{Device, DeviceRequest};
+    use gristmill_model::{BatchId, JobId};
+    use gristmill_worker::core::Opening;
+
+    use super::*;
+    use crate::plan::Plan;
+    use crate::world::World;
+
+    const GIB: u64 = 1 << 30;
+
+    fn kind() -> Kind {
+        let devices = vec![Device::new("gpu", "GPU-0", 8 * GIB)];
+        Kind {
+            handlers: vec!["b".into()],
+            capacity: Capacity { devices, ..Capacity::of_cpus(4) },
+            shared_disk: false,
+            labels: BTreeMap::new(),
+            prefetch: 1,
+        }
+    }
+
+    fn item(spec: &SessionSpec) -> Assignment {
+        let wish = DeviceRequest { kind: "gpu".into(), count: 1, vram: 2 * GIB, share: 0 };
+        Assignment {
+            attempt: AttemptId(1),
+            job: JobId(1),
+            batch: BatchId(1),
+            number: 1,
+            stage: "s0".into(),
+            handler: Handler::Session(spec.clone()),
+            resources: Resources { devices: vec![wish], ..Resources::default() },
+            seat: Some(Seat { devices: vec![0], session: Some(0) }),
+            input: Payload::empty(),
+            output: None,
+            timeout: None,
+            alone: false,
+        }
+    }
+
+    #[test]
+    fn a_worker_that_leaves_on_waking_up_leaves_nothing_to_the_next() {
+        let mut world = World::new(&Plan::of(1));
+        let scene = &mut world.scene;
+        let mut node = Node::new(0, kind());
+        node.rise(scene);
+        node.pause(scene);
+        let process = node.process.as_mut().expect("it has started");
+        process.unheard.push(("b".into(), 5 * GIB));
+        node.ask(scene, Input::Quit);
+        node.resume(scene, node.life);
+        assert!(node.process.is_none(), "it was asked to leave while it was stopped");
+
+        node.rise(scene);
+        let (spec, session) = (SessionSpec::new("b"), SessionId(1));
+        let holds = vec![Hold { device: 0, vram: 2 * GIB, whole: false }];
+        let opening = Opening { session, spec: spec.clone(), holds };
+        scene.judge.opens_on(0, &kind(), &opening);
+        scene.judge.floor.others_have(0, 0, 4 * GIB, false);
+        scene.judge.calls_on(0, &kind(), (session, "b"), &[item(&spec)]);
+        assert_eq!(scene.judge.violation(), None);
     }
 }
