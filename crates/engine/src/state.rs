@@ -30,6 +30,7 @@ pub use bounds::Bound;
 pub use devices::Health;
 pub(crate) use endings::{Ending, is_met};
 pub use jobs::Job;
+pub(crate) use lane::Lane;
 pub use pipelines::Pipeline;
 pub use projects::Project;
 pub(crate) use projects::weight_of;

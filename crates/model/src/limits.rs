@@ -119,6 +119,9 @@ pub const HOT_PATIENCE: u64 = 4;
 pub const HOT_PATIENCE_LEAST: Span = Span::seconds(10);
 /// ... and at most this long.
 pub const HOT_PATIENCE_MOST: Span = Span::seconds(600);
+/// So many jobs of a line are looked at, and so many lines that want the same, for one that has
+/// gone behind a hot session for long enough.
+pub const HOT_LINE: usize = 16;
 /// Devices that a report names.
 pub const DEVICES: usize = 64;
 /// Stages of a pipeline.

@@ -5,12 +5,14 @@
 //! and the device would do nothing but load models. The while is a few times what loading costs, so
 //! that at the worst a part of the time goes into loading, and nobody waits longer than it for
 //! that.
+//!
+//! The while is that of a line, all jobs that want the same, and not of its first job alone: who
+//! comes back after a failure, or from the stage before, stands in front of jobs that have waited.
 
-use gristmill_model::pipeline::StageSpec;
 use gristmill_model::{JobId, Span, Time, WorkerId, limits};
 
 use super::fit::{self, Rank};
-use crate::state::{Class, Head, State};
+use crate::state::{Class, Head, Lane, State};
 use crate::turn::Turn;
 
 /// Whom a job lets go first.
@@ -28,7 +30,8 @@ pub(crate) struct Courtesy {
 pub(super) fn goes_first(turn: &mut Turn, class: &Class, head: Head, worker: WorkerId) -> bool {
     let state = turn.state();
     let stage = fit::stage(state, class);
-    if turn.now() >= patient_until(state, stage, head) {
+    let patience = patience(state, stage.handler.word());
+    if turn.now() >= state.stands_since(head.job) + patience {
         return false;
     }
     let found = state.worker(worker).expect("chosen from those that are here");
@@ -37,8 +40,10 @@ pub(super) fn goes_first(turn: &mut Turn, class: &Class, head: Head, worker: Wor
     let needs: Vec<_> = state.queue().board().needs().collect();
     needs.into_iter().any(|need| {
         let Some((_, rival, rivals)) = turn.next_of(need) else { return false };
-        is_at_home(turn.state(), turn.now(), head, &evicted, rival, &rivals)
-            && fit::rank(turn.state(), &rivals, worker).is_some_and(Rank::is_hot)
+        let (state, now) = (turn.state(), turn.now());
+        is_at_home(state, now, head, &evicted, rival, &rivals)
+            && fit::rank(state, &rivals, worker).is_some_and(Rank::is_hot)
+            && now < stands_since(state, now, (class, head), (&rivals, rival)) + patience
     })
 }
 
@@ -52,10 +57,6 @@ pub(crate) fn courtesy(
     worker: WorkerId,
 ) -> Option<Courtesy> {
     let stage = fit::stage(state, class);
-    let until = patient_until(state, stage, head);
-    if now >= until {
-        return None;
-    }
     let there = fit::sessions_there(state.worker(worker)?, stage);
     let listed = state.queue().board().listed();
     let guests = listed.filter(|(rivals, rival)| {
@@ -63,8 +64,10 @@ pub(crate) fn courtesy(
             && !super::goes_before(state, now, (rivals, *rival), (class, head))
     });
     let (rivals, rival) = guests.min_by_key(|(_, rival)| *rival)?;
+    let since = stands_since(state, now, (class, head), (rivals, rival));
+    let until = since + patience(state, stage.handler.word());
     let session = fit::stage(state, rivals).handler.session()?.key();
-    Some(Courtesy { session, job: rival.job, until })
+    (now < until).then_some(Courtesy { session, job: rival.job, until })
 }
 
 /// Whether a rival, of the same level of priority and not barred, has its session among these.
@@ -82,12 +85,30 @@ fn is_at_home(
         && state.barred(rivals, now).is_none()
 }
 
-/// Until when a job lets others go first.
-fn patient_until(state: &State, stage: &StageSpec, head: Head) -> Time {
-    state.stands_since(head.job) + patience(state, stage.handler.word())
+/// Since when a job, or another of its line that goes before a rival as well, stands where it does.
+/// Of a long line only the first are looked at.
+fn stands_since(
+    state: &State,
+    now: Time,
+    (class, head): (&Class, Head),
+    rival: (&Class, Head),
+) -> Time {
+    let queue = state.queue();
+    let own = state.stands_since(head.job);
+    let lanes = queue.board().line(state.need(class), class.project).take(limits::HOT_LINE);
+    lanes.fold(own, |since, class| {
+        let jobs = queue.lane(class).into_iter().flat_map(Lane::places).take(limits::HOT_LINE);
+        let before = jobs.map(|(rank, job)| Head { rank, job }).filter(|head| {
+            // What costs more is asked only where it matters.
+            state.stands_since(head.job) < since
+                && super::goes_before(state, now, (class, *head), rival)
+                && state.barred(class, now).is_none()
+        });
+        before.map(|head| state.stands_since(head.job)).fold(since, Time::min)
+    })
 }
 
-/// How long a job lets others go first, by what its session costs to load.
+/// How long a line lets others go first, by what its session costs to load.
 fn patience(state: &State, session: &str) -> Span {
     let load = state.pulse().load_of(session).unwrap_or(Span::ZERO);
     let while_it_pays = Span(load.0.saturating_mul(limits::HOT_PATIENCE));

@@ -140,6 +140,14 @@ impl Board {
         self.needs.keys().copied()
     }
 
+    /// Classes of this need that may be placed: those of a project in order, then the others'.
+    pub(crate) fn line(&self, need: Need, project: ProjectId) -> impl Iterator<Item = &Class> {
+        let lists = self.needs.get(&need).map(|lists| &lists.heads);
+        let own = lists.and_then(|heads| heads.get(&project));
+        let others = lists.into_iter().flatten().filter(move |(of, _)| **of != project);
+        own.into_iter().chain(others.map(|(_, heads)| heads)).flatten().map(|(_, class)| class)
+    }
+
     /// The class of this need that is next: of the project that has used least, the class whose
     /// first job has the smallest rank. `used` says what a project has used by now; it never
     /// shrinks, so an old figure on the list is a lower bound and is mended when it comes up.

@@ -102,6 +102,13 @@ impl Lane {
         self.runs.iter().map(|(&(rank, first), &count)| (rank, first, count))
     }
 
+    /// All places in order, one by one.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Rank, JobId)> + '_ {
+        self.runs().flat_map(|(rank, first, count)| {
+            (first.0..end_of(first, count)).map(move |id| (rank, JobId(id)))
+        })
+    }
+
     /// Those of `count` ids from `first` on that wait under this rank, as runs in order.
     #[cfg(test)]
     pub(crate) fn within(&self, rank: Rank, first: JobId, count: u64) -> Vec<(JobId, u64)> {

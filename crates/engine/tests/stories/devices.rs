@@ -10,9 +10,10 @@ use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{Handler, PipelineSpec, SessionSpec, StageSpec};
 use gristmill_model::problem::Code;
 use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources};
-use gristmill_model::{AttemptId, JobId, Span, WorkerId};
+use gristmill_model::terms::Target;
+use gristmill_model::{AttemptId, JobId, Span, WorkerId, limits};
 
-use crate::world::{World, greeting, pipeline, success};
+use crate::world::{World, greeting, pipeline, stage, success};
 
 fn gpus(count: u32) -> Capacity {
     let devices = (0..count).map(|n| Device::new("gpu", format!("GPU-{n}"), 80)).collect();
@@ -155,6 +156,54 @@ fn what_loading_costs_decides_how_long_a_hot_session_is_fed() {
     world.pass(Span::seconds(6));
     done(&mut world, mill, more[1]);
     assert!(is_running(&world, b));
+}
+
+#[test]
+fn who_comes_from_the_stage_before_makes_nobody_wait_anew_behind_a_hot_session() {
+    let mut world = World::new();
+    let mill = mill(&mut world, 1, 1, 0);
+    let runs = world.submit(session("a", 1), &["x"]).first;
+    let mut clean = session("b", 1);
+    clean.stages.insert(0, stage("clean"));
+    let slow = world.submit(clean, &["slow", "fast"]).first;
+    let fast = JobId(slow.0 + 1);
+    let more: Vec<_> = (0..3).map(|_| world.submit(session("a", 1), &["x"]).first).collect();
+    ends(&mut world, mill, fast, success("flour"), &[]);
+    let since = world.now;
+    world.pass(Span::seconds(9));
+    ends(&mut world, mill, slow, success("flour"), &[]);
+    let told = world.engine.explain(world.now, slow).unwrap();
+    let courtesy = told.workers[0].gives_way.clone().expect("nobody has waited for long enough");
+    assert_eq!(courtesy.until, since + limits::HOT_PATIENCE_LEAST);
+    done(&mut world, mill, runs);
+    assert!(is_running(&world, more[0]));
+    world.pass(Span::seconds(2));
+    done(&mut world, mill, more[0]);
+    assert!(is_running(&world, slow), "it has just come, but `fast` stands behind it");
+    done(&mut world, mill, slow);
+    assert!(is_running(&world, fast));
+}
+
+#[test]
+fn who_comes_back_makes_no_other_line_wait_anew_behind_a_hot_session() {
+    let mut world = World::new();
+    let mill = mill(&mut world, 1, 1, 0);
+    let runs = world.submit(session("a", 1), &["x"]).first;
+    let back = world.submit(session("b", 1), &["x"]).first;
+    let more: Vec<_> = (0..2).map(|_| world.submit(session("a", 1), &["x"]).first).collect();
+    let same = PipelineSpec { name: "same".into(), ..session("b", 1) };
+    let waits = world.submit(same, &["x"]).first;
+    let last = world.submit(session("a", 1), &["x"]).first;
+    world.ask(Command::Hold(Target::Job(back))).unwrap();
+    world.pass(Span::seconds(11));
+    world.ask(Command::Release(Target::Job(back))).unwrap();
+    done(&mut world, mill, runs);
+    assert!(is_running(&world, more[0]), "it goes before `waits` anyway");
+    done(&mut world, mill, more[0]);
+    done(&mut world, mill, more[1]);
+    assert!(is_running(&world, back) && !is_running(&world, last), "`waits` has waited");
+    done(&mut world, mill, back);
+    assert!(is_running(&world, waits));
 }
 
 #[test]
