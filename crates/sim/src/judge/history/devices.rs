@@ -164,10 +164,12 @@ impl History {
         let own = (self.jobs[&job].rank, job);
         let lines = self.queue.iter().filter(|(other, _)| other.0 == class.0 && *other != class);
         for (other, line) in lines {
-            let first = line.first().filter(|first| **first < own);
-            let first = first.filter(|_| !self.asks_the_same(other, class));
-            let Some((rank, rival)) = first.filter(|_| self.barred(other, self.at).is_none())
-            else {
+            // Who has waited longest may stand behind one that has just come, from the stage before
+            // or after a failure.
+            let before = || line.iter().take_while(|place| **place < own).take(limits::HOT_LINE);
+            let longest = before().map(|(_, id)| id).min_by_key(|id| self.jobs[id].lined_up_at);
+            let longest = longest.filter(|_| !self.asks_the_same(other, class));
+            let Some(rival) = longest.filter(|_| self.barred(other, self.at).is_none()) else {
                 continue;
             };
             let stage: &StageSpec = &self.pipelines[&other.1].1.stages[usize::from(other.2)];
@@ -182,7 +184,7 @@ impl History {
             let patience =
                 Span(load.0.saturating_mul(4)).clamp(Span::seconds(10), Span::seconds(600));
             let waited = self.at.since(self.jobs[rival].lined_up_at);
-            let level = own.0.abs_diff(*rank) < limits::AGEING.0;
+            let level = before().all(|(rank, _)| own.0.abs_diff(*rank) < limits::AGEING.0);
             require(waited < patience && level, PATIENCE, || {
                 let asks = (stage.handler.word(), &stage.resources);
                 format!("{rival} waits {waited} for {asks:?}, {job} goes first on {worker}")
