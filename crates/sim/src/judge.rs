@@ -24,6 +24,7 @@ use crate::network::LinkId;
 use crate::tally::Tally;
 use crate::worker::Kind;
 use floor::Floor;
+pub use floor::News;
 use history::{History, fit_together};
 use promises::Promises;
 use pulse::Pulse;

@@ -2,6 +2,8 @@
 //! again, with handlers that take their time. What happens to its sessions is told in [`hosts`].
 
 mod hosts;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,8 +63,8 @@ struct Process {
     sick: BTreeSet<u16>,
     /// Bytes that programs of others have of devices.
     foreign: BTreeMap<u16, u64>,
-    /// What sessions were seen to take while it was stopped, by name.
-    unheard: Vec<(String, u64)>,
+    /// What sessions truly take, by the place of the input that will tell of it, and by name.
+    unheard: BTreeMap<usize, (String, u64)>,
     /// What was said of each attempt that ended: it may be repeated, never changed.
     words: BTreeMap<AttemptId, Ended>,
     tick_at: Option<Time>,
@@ -105,7 +107,7 @@ impl Node {
             gone: BTreeSet::new(),
             sick: BTreeSet::new(),
             foreign: BTreeMap::new(),
-            unheard: Vec::new(),
+            unheard: BTreeMap::new(),
             words: BTreeMap::new(),
             tick_at: None,
         });
@@ -270,23 +272,27 @@ impl Node {
     fn handle(&mut self, scene: &mut Scene, inputs: Vec<Input>) {
         let process = self.process.as_mut().expect("asked only while it runs");
         let now = scene.now + process.skew;
-        let mut actions = Vec::new();
-        let unheard = std::mem::take(&mut process.unheard);
-        let floor = &mut scene.judge.floor;
-        unheard.iter().for_each(|(name, vram)| floor.hears_soon(self.index, name, *vram));
-        for input in inputs {
+        let (mut actions, mut news) = (Vec::new(), Vec::new());
+        let mut unheard = std::mem::take(&mut process.unheard);
+        for (place, input) in inputs.into_iter().enumerate() {
             let before = actions.len();
-            hosts::tell_judge(scene, self.index, &self.kind, &input, before > 0);
+            hosts::tell_judge(scene, self.index, &self.kind, &input);
+            let heard = hosts::news(&input, unheard.remove(&place));
+            news.extend(heard.into_iter().map(|news| (before, news)));
             process.core.handle(now, input, &mut actions);
             hosts::judge_begins(scene, self.index, &actions[before..]);
         }
-        for action in actions {
+        // What was decided before it had heard something is judged without it.
+        let mut news = news.into_iter().peekable();
+        for (place, action) in actions.into_iter().enumerate() {
+            while let Some((_, news)) = news.next_if(|(before, _)| *before <= place) {
+                scene.judge.floor.learns(self.index, news);
+            }
             self.act(scene, action);
         }
-        // A worker that has left on waking up takes to its end what it knew: the next one on this
-        // machine has measured nothing.
-        for (name, vram) in unheard.into_iter().filter(|_| self.process.is_some()) {
-            scene.judge.floor.measured(self.index, &name, vram);
+        // Who has left takes along what it knew: the next worker on this machine knows nothing.
+        for (_, news) in news.filter(|_| self.process.is_some()) {
+            scene.judge.floor.learns(self.index, news);
         }
         self.set_alarm(scene);
     }
@@ -383,73 +389,5 @@ impl Process {
             let same = first == end;
             scene.judge.require(same, "a worker keeps its word", &end.attempt.to_string());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use gristmill_model::booking::{Hold, Seat};
-    use gristmill_model::payload::Payload;
-    use gristmill_model::pipeline::{Handler, SessionSpec};
-    use gristmill_model::resources::{Device, DeviceRequest};
-    use gristmill_model::{BatchId, JobId};
-    use gristmill_worker::core::Opening;
-
-    use super::*;
-    use crate::plan::Plan;
-    use crate::world::World;
-
-    const GIB: u64 = 1 << 30;
-
-    fn kind() -> Kind {
-        let devices = vec![Device::new("gpu", "GPU-0", 8 * GIB)];
-        Kind {
-            handlers: vec!["b".into()],
-            capacity: Capacity { devices, ..Capacity::of_cpus(4) },
-            shared_disk: false,
-            labels: BTreeMap::new(),
-            prefetch: 1,
-        }
-    }
-
-    fn item(spec: &SessionSpec) -> Assignment {
-        let wish = DeviceRequest { kind: "gpu".into(), count: 1, vram: 2 * GIB, share: 0 };
-        Assignment {
-            attempt: AttemptId(1),
-            job: JobId(1),
-            batch: BatchId(1),
-            number: 1,
-            stage: "s0".into(),
-            handler: Handler::Session(spec.clone()),
-            resources: Resources { devices: vec![wish], ..Resources::default() },
-            seat: Some(Seat { devices: vec![0], session: Some(0) }),
-            input: Payload::empty(),
-            output: None,
-            timeout: None,
-            alone: false,
-        }
-    }
-
-    #[test]
-    fn a_worker_that_leaves_on_waking_up_leaves_nothing_to_the_next() {
-        let mut world = World::new(&Plan::of(1));
-        let scene = &mut world.scene;
-        let mut node = Node::new(0, kind());
-        node.rise(scene);
-        node.pause(scene);
-        let process = node.process.as_mut().expect("it has started");
-        process.unheard.push(("b".into(), 5 * GIB));
-        node.ask(scene, Input::Quit);
-        node.resume(scene, node.life);
-        assert!(node.process.is_none(), "it was asked to leave while it was stopped");
-
-        node.rise(scene);
-        let (spec, session) = (SessionSpec::new("b"), SessionId(1));
-        let holds = vec![Hold { device: 0, vram: 2 * GIB, whole: false }];
-        let opening = Opening { session, spec: spec.clone(), holds };
-        scene.judge.opens_on(0, &kind(), &opening);
-        scene.judge.floor.others_have(0, 0, 4 * GIB, false);
-        scene.judge.calls_on(0, &kind(), (session, "b"), &[item(&spec)]);
-        assert_eq!(scene.judge.violation(), None);
     }
 }

@@ -36,10 +36,17 @@ struct Room {
     ours: BTreeSet<u16>,
     servers: BTreeSet<u16>,
     measured: BTreeMap<String, u64>,
-    /// The same of what it hears among other things that it has not acted on yet.
-    soon: BTreeMap<String, u64>,
     /// Bytes that others have of devices, as far as the worker knows.
     foreign: BTreeMap<u16, u64>,
+}
+
+/// What a worker comes to know of its devices' memory.
+#[derive(Debug)]
+pub enum News {
+    /// Sessions of a name truly take this much of their devices, in bytes.
+    Takes(String, u64),
+    /// Programs of others have this much of a device, in bytes.
+    OthersHave(u16, u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,11 +103,14 @@ impl Floor {
         }
     }
 
-    /// A worker comes to know what programs of others have of a device. What it has decided before,
-    /// and does only now, it decided knowing less.
-    pub fn others_have(&mut self, node: usize, device: u16, bytes: u64, pending: bool) {
-        let known = self.room(node).foreign.entry(device).or_default();
-        *known = if pending { bytes.min(*known) } else { bytes };
+    /// A worker comes to know something, and decides with it in mind from now on.
+    pub fn learns(&mut self, node: usize, news: News) {
+        match news {
+            News::OthersHave(device, bytes) => {
+                self.room(node).foreign.insert(device, bytes);
+            }
+            News::Takes(name, vram) => self.measured(node, &name, vram),
+        }
     }
 
     /// What a server had said of devices it will say anew.
@@ -108,21 +118,8 @@ impl Floor {
         self.room(node).servers.clear();
     }
 
-    /// A worker that was stopped hears this among other things, and acts on all of them together:
-    /// some of it is decided before, some after. Until then the smaller of both figures counts.
-    pub fn hears_soon(&mut self, node: usize, name: &str, vram: u64) {
+    fn measured(&mut self, node: usize, name: &str, vram: u64) {
         let room = self.room(node);
-        room.soon.insert(name.to_owned(), vram);
-        for (session, _) in room.names.iter().filter(|(_, its)| *its == name) {
-            let held = room.there.get_mut(&Who::Host(*session)).into_iter().flatten();
-            held.filter(|hold| !hold.whole).for_each(|hold| hold.vram = hold.vram.min(vram));
-        }
-    }
-
-    /// Sessions of a name truly take this much of their devices.
-    pub fn measured(&mut self, node: usize, name: &str, vram: u64) {
-        let room = self.room(node);
-        room.soon.remove(name);
         room.measured.insert(name.to_owned(), vram);
         for (session, _) in room.names.iter().filter(|(_, its)| *its == name) {
             let held = room.there.get_mut(&Who::Host(*session)).into_iter().flatten();
@@ -187,8 +184,6 @@ impl Floor {
         let session = assignment.handler.session();
         let apart = assignment.alone && session.is_some_and(|spec| !spec.pinned);
         let measured = session.and_then(|spec| self.room(node).measured.get(&spec.name).copied());
-        let soon = session.and_then(|spec| self.room(node).soon.get(&spec.name).copied());
-        let soon = soon.unwrap_or(u64::MAX);
         let mut left = devices.iter().copied();
         let mut holds = Vec::new();
         for wish in &assignment.resources.devices {
@@ -205,7 +200,7 @@ impl Floor {
                     0 => there.vram / u64::from(WHOLE) * u64::from(wish.share),
                     vram => vram,
                 };
-                let part = measured.unwrap_or(guess).min(there.vram).min(soon);
+                let part = measured.unwrap_or(guess).min(there.vram);
                 let vram = if whole { there.vram } else { part };
                 holds.push(Hold { device, vram, whole });
             }

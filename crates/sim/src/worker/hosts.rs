@@ -16,6 +16,7 @@ use crate::bug::Bug;
 use crate::faults::Fault;
 use crate::features::Feature;
 use crate::handler::Task;
+use crate::judge::News;
 use crate::scene::Scene;
 
 /// A session's process.
@@ -46,15 +47,8 @@ fn true_size(name: &str) -> u64 {
     }
 }
 
-/// What a worker's core comes to know of its devices, its judge knows too. `pending` where it has
-/// decided on something that is still to be done.
-pub(super) fn tell_judge(
-    scene: &mut Scene,
-    node: usize,
-    kind: &Kind,
-    input: &Input,
-    pending: bool,
-) {
+/// What a worker's core comes to know of the state of its devices, its judge knows too.
+pub(super) fn tell_judge(scene: &mut Scene, node: usize, kind: &Kind, input: &Input) {
     let floor = &mut scene.judge.floor;
     match input {
         Input::Gone(gone) => {
@@ -62,11 +56,6 @@ pub(super) fn tell_judge(
         }
         Input::Device { device, quarantined: Some(_) } => floor.takes_out(node, *device, false),
         Input::Device { device, quarantined: None } => floor.puts_back(node, *device, false),
-        Input::Sampled(samples) => {
-            for (place, sample) in (0..).zip(samples) {
-                floor.others_have(node, place, sample.foreign.unwrap_or(0), pending);
-            }
-        }
         // What the server had said it says anew.
         Input::Frame(ToWorker::Welcome(_)) => floor.forgets_servers(node),
         Input::Frame(ToWorker::Device { device, quarantined }) => {
@@ -81,6 +70,20 @@ pub(super) fn tell_judge(
         }
         _ => {}
     }
+}
+
+/// What a worker's core comes to know of its devices' memory with an input; `measured` is the truth
+/// where it is told of a session.
+pub(super) fn news(input: &Input, measured: Option<(String, u64)>) -> Vec<News> {
+    let takes = measured.map(|(name, vram)| News::Takes(name, vram));
+    let samples = match input {
+        Input::Sampled(samples) => samples.as_slice(),
+        _ => &[],
+    };
+    let others = (0..).zip(samples).map(|(device, sample): (u16, &DeviceSample)| {
+        News::OthersHave(device, sample.foreign.unwrap_or(0))
+    });
+    takes.into_iter().chain(others).collect()
 }
 
 /// Whatever begins must begin on devices that serve, as far as its worker knows.
@@ -151,11 +154,8 @@ impl Node {
         }
         let (name, vram) = (host.name.clone(), true_size(&host.name));
         let process = self.process.as_mut().expect("its host was just found");
-        if process.stopped.is_some() {
-            process.unheard.push((name, vram));
-        } else {
-            scene.judge.floor.measured(self.index, &name, vram);
-        }
+        let place = process.stopped.as_ref().map_or(0, Vec::len);
+        process.unheard.insert(place, (name, vram));
         let told = if forgets { 0 } else { vram };
         self.input(scene, Input::Measured(session, told));
     }
