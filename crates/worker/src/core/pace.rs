@@ -9,7 +9,7 @@ pub(super) struct Pace {
     most: u32,
     /// Mean run time in microseconds; 0 before the first attempt ended.
     run: u64,
-    /// Mean number of attempts that ran at once, in sixteenths.
+    /// Mean number of attempts that ran at once, in [`FINE`]ths.
     width: u64,
 }
 
@@ -19,9 +19,13 @@ const AHEAD: Span = Span::millis(75);
 /// One new value moves a mean by one part in this many.
 const INERTIA: u64 = 16;
 
+/// Parts of an attempt in which the mean is kept: so many that what it loses in rounding does not
+/// add up to a slot.
+const FINE: u64 = 1 << 16;
+
 impl Pace {
     pub(super) fn new(most: u32) -> Pace {
-        Pace { most: most.clamp(1, limits::PREFETCH), run: 0, width: INERTIA }
+        Pace { most: most.clamp(1, limits::PREFETCH), run: 0, width: FINE }
     }
 
     /// An attempt took `run` while `at_once` attempts ran, itself among them.
@@ -31,10 +35,10 @@ impl Pace {
         let at_once = (at_once as u64).min(u64::from(limits::PREFETCH)).max(1);
         if self.run == 0 {
             self.run = run;
-            self.width = at_once * INERTIA;
+            self.width = at_once * FINE;
         } else {
             self.run = ((self.run * (INERTIA - 1) + run) / INERTIA).max(1);
-            self.width = (self.width * (INERTIA - 1)).div_ceil(INERTIA) + at_once;
+            self.width = (self.width * (INERTIA - 1) + at_once * FINE) / INERTIA;
         }
     }
 
@@ -43,7 +47,7 @@ impl Pace {
         if self.run == 0 {
             return 1;
         }
-        let wanted = (self.width * AHEAD.0).div_ceil(self.run * INERTIA);
+        let wanted = (self.width * AHEAD.0).div_ceil(self.run * FINE);
         u32::try_from(wanted).unwrap_or(u32::MAX).clamp(1, self.most)
     }
 }
@@ -86,6 +90,17 @@ mod tests {
         assert_eq!(pace.prefetch(), 30);
     }
 
+    #[test]
+    fn a_wide_past_is_forgotten() {
+        let mut pace = Pace::new(1_024);
+        pace.learn(Span(1), 1_024);
+        for _ in 0..500 {
+            pace.learn(Span::millis(5), 1);
+        }
+        // Exactly 15, but for what the mean run loses in whole microseconds.
+        assert!((15..=16).contains(&pace.prefetch()), "it runs one at a time: {pace:?}");
+    }
+
     proptest! {
         #[test]
         fn whatever_ended_here_the_number_is_bounded_and_follows_the_last_runs(
@@ -103,8 +118,8 @@ mod tests {
             for _ in 0..500 {
                 pace.learn(Span(run), at_once);
             }
-            // What is asked for from now on is what an even pace asks for, give or take a slot or
-            // what the means lose in whole microseconds.
+            // What is asked for from now on is what an even pace asks for, give or take what the
+            // means lose in whole microseconds.
             let exact = at_once as f64 * AHEAD.0 as f64 / run as f64;
             let (low, high) = (exact * 0.9 - 1.0, exact * 1.1 * (1.0 + 16.0 / run as f64) + 2.0);
             let asked = f64::from(pace.prefetch());
