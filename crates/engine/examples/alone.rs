@@ -20,13 +20,14 @@ use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::ToWorker;
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{AttemptId, Time, WorkerId};
 
 fn main() {
     let jobs: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
     let mut engine = Engine::new(Timing::default());
     let mut log = Vec::new();
-    engine.start(Time(1), "bench", &mut log);
+    engine.start(Time(1).into(), "bench", &mut log);
 
     let started = Instant::now();
     for _ in 0..jobs / limits::JOBS_PER_COMMAND {
@@ -40,7 +41,7 @@ fn main() {
     let mut out = Vec::new();
     loop {
         out.clear();
-        engine.place(Time(2), &mut out);
+        engine.place(Time(2).into(), &mut out);
         let held = run(&engine, &out);
         log.append(&mut out);
         if held.is_empty() {
@@ -67,8 +68,8 @@ fn print(what: &str, jobs: usize, started: Instant) {
 }
 
 fn ask(engine: &mut Engine, log: &mut Vec<Record>, command: Command) -> Reply {
-    let request = Request { actor: Actor::Local, command };
-    engine.handle(Time(2), request, log).expect("accepted")
+    let request = Request { actor: Actor::LOCAL, command };
+    engine.handle(Time(2).into(), request, log).expect("accepted")
 }
 
 fn run(engine: &Engine, records: &[Record]) -> Vec<AttemptId> {
@@ -89,16 +90,8 @@ fn success() -> Outcome {
 }
 
 fn greet(engine: &mut Engine, log: &mut Vec<Record>) -> WorkerId {
-    let greeting = Greeting {
-        instance: 1,
-        name: "bench".into(),
-        handlers: vec!["command".into()],
-        capacity: Capacity::of_cpus(2),
-        prefetch: limits::PREFETCH,
-        shared_disk: false,
-        labels: BTreeMap::new(),
-        holds: Vec::new(),
-    };
+    let description = WorkerDescription::new("bench", &["command"], Capacity::of_cpus(2));
+    let greeting = Greeting { prefetch: limits::PREFETCH, ..Greeting::new(1, description) };
     match ask(engine, log, Command::Greet(greeting)) {
         Reply::Welcome { worker, .. } => worker,
         other => panic!("a greeting answers with a welcome, not {other:?}"),

@@ -21,6 +21,7 @@ use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::ToWorker;
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{AttemptId, Time, WorkerId};
 
 /// Jobs leased and completed for one figure.
@@ -74,7 +75,7 @@ impl Mill {
     fn new(projects: usize) -> Mill {
         let mut engine = Engine::new(Timing::default());
         let mut out = Vec::new();
-        engine.start(Time(1), "bench", &mut out);
+        engine.start(Time(1).into(), "bench", &mut out);
         Mill { engine, out, now: Time(2), projects, next: 0 }
     }
 
@@ -101,23 +102,15 @@ impl Mill {
     }
 
     fn greet(&mut self, instance: u64) {
-        let greeting = Greeting {
-            instance,
-            name: "bench".into(),
-            handlers: vec!["command".into()],
-            capacity: Capacity::of_cpus(1),
-            prefetch: 64,
-            shared_disk: false,
-            labels: BTreeMap::new(),
-            holds: Vec::new(),
-        };
+        let description = WorkerDescription::new("bench", &["command"], Capacity::of_cpus(1));
+        let greeting = Greeting { prefetch: 64, ..Greeting::new(instance, description) };
         self.ask(Command::Greet(greeting));
     }
 
     fn ask(&mut self, command: Command) -> Reply {
         self.out.clear();
-        let request = Request { actor: Actor::Local, command };
-        self.engine.handle(self.now, request, &mut self.out).expect("accepted")
+        let request = Request { actor: Actor::LOCAL, command };
+        self.engine.handle(self.now.into(), request, &mut self.out).expect("accepted")
     }
 
     /// Leases and completes so many, in rounds as a server does, and submits as many anew, so that
@@ -128,8 +121,8 @@ impl Mill {
         while done < count {
             self.now = Time(self.now.0 + 1_000);
             self.out.clear();
-            self.engine.tick(self.now, &mut self.out);
-            self.engine.place(self.now, &mut self.out);
+            self.engine.tick(self.now.into(), &mut self.out);
+            self.engine.place(self.now.into(), &mut self.out);
             for (worker, frame) in link::frames(&self.engine, &self.out) {
                 let ToWorker::Run(run) = frame else { continue };
                 held.extend(run.into_iter().map(|assignment| (worker, assignment.attempt)));

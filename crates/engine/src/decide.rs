@@ -8,6 +8,7 @@ pub(crate) mod greet;
 pub(crate) mod heartbeat;
 pub(crate) mod hold;
 pub(crate) mod leave;
+mod offers;
 pub(crate) mod pipeline;
 pub(crate) mod project;
 pub(crate) mod report;

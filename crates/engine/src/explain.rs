@@ -127,7 +127,7 @@ fn verdict(state: &State, now: Time, waiting: &Waiting, id: WorkerId, fit: &Fit)
     let worker = state.worker(id).expect("asked about workers that are here");
     let mut verdict = WorkerVerdict {
         worker: id,
-        name: worker.name.to_string(),
+        name: worker.name().to_owned(),
         fits: !matches!(fit, Fit::Not(_)),
         reason: match fit {
             Fit::Now { .. } => "it has room now".to_owned(),

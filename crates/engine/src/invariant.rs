@@ -60,6 +60,6 @@ fn batch_adds_up(state: &State, id: BatchId, batch: &Batch) {
     let live: u64 =
         batch.counts().filter(|(state, _)| !state.is_final()).map(|(_, count)| count).sum();
     assert_eq!(batch.live(), live, "{id} counts its live jobs");
-    let noted = batch.finished_at.is_some_and(|at| state.finished().contains(&(at, id)));
+    let noted = batch.finished.is_some_and(|at| state.finished().contains(&(at.now, id)));
     assert_eq!(batch.is_finished(), noted, "{id} is noted when it has finished");
 }

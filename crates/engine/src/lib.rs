@@ -5,6 +5,7 @@
 //! log: time comes in as an argument, and whoever calls must make the emitted records durable
 //! before anybody hears of them.
 
+pub mod change;
 mod decide;
 mod explain;
 mod invariant;
@@ -18,12 +19,14 @@ pub use state::{
     Attempt, Batch, Bound, Health, Job, Pipeline, Project, Range, Samples, State, Worker,
 };
 
+use change::Made;
+use gristmill_model::access::Actor;
 use gristmill_model::api::Explanation;
 use gristmill_model::command::{Command, Reply, Request};
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{Event, Record, ServerEvent};
 use gristmill_model::limits::Timing;
 use gristmill_model::problem::Rejection;
-use gristmill_model::{JobId, Time};
+use gristmill_model::{JobId, Moment, Time};
 use invariant::{Rounds, spot_check};
 use turn::Turn;
 
@@ -36,7 +39,7 @@ use turn::Turn;
 ///
 /// let mut live = Engine::new(Timing::default());
 /// let mut records = Vec::new();
-/// live.start(Time(1), "0.1.0", &mut records);
+/// live.start(Time(1).into(), "0.1.0", &mut records);
 ///
 /// let mut recovered = Engine::new(Timing::default());
 /// records.iter().for_each(|record| recovered.apply(record));
@@ -63,9 +66,21 @@ impl Engine {
         self.state.apply(record);
     }
 
+    /// What people see otherwise since this was last asked: changes in the order of the records
+    /// that made them. Take them after every round, and after every piece of a replay.
+    pub fn take_changes(&mut self) -> Vec<Made> {
+        self.state.take_changes()
+    }
+
+    /// Makes changes, as at first, or makes none: for a replay whose changes nobody wants.
+    pub fn make_changes(&mut self, on: bool) {
+        self.state.make_changes(on);
+    }
+
     /// Begins a life after recovery: workers that were known have a grace to come back.
-    pub fn start(&mut self, now: Time, version: &str, out: &mut Vec<Record>) {
-        self.turn(now, out).emit(Event::ServerStarted { version: version.into() });
+    pub fn start(&mut self, at: Moment, version: &str, out: &mut Vec<Record>) {
+        self.turn(at, Actor::SERVER, out)
+            .emit(Event::Server(ServerEvent::Started { version: version.into() }));
     }
 
     /// Judges a request. What it emits is appended to `out` and already applied; a rejection emits
@@ -75,38 +90,35 @@ impl Engine {
     /// Why the request is refused, with a stable code.
     pub fn handle(
         &mut self,
-        now: Time,
+        at: Moment,
         request: Request,
         out: &mut Vec<Record>,
     ) -> Result<Reply, Rejection> {
-        let mut turn = self.turn(now, out);
+        let mut turn = self.turn(at, request.actor, out);
         let turn = &mut turn;
-        let actor = request.actor;
         match request.command {
             Command::DefinePipeline { project, spec } => {
                 decide::pipeline::define(turn, &project, spec)
             }
-            Command::Submit(submission) => decide::submit::submit(turn, actor, submission),
+            Command::Submit(submission) => decide::submit::submit(turn, submission),
             Command::Append { batch, jobs, range, close } => {
                 decide::append::append(turn, batch, jobs, range, close)
             }
             Command::DefineProject { name, weight } => decide::project::define(turn, name, weight),
-            Command::CancelJob(job) => decide::cancel::job(turn, actor, job),
-            Command::CancelJobs(runs) => decide::cancel::jobs(turn, actor, &runs),
-            Command::CancelBatch(batch) => decide::cancel::batch(turn, actor, batch),
-            Command::RetryJob(job) => decide::retry::job(turn, actor, job),
-            Command::RetryJobs(runs) => decide::retry::jobs(turn, actor, &runs),
-            Command::Hold(target) => decide::hold::hold(turn, actor, target),
-            Command::Release(target) => decide::hold::release(turn, actor, target),
+            Command::CancelJob(job) => decide::cancel::job(turn, job),
+            Command::CancelJobs(runs) => decide::cancel::jobs(turn, &runs),
+            Command::CancelBatch(batch) => decide::cancel::batch(turn, batch),
+            Command::RetryJob(job) => decide::retry::job(turn, job),
+            Command::RetryJobs(runs) => decide::retry::jobs(turn, &runs),
+            Command::Hold(target) => decide::hold::hold(turn, target),
+            Command::Release(target) => decide::hold::release(turn, target),
             Command::SetLimit { project, scope, limit } => {
-                decide::scope::limit(turn, actor, &project, scope, limit)
+                decide::scope::limit(turn, &project, scope, limit)
             }
             Command::SetFlow { project, scope, flow } => {
-                decide::scope::flow(turn, actor, &project, scope, flow)
+                decide::scope::flow(turn, &project, scope, flow)
             }
-            Command::PauseWorker { worker, paused } => {
-                decide::worker::pause(turn, actor, worker, paused)
-            }
+            Command::PauseWorker { worker, paused } => decide::worker::pause(turn, worker, paused),
             Command::DeclareWorker { name, shape } => decide::worker::declare(turn, name, shape),
             Command::SettleCallback { batch, delivered, detail } => {
                 decide::callback::settle(turn, batch, delivered, detail)
@@ -126,7 +138,7 @@ impl Engine {
                 decide::report::partial(turn, worker, attempt, index, value)
             }
             Command::SetDevice { worker, device, quarantined } => {
-                decide::device::set(turn, actor, worker, device, quarantined)
+                decide::device::set(turn, worker, device, quarantined)
             }
             Command::Measure { worker, session, vram } => {
                 decide::device::measure(turn, worker, session, vram)
@@ -144,8 +156,8 @@ impl Engine {
     }
 
     /// Lets time pass: fires what is due, at most a round's worth.
-    pub fn tick(&mut self, now: Time, out: &mut Vec<Record>) {
-        timer::fire(&mut self.turn(now, out));
+    pub fn tick(&mut self, at: Moment, out: &mut Vec<Record>) {
+        timer::fire(&mut self.turn(at, Actor::SERVER, out));
     }
 
     /// When [`Engine::tick`] must be called again at the latest, if nothing else happens.
@@ -156,8 +168,8 @@ impl Engine {
 
     /// Leases queued jobs to workers. Returns whether there may be more to place at once, because
     /// a round's bound was reached.
-    pub fn place(&mut self, now: Time, out: &mut Vec<Record>) -> bool {
-        schedule::place(&mut self.turn(now, out))
+    pub fn place(&mut self, at: Moment, out: &mut Vec<Record>) -> bool {
+        schedule::place(&mut self.turn(at, Actor::SERVER, out))
     }
 
     /// Why a job is where it is, from the predicates that placement itself uses.
@@ -180,8 +192,8 @@ impl Engine {
     /// assert!(again.state().same_as(engine.state()));
     /// ```
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
-        let at = self.state.now();
-        self.state.parts().map(move |event| Record { at, event })
+        let at = self.state.at();
+        self.state.parts().map(move |event| Record { at, actor: Actor::SERVER, event })
     }
 
     /// What is so.
@@ -207,7 +219,7 @@ impl Engine {
         spot_check(&self.state, &mut self.rounds, few);
     }
 
-    fn turn<'a>(&'a mut self, now: Time, out: &'a mut Vec<Record>) -> Turn<'a> {
-        Turn::new(&mut self.state, now, out)
+    fn turn<'a>(&'a mut self, at: Moment, actor: Actor, out: &'a mut Vec<Record>) -> Turn<'a> {
+        Turn::new(&mut self.state, at, actor, out)
     }
 }

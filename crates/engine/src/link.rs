@@ -2,9 +2,10 @@
 //! workers must be sent because of what happened. Server and simulator both use this, so the
 //! simulator tests the translation too.
 
-use gristmill_model::access::Actor;
 use gristmill_model::command::{Command, Greeting, Progress};
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{
+    AttemptEvent, DeviceEvent, EphemeralEvent, Event, JobsEvent, Record, WorkerEvent,
+};
 use gristmill_model::job::JobState;
 use gristmill_model::wire::{Assignment, FromWorker, Hello, ToWorker};
 use gristmill_model::{AttemptId, WorkerId};
@@ -15,9 +16,8 @@ use crate::timer::OVERDUE;
 /// What a worker's greeting asks.
 #[must_use]
 pub fn greeting(hello: Hello) -> Greeting {
-    let Hello { instance, name, handlers, capacity, prefetch, shared_disk, holds, labels, .. } =
-        hello;
-    Greeting { instance, name, handlers, capacity, prefetch, shared_disk, labels, holds }
+    let Hello { instance, description, prefetch, holds, offers, .. } = hello;
+    Greeting { instance, description, prefetch, holds, offers }
 }
 
 /// What a frame of a worker that was welcomed asks. `Hello` and `Log` ask nothing here: the first
@@ -68,13 +68,13 @@ pub fn frames(engine: &Engine, records: &[Record]) -> Vec<(WorkerId, ToWorker)> 
     let mut frames = Vec::new();
     for record in records {
         match &record.event {
-            Event::AttemptLeased { attempt, worker, .. } => {
+            Event::Attempt(AttemptEvent::Leased { attempt, worker, .. }) => {
                 // An attempt of this round may have ended in this round already.
                 if let Some(assignment) = assignment(engine, *attempt) {
                     push_run(&mut frames, *worker, assignment);
                 }
             }
-            Event::CancelRequested { jobs, .. } => {
+            Event::Jobs(JobsEvent::CancelRequested { jobs, .. }) => {
                 let attempts = jobs.iter().filter_map(|job| engine.state().job(*job)?.attempt);
                 for (worker, attempt) in held_by(engine, attempts) {
                     frames.push((worker, ToWorker::Stop(vec![attempt])));
@@ -82,19 +82,27 @@ pub fn frames(engine: &Engine, records: &[Record]) -> Vec<(WorkerId, ToWorker)> 
             }
             // What a worker reported itself, lost or never got needs no stop: a stop for what it
             // does not hold would only make it report once more.
-            Event::AttemptFailed { attempt, worker, failure, .. } if failure.code == OVERDUE => {
+            Event::Attempt(AttemptEvent::Failed { attempt, worker, failure, .. })
+                if failure.code == OVERDUE =>
+            {
                 frames.push((*worker, ToWorker::Stop(vec![*attempt])));
             }
-            Event::DeviceQuarantined { worker, device, reason, actor }
-                if *actor != Actor::Worker =>
+            Event::Device(DeviceEvent::Quarantined { worker, device, reason })
+                if !record.actor.is_worker() =>
             {
                 frames.push((*worker, device_frame(device, Some(reason))));
             }
-            Event::DeviceReturned { worker, device, actor } if *actor != Actor::Worker => {
+            Event::Device(DeviceEvent::Returned { worker, device })
+                if !record.actor.is_worker() =>
+            {
                 frames.push((*worker, device_frame(device, None)));
             }
-            Event::WorkerDraining { worker } => frames.push((*worker, ToWorker::Drain)),
-            Event::WorkerConnected { worker, .. } => frames.extend(reminders(engine, *worker)),
+            Event::Worker(WorkerEvent::Draining { worker }) => {
+                frames.push((*worker, ToWorker::Drain))
+            }
+            Event::Ephemeral(EphemeralEvent::WorkerConnected { worker, .. }) => {
+                frames.extend(reminders(engine, *worker))
+            }
             _ => {}
         }
     }
@@ -125,9 +133,7 @@ fn reminders(engine: &Engine, id: WorkerId) -> Vec<(WorkerId, ToWorker)> {
     let drain = worker.draining.then_some((id, ToWorker::Drain));
     let devices = worker.booking.capacity().devices.iter().zip(&worker.devices);
     let out = devices.filter_map(|(device, health)| match &health.quarantined {
-        Some((reason, by)) if *by != Actor::Worker => {
-            Some((id, device_frame(&device.id, Some(reason))))
-        }
+        Some((reason, by)) if !by.is_worker() => Some((id, device_frame(&device.id, Some(reason)))),
         _ => None,
     });
     stop.into_iter().chain(drain).chain(out).collect()

@@ -11,7 +11,7 @@ pub(crate) mod hot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gristmill_model::event::Event;
+use gristmill_model::event::{AttemptEvent, Event};
 use gristmill_model::{AttemptId, JobId, Time, WorkerId, limits};
 
 use crate::state::{Class, Head, Job, Need, State};
@@ -83,7 +83,15 @@ fn lease(turn: &mut Turn, job: JobId, class: &Class, worker: WorkerId, alternati
     let seat = state.worker(worker).and_then(|worker| worker.booking.seat(&want));
     let seat = seat.filter(|seat| !seat.is_plain());
     let stage = class.stage;
-    turn.emit(Event::AttemptLeased { attempt, job, stage, number, worker, alternative, seat });
+    turn.emit(Event::Attempt(AttemptEvent::Leased {
+        attempt,
+        job,
+        stage,
+        number,
+        worker,
+        alternative,
+        seat,
+    }));
 }
 
 /// What one round of placement has found out so far.

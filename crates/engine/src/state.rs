@@ -8,6 +8,7 @@ mod attempts;
 mod batches;
 mod board;
 mod bounds;
+mod changes;
 mod devices;
 mod endings;
 mod jobs;
@@ -42,6 +43,7 @@ pub use workers::Worker;
 
 use batches::Counts;
 use bounds::Bounds;
+use changes::Changes;
 use pipelines::Asks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,13 +56,13 @@ use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::resources::WorkerShape;
 use gristmill_model::scope::Flow;
 use gristmill_model::terms::Target;
-use gristmill_model::{AttemptId, BatchId, JobId, PipelineId, ProjectId, Time, WorkerId};
+use gristmill_model::{AttemptId, BatchId, JobId, Moment, PipelineId, ProjectId, Time, WorkerId};
 
 /// The state of everything.
 #[derive(Debug, Clone)]
 pub struct State {
     timing: Timing,
-    now: Time,
+    at: Moment,
     next: Counters,
     projects: BTreeMap<ProjectId, Project>,
     project_names: BTreeMap<Box<str>, ProjectId>,
@@ -105,6 +107,8 @@ pub struct State {
     pulse: Pulse,
     /// Workers that may take more; an index for placement.
     hungry: BTreeSet<WorkerId>,
+    /// What was made of the records for people to see, and not yet taken.
+    changes: Changes,
 }
 
 /// The next number of each kind of id.
@@ -122,7 +126,7 @@ impl State {
     pub(crate) fn new(timing: Timing) -> State {
         State {
             timing,
-            now: Time(0),
+            at: Moment::default(),
             next: Counters { pipeline: 1, batch: 1, job: 1, attempt: 1, worker: 1, project: 2 },
             projects: projects::first(),
             project_names: BTreeMap::from([("default".into(), ProjectId::DEFAULT)]),
@@ -158,13 +162,20 @@ impl State {
             to_announce: BTreeSet::new(),
             pulse: Pulse::default(),
             hungry: BTreeSet::new(),
+            changes: Changes::default(),
         }
     }
 
     /// The time of the last thing that happened.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.now
+        self.at.now
+    }
+
+    /// The moment of the last thing that happened.
+    #[must_use]
+    pub fn at(&self) -> Moment {
+        self.at
     }
 
     /// The spans by which dead workers are noticed.

@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::Actor;
 use crate::attempt::{Failure, FailureKind, Usage};
 use crate::ids::{AttemptId, BatchId, JobId, PipelineId, WorkerId};
 use crate::job::JobState;
 use crate::payload::{Artifact, Payload};
 use crate::pipeline::PipelineSpec;
-use crate::resources::Capacity;
+use crate::resources::WorkerShape;
 use crate::time::{Span, Time};
 use crate::wire::Stream;
 
@@ -241,17 +242,14 @@ pub struct Worker {
     pub id: WorkerId,
     /// A name for people.
     pub name: String,
+    /// Version of gristmill that it runs; empty where it is not known.
+    #[serde(default)]
+    pub version: String,
     /// How it stands.
     pub state: WorkerState,
-    /// Kinds of handler that it runs.
-    pub handlers: Vec<String>,
-    /// What it has to give.
-    pub capacity: Capacity,
-    /// Whether it sees the submitters' disk.
-    pub shared_disk: bool,
-    /// What stages may require or prefer of it, while it is here.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    /// What it has to give, and what stages may ask of it.
+    #[serde(flatten)]
+    pub shape: WorkerShape,
     /// Attempts that run there.
     pub running: u32,
     /// Attempts that wait there.
@@ -304,6 +302,11 @@ pub struct FeedEvent {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Time,
+    /// Who caused it: `server`, `local`, `token`, or a worker such as `worker:2`. Servers of before
+    /// do not tell it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "token")]
+    pub actor: Option<Actor>,
     /// What happened: `attempt_succeeded`, ...
     pub event: String,
     /// The job, where there is one.

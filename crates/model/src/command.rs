@@ -9,10 +9,11 @@ use crate::device::{DeviceSample, SessionSample};
 use crate::ids::{AttemptId, BatchId, DEFAULT_PROJECT, JobId, JobRun, PipelineId, WorkerId};
 use crate::job::JobSpec;
 use crate::pipeline::PipelineSpec;
-use crate::resources::{Capacity, WorkerShape};
+use crate::resources::WorkerShape;
 use crate::scope::{Flow, Limit, Scope};
 use crate::source::Source;
 use crate::terms::{Target, Terms};
+use crate::worker::WorkerDescription;
 
 /// A command with whoever gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,20 +267,22 @@ pub enum PipelineRef {
 pub struct Greeting {
     /// Drawn at random by the worker's process; the same again after a reconnect.
     pub instance: u64,
-    /// A name for people: by default the host's.
-    pub name: String,
-    /// Kinds of handler that it runs.
-    pub handlers: Vec<String>,
-    /// What it has to give.
-    pub capacity: Capacity,
+    /// What it is and has.
+    pub description: WorkerDescription,
     /// How many attempts it likes to hold beyond those that run.
     pub prefetch: u32,
-    /// Whether it sees the submitters' disk.
-    pub shared_disk: bool,
-    /// What stages may require or prefer of it.
-    pub labels: BTreeMap<String, String>,
     /// Attempts that it holds: running, waiting, or ended and not yet settled.
     pub holds: Vec<AttemptId>,
+    /// Pipelines for the sessions that it runs, so that jobs can name them.
+    pub offers: Vec<PipelineSpec>,
+}
+
+impl Greeting {
+    /// The greeting of a worker that holds nothing and offers nothing.
+    #[must_use]
+    pub fn new(instance: u64, description: WorkerDescription) -> Greeting {
+        Greeting { instance, description, prefetch: 0, holds: Vec::new(), offers: Vec::new() }
+    }
 }
 
 /// How far an attempt has come.

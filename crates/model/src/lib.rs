@@ -9,6 +9,7 @@ pub mod access;
 pub mod api;
 pub mod attempt;
 pub mod booking;
+pub mod cause;
 pub mod command;
 pub mod device;
 pub mod digest;
@@ -32,6 +33,7 @@ pub mod template;
 pub mod terms;
 pub mod time;
 pub mod wire;
+pub mod worker;
 
 pub use ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, WorkerId};
-pub use time::{Span, Time};
+pub use time::{Moment, Span, Time};

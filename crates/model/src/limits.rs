@@ -188,19 +188,23 @@ pub const EVENT_BYTES_PER_READ: usize = 4 * 1024 * 1024;
 /// Committed events may wait this long for company before the follower takes them in; it comes at
 /// once when somebody asks, or when as much has gathered as one read of the log would give.
 pub const GATHER: Span = Span::millis(20);
-/// Bytes of committed events, roughly, that stay in memory until the follower has taken them in;
-/// the others it reads from the log.
-pub const TAIL_BYTES: usize = 16 * 1024 * 1024;
-/// Events that stay in memory after the follower has taken them in, ...
-pub const TAIL_KEPT: u64 = 1_024;
+/// Bytes of committed rounds, roughly, that wait in memory for the tables to take them in: beyond
+/// them the core loop waits, ...
+pub const PENDING_BYTES: usize = 256 * 1024 * 1024;
+/// ... each time this long at most.
+pub const PENDING_PATIENCE: Span = Span::seconds(1);
+/// Events that the tables take in with one transaction, at most, ...
+pub const CHANGES_PER_CHUNK: usize = 16_384;
 /// ... and their bytes, roughly.
-pub const TAIL_KEPT_BYTES: usize = 1024 * 1024;
-/// The newest events among which the story of a young batch is looked for.
-pub const STORY_LOOK_BACK: usize = 256;
-/// Events and jobs of a batch whose story is told from memory.
-pub const STORY_EVENTS: usize = 64;
-/// Pipelines that are remembered to tell stories of young batches.
-pub const FRESH_PIPELINES: usize = 256;
+pub const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+/// Events that stay in memory for listeners after the tables have taken them in, ...
+pub const FEED_KEPT: u64 = 10_000;
+/// ... and their bytes, roughly.
+pub const FEED_KEPT_BYTES: usize = 8 * 1024 * 1024;
+/// The newest rounds among which one job or batch is looked for before the tables are asked.
+pub const ROUNDS_LOOKED_AT: usize = 64;
+/// Pipelines that are remembered to show young jobs.
+pub const PIPELINES_KEPT: usize = 256;
 /// Questions to the read tables that are answered at once; further ones wait in turn.
 pub const READERS: usize = 4;
 /// A question waits this long for the read tables to show what was acknowledged before it.
@@ -330,8 +334,6 @@ pub const ARTIFACTS: usize = 256;
 pub const PAGE: usize = 1_000;
 /// Rows of one page when nobody says.
 pub const PAGE_DEFAULT: usize = 100;
-/// Events replayed to a subscriber that comes back.
-pub const REPLAYED_EVENTS: usize = 10_000;
 /// Events kept for a slow subscriber before it is told to read them from the log.
 pub const FEED: usize = 4_096;
 /// Longest `?wait=`.

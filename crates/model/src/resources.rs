@@ -103,6 +103,14 @@ pub struct WorkerShape {
     pub shared_disk: bool,
 }
 
+impl WorkerShape {
+    /// Whether it runs handlers of a kind.
+    #[must_use]
+    pub fn handles(&self, kind: &str) -> bool {
+        self.handlers.iter().any(|handler| handler == kind)
+    }
+}
+
 const fn one_cpu() -> MilliCpus {
     1_000
 }

@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Actor;
 use crate::booking::{Pinned, Seat};
+use crate::cause::Cause;
 use crate::ids::{AttemptId, BatchId, JobId, JobRun, PipelineId, ProjectId, WorkerId};
 use crate::job::JobState;
 use crate::payload::Payload;
-use crate::resources::WorkerShape;
 use crate::scope::{Limit, Scope};
 use crate::source::Source;
 use crate::terms::{Target, When};
 use crate::time::Time;
+use crate::worker::WorkerDescription;
 
 /// A part of the state as it was. Pipelines, flows and declared workers need none of their own:
 /// the events that made them are told again.
@@ -48,6 +49,9 @@ pub enum Part {
         rank: i64,
         /// Those that are still folded: run by run how they stand, and since when.
         folds: Vec<(JobRun, JobState, Time)>,
+        /// Of each of `folds` since when by the wall clock, and why they ended that have.
+        #[serde(default)]
+        ends: Vec<(Time, Option<Cause>)>,
     },
     /// A job that is not folded and has not succeeded.
     Job(Box<JobPart>),
@@ -66,10 +70,8 @@ pub enum Part {
         worker: WorkerId,
         /// The number its process drew.
         instance: u64,
-        /// A name for people.
-        name: String,
-        /// What it has to give.
-        shape: WorkerShape,
+        /// What it is and has.
+        description: WorkerDescription,
         /// Whether it leaves when it has finished.
         draining: bool,
         /// Whether it is given no more work for a while.
@@ -83,6 +85,12 @@ pub enum Part {
         /// Pinned sessions in which nobody sat.
         #[serde(default)]
         pinned: Vec<Pinned>,
+        /// When it joined, by the wall clock.
+        #[serde(default)]
+        joined_at: Time,
+        /// Attempts that succeeded there, and that did not.
+        #[serde(default)]
+        ended: (u64, u64),
     },
     /// An attempt that is leased; those that run before those that wait, which come in order.
     Attempt {
@@ -103,6 +111,9 @@ pub enum Part {
         /// Its devices and its session, where it runs and has any.
         #[serde(default)]
         seat: Option<Seat>,
+        /// When it was leased, by the wall clock.
+        #[serde(default)]
+        leased_wall: Time,
     },
     /// A limit.
     Bound {
@@ -167,6 +178,9 @@ pub struct BatchPart {
     pub limit_key: Option<String>,
     /// Whom to call at its end.
     pub callback: Option<String>,
+    /// When it had finished, by the wall clock.
+    #[serde(default)]
+    pub finished_wall: Option<Time>,
 }
 
 /// A job as it was.
@@ -203,6 +217,26 @@ pub struct JobPart {
     /// Attempts at this stage that ended for want of device memory.
     #[serde(default)]
     pub shortages: u32,
+    /// What it has been through, if it was ever leased or has ended.
+    #[serde(default)]
+    pub past: Option<Past>,
+}
+
+/// What a job has been through: nothing is decided by it, people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Past {
+    /// Attempts over all stages.
+    pub attempts: u32,
+    /// The last one.
+    pub last: Option<AttemptId>,
+    /// The last one that failed.
+    pub failed: Option<AttemptId>,
+    /// When its first attempt was leased, by the wall clock.
+    pub started_at: Option<Time>,
+    /// When it became final, by the wall clock.
+    pub finished_at: Option<Time>,
+    /// Why it was cancelled, expired or asked to stop.
+    pub cause: Option<Cause>,
 }
 
 /// A worker's device as it was, apart from what is booked of it.

@@ -1,8 +1,6 @@
 //! The terms of a batch: when its jobs may begin, by when they must have, what they wait for, and
 //! who hears of the end.
 
-mod ended;
-
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,8 +9,6 @@ use utoipa::ToSchema;
 
 use crate::ids::{BatchId, JobId};
 use crate::time::Time;
-
-pub use ended::EndedBy;
 
 /// Under what terms a batch's jobs run. The default asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -104,6 +100,19 @@ impl fmt::Display for When {
             When::Failed => "failed",
             When::Finished => "finished",
         })
+    }
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<When, String> {
+        match text {
+            "succeeded" => Ok(When::Succeeded),
+            "failed" => Ok(When::Failed),
+            "finished" => Ok(When::Finished),
+            _ => Err(format!("`{text}`: expected succeeded, failed or finished")),
+        }
     }
 }
 

@@ -14,6 +14,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(pub u64);
 
+/// One moment by both clocks. What the server decides by (leases, pauses, rates, ages) goes by
+/// `now`; what people name by the calendar goes by `wall`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment {
+    /// The engine's own clock, which never goes back and never leaps.
+    pub now: Time,
+    /// The wall clock, which may be set to anything at any time.
+    pub wall: Time,
+}
+
+impl From<Time> for Moment {
+    /// A moment at which both clocks show the same.
+    fn from(time: Time) -> Moment {
+        Moment { now: time, wall: time }
+    }
+}
+
 /// A length of time in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(pub u64);

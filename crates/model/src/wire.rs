@@ -1,16 +1,17 @@
 //! Contract with workers: the frames of the worker link, one WebSocket at `/v1/link`.
 //!
 //! **Rule of change.** Each WebSocket message is one frame as MessagePack, structs as arrays,
-//! variants by name. [`PROTOCOL`] is announced in `Hello`; a server refuses a version it does not
-//! speak. An older reader refuses a longer array, so every change, a trailing field too, raises
-//! [`PROTOCOL`]. Golden files in `golden/` hold one of each; a test reads them.
+//! variants by name. [`PROTOCOL`] is announced in `Hello`; a server speaks its own version and the
+//! one before it, and refuses others. An older reader refuses a longer array, so every change, a
+//! trailing field too, raises [`PROTOCOL`]. Golden files in `golden/` hold one of each; a test
+//! reads them.
 //!
 //! **Order.** A worker says `Hello` and hears `Welcome` or `Refused`. Then the server leases with
 //! `Run`, and the worker answers each attempt with exactly one `Ended`, which it repeats after
 //! every reconnect until it hears `Settled`. An attempt that the server names in `Stop` still ends
 //! with `Ended`.
 
-use std::collections::BTreeMap;
+mod hello;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +20,18 @@ use crate::booking::Seat;
 use crate::device::{DeviceSample, SessionSample};
 use crate::ids::{AttemptId, BatchId, JobId, WorkerId};
 use crate::payload::Payload;
-use crate::pipeline::{Handler, PipelineSpec};
+use crate::pipeline::Handler;
 use crate::problem::Code;
-use crate::resources::{Capacity, Resources};
+use crate::resources::Resources;
 use crate::time::Span;
 
+pub use hello::Hello;
+
 /// Version of this contract.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
+
+/// The oldest version that a server still speaks: always the one before its own.
+pub const OLDEST_PROTOCOL: u32 = PROTOCOL - 1;
 
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,34 +137,6 @@ pub enum ToWorker {
     },
     /// Take no more work, finish what you hold, leave.
     Drain,
-}
-
-/// Who a worker is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
-    /// Version of this contract.
-    pub protocol: u32,
-    /// Version of gristmill, for people.
-    pub version: String,
-    /// Drawn at random when the process started; the same in every `Hello` of its life.
-    pub instance: u64,
-    /// A name for people.
-    pub name: String,
-    /// Kinds of handler that it runs.
-    pub handlers: Vec<String>,
-    /// What it has to give.
-    pub capacity: Capacity,
-    /// How many attempts it likes to hold beyond those that run.
-    pub prefetch: u32,
-    /// Whether it sees the submitters' disk.
-    pub shared_disk: bool,
-    /// Attempts that it holds: running, waiting, or ended and not yet settled.
-    pub holds: Vec<AttemptId>,
-    /// What stages may require or prefer of it.
-    pub labels: BTreeMap<String, String>,
-    /// Pipelines for the sessions that it runs: the server defines them, so that jobs can name
-    /// them.
-    pub offers: Vec<PipelineSpec>,
 }
 
 /// The server's answer to a worker that is taken in.

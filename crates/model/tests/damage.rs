@@ -22,8 +22,8 @@ static PACKED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let byte =
         |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
     let files = [
-        include_str!("golden/event-3.hex"),
-        include_str!("golden/from-worker-1.hex"),
+        include_str!("golden/event-4.hex"),
+        include_str!("golden/from-worker-4.hex"),
         include_str!("golden/to-worker-1.hex"),
     ];
     let lines = files.iter().flat_map(|file| file.lines());

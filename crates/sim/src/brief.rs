@@ -5,7 +5,10 @@ use std::fmt::{self, Display, Write};
 use gristmill_model::JobRun;
 use gristmill_model::attempt::Outcome;
 use gristmill_model::command::Command;
-use gristmill_model::event::{Event, Then};
+use gristmill_model::event::{
+    AttemptEvent, BatchEvent, DeviceEvent, EphemeralEvent, Event, JobsEvent, ProjectEvent, Then,
+    WorkerEvent,
+};
 use gristmill_model::terms::Terms;
 use gristmill_model::wire::{FromWorker, ToWorker};
 
@@ -108,64 +111,80 @@ pub fn command(command: &Command) -> String {
 #[must_use]
 pub fn event(event: &Event) -> String {
     match event {
-        Event::BatchOpened { batch, .. } => format!("{batch} opened"),
-        Event::JobsAdded { batch, first, jobs } => {
+        Event::Batch(BatchEvent::Opened { batch, .. }) => format!("{batch} opened"),
+        Event::Batch(BatchEvent::JobsAdded { batch, first, jobs }) => {
             format!("{} jobs from {first} added to {batch}", jobs.len())
         }
-        Event::RangeAdded { batch, first, count, .. } => {
+        Event::Batch(BatchEvent::RangeAdded { batch, first, count, .. }) => {
             format!("a range of {count} from {first} added to {batch}")
         }
-        Event::BatchClosed { batch } => format!("{batch} closed"),
-        Event::BatchHeld { batch, .. } => format!("{batch} held"),
-        Event::BatchReleased { batch, .. } => format!("{batch} released"),
-        Event::StartReached { batch } => format!("{batch} may start"),
-        Event::ExpiryReached { batch } => format!("{batch} should have begun"),
-        Event::DeadlineReached { batch } => format!("{batch} should have ended"),
-        Event::DependencyMet { batch, on } => format!("{batch} waits no more for {on}"),
-        Event::DependencyFailed { batch, on } => format!("{batch} waited in vain for {on}"),
-        Event::BatchFinished { batch } => format!("{batch} finished"),
-        Event::BatchesPruned { batches } => format!("[{}] forgotten", list(batches)),
-        Event::JobsExpired { jobs } => format!("{} expired", runs(jobs)),
-        Event::JobsRetried { jobs, .. } => format!("{} retried by hand", runs(jobs)),
-        Event::JobsHeld { jobs, .. } => format!("{} held", runs(jobs)),
-        Event::JobsReleased { jobs, .. } => format!("{} released", runs(jobs)),
-        Event::LimitSet { project, scope, limit, .. } => {
+        Event::Batch(BatchEvent::Closed { batch }) => format!("{batch} closed"),
+        Event::Batch(BatchEvent::Held { batch, .. }) => format!("{batch} held"),
+        Event::Batch(BatchEvent::Released { batch, .. }) => format!("{batch} released"),
+        Event::Batch(BatchEvent::StartReached { batch }) => format!("{batch} may start"),
+        Event::Batch(BatchEvent::ExpiryReached { batch }) => format!("{batch} should have begun"),
+        Event::Batch(BatchEvent::DeadlineReached { batch }) => format!("{batch} should have ended"),
+        Event::Batch(BatchEvent::DependencyMet { batch, on }) => {
+            format!("{batch} waits no more for {on}")
+        }
+        Event::Batch(BatchEvent::DependencyFailed { batch, on }) => {
+            format!("{batch} waited in vain for {on}")
+        }
+        Event::Batch(BatchEvent::Finished { batch }) => format!("{batch} finished"),
+        Event::Batch(BatchEvent::Forgotten { batches }) => format!("[{}] forgotten", list(batches)),
+        Event::Jobs(JobsEvent::Expired { jobs, .. }) => format!("{} expired", runs(jobs)),
+        Event::Jobs(JobsEvent::Retried { jobs, .. }) => format!("{} retried by hand", runs(jobs)),
+        Event::Jobs(JobsEvent::Held { jobs, .. }) => format!("{} held", runs(jobs)),
+        Event::Jobs(JobsEvent::Released { jobs, .. }) => format!("{} released", runs(jobs)),
+        Event::Project(ProjectEvent::LimitSet { project, scope, limit, .. }) => {
             format!("{scope} of {project} limited to {limit:?}")
         }
-        Event::FlowSet { project, scope, flow, .. } => format!("{scope} of {project} is {flow}"),
-        Event::WorkerPaused { worker, paused, .. } => format!("{worker} pauses: {paused}"),
-        Event::AttemptLeased { attempt, job, stage, number, worker, seat, .. } => {
+        Event::Project(ProjectEvent::FlowSet { project, scope, flow, .. }) => {
+            format!("{scope} of {project} is {flow}")
+        }
+        Event::Worker(WorkerEvent::Paused { worker, paused, .. }) => {
+            format!("{worker} pauses: {paused}")
+        }
+        Event::Attempt(AttemptEvent::Leased {
+            attempt, job, stage, number, worker, seat, ..
+        }) => {
             let seat = seat.as_ref().map_or_else(String::new, |it| format!(" on {:?}", it.devices));
             format!("{attempt} leased to {worker}{seat}: {job} stage {stage} number {number}")
         }
-        Event::AttemptSucceeded { attempt, job, then, .. } => {
+        Event::Attempt(AttemptEvent::Succeeded { attempt, job, then, .. }) => {
             format!("{attempt} of {job} succeeded, {}", Next(*then))
         }
-        Event::AttemptFailed { attempt, job, failure, then, .. } => {
+        Event::Attempt(AttemptEvent::Failed { attempt, job, failure, then, .. }) => {
             format!("{attempt} of {job} failed by {}, {}", failure.code, Next(*then))
         }
-        Event::BackoffElapsed { job } => format!("{job} has paused"),
-        Event::CancelRequested { jobs, .. } => format!("[{}] asked to stop", list(jobs)),
-        Event::JobsCancelled { jobs, .. } => format!("{} cancelled", runs(jobs)),
-        Event::WorkerJoined { worker, instance, .. } => {
+        Event::Jobs(JobsEvent::BackoffElapsed { job }) => format!("{job} has paused"),
+        Event::Jobs(JobsEvent::CancelRequested { jobs, .. }) => {
+            format!("[{}] asked to stop", list(jobs))
+        }
+        Event::Jobs(JobsEvent::Cancelled { jobs, .. }) => format!("{} cancelled", runs(jobs)),
+        Event::Worker(WorkerEvent::Joined { worker, instance, .. }) => {
             format!("{worker} joined, instance {instance:016x}")
         }
-        Event::DeviceQuarantined { worker, device, actor, .. } => {
-            format!("{device} of {worker} is out of service, by {actor}")
+        Event::Device(DeviceEvent::Quarantined { worker, device, .. }) => {
+            format!("{device} of {worker} is out of service")
         }
-        Event::DeviceReturned { worker, device, actor } => {
-            format!("{device} of {worker} is back, by {actor}")
+        Event::Device(DeviceEvent::Returned { worker, device }) => {
+            format!("{device} of {worker} is back")
         }
-        Event::SessionMeasured { worker, session, vram } => {
+        Event::Device(DeviceEvent::SessionMeasured { worker, session, vram }) => {
             format!("{session} takes {vram} at {worker}")
         }
-        Event::ForeignUseNoted { worker, device, vram } => {
+        Event::Device(DeviceEvent::ForeignUseNoted { worker, device, vram }) => {
             format!("others have {vram} of {device} of {worker}")
         }
-        Event::WorkerDraining { worker } => format!("{worker} drains"),
-        Event::WorkerLeft { worker, reason } => format!("{worker} left: {reason:?}"),
-        Event::WorkerConnected { worker, .. } => format!("{worker} connected"),
-        Event::WorkerDisconnected { worker, .. } => format!("{worker} disconnected"),
+        Event::Worker(WorkerEvent::Draining { worker }) => format!("{worker} drains"),
+        Event::Worker(WorkerEvent::Left { worker, reason }) => format!("{worker} left: {reason:?}"),
+        Event::Ephemeral(EphemeralEvent::WorkerConnected { worker, .. }) => {
+            format!("{worker} connected")
+        }
+        Event::Ephemeral(EphemeralEvent::WorkerDisconnected { worker, .. }) => {
+            format!("{worker} disconnected")
+        }
         other => other.name().into(),
     }
 }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use gristmill_engine::Engine;
 use gristmill_model::command::{Command, Reply};
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event};
 use gristmill_model::problem::Rejection;
 use gristmill_model::wire::{FromWorker, ToWorker};
 use gristmill_model::{BatchId, JobId, Span, Time};
@@ -195,7 +195,7 @@ impl Server {
         let records = self.disk.sync_one();
         scene.judge.durable(&records, &mut scene.tally);
         for record in records {
-            if let Event::BatchFinished { batch } = record.event {
+            if let Event::Batch(BatchEvent::Finished { batch }) = record.event {
                 let called = Happening::Called { batch };
                 scene.sometime(Span::millis(5), Span::seconds(5), called);
             }
@@ -239,7 +239,9 @@ impl Server {
     pub fn explain(&self, now: Time, job: JobId) -> String {
         match &self.process {
             None => "the server is down".into(),
-            Some(process) => format!("{:?}", process.engine.explain(process.clock.read(now), job)),
+            Some(process) => {
+                format!("{:?}", process.engine.explain(process.clock.read(now).now, job))
+            }
         }
     }
 

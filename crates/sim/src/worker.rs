@@ -8,8 +8,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::attempt::Outcome;
-use gristmill_model::resources::{Capacity, Resources};
+use gristmill_model::resources::{Capacity, Resources, WorkerShape};
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker};
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{AttemptId, Span, Time};
 use gristmill_worker::core::{Action, Core, Identity, Input, SessionId};
 
@@ -85,16 +86,10 @@ impl Node {
         self.life += 1;
         let instance = scene.dice.throw();
         let Kind { handlers, capacity, shared_disk, labels, prefetch } = self.kind.clone();
-        let core = Core::new(Identity {
-            instance,
-            name: self.name.clone(),
-            handlers,
-            capacity,
-            shared_disk,
-            labels,
-            offers: Vec::new(),
-            prefetch,
-        });
+        let shape = WorkerShape { capacity, handlers, labels, shared_disk };
+        let version = "sim".to_owned();
+        let description = WorkerDescription { name: self.name.clone(), version, shape };
+        let core = Core::new(Identity { instance, description, offers: Vec::new(), prefetch });
         let skew = scene.dice.span(Span::seconds(1), Span::seconds(1_000_000));
         self.process = Some(Process {
             core,

@@ -1,7 +1,7 @@
 //! Add jobs to an open batch, and close it with the last of them.
 
 use gristmill_model::command::{Reply, Submitted};
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event};
 use gristmill_model::job::JobSpec;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::source::Source;
@@ -41,7 +41,7 @@ pub(crate) fn append(
     sifted.check_inputs(spec)?;
     let submitted = submit::add(turn, batch, sifted);
     if close {
-        turn.emit(Event::BatchClosed { batch });
+        turn.emit(Event::Batch(BatchEvent::Closed { batch }));
     }
     Ok(Reply::Batch(submitted))
 }

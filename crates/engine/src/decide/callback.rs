@@ -2,7 +2,7 @@
 
 use gristmill_model::BatchId;
 use gristmill_model::command::Reply;
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event};
 use gristmill_model::problem::Rejection;
 
 use super::find_batch;
@@ -15,6 +15,6 @@ pub(crate) fn settle(
     detail: String,
 ) -> Result<Reply, Rejection> {
     find_batch(turn.state(), batch)?;
-    turn.emit(Event::CallbackSettled { batch, delivered, detail });
+    turn.emit(Event::Batch(BatchEvent::CallbackSettled { batch, delivered, detail }));
     Ok(Reply::Done)
 }

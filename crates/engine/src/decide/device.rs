@@ -4,7 +4,7 @@
 use gristmill_model::access::Actor;
 use gristmill_model::command::Reply;
 use gristmill_model::device::{DeviceSample, SessionSample};
-use gristmill_model::event::Event;
+use gristmill_model::event::{DeviceEvent, EphemeralEvent, Event};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::{WorkerId, limits};
 
@@ -18,7 +18,6 @@ use crate::turn::Turn;
 /// told so by its reminders.
 pub(crate) fn set(
     turn: &mut Turn,
-    actor: Actor,
     worker: WorkerId,
     device: String,
     quarantined: Option<String>,
@@ -26,15 +25,16 @@ pub(crate) fn set(
     let found = find_worker(turn.state(), worker)?;
     let place = place_of(found, worker, &device)?;
     let now = found.devices[usize::from(place)].quarantined.as_ref();
+    let actor = turn.actor();
     match (quarantined, now) {
         (None, None) => {}
-        (None, Some((_, by))) if actor == Actor::Worker && *by != Actor::Worker => {}
-        (None, Some(_)) => turn.emit(Event::DeviceReturned { worker, device, actor }),
-        (Some(_), Some((_, by))) if actor == Actor::Worker && *by != Actor::Worker => {}
+        (None, Some((_, by))) if actor.is_worker() && !by.is_worker() => {}
+        (None, Some(_)) => turn.emit(Event::Device(DeviceEvent::Returned { worker, device })),
+        (Some(_), Some((_, by))) if actor.is_worker() && !by.is_worker() => {}
         (Some(mut reason), now) => {
             cut(&mut reason, limits::REASON_BYTES);
             if now.is_none_or(|(old, by)| (old, by) != (&reason, &actor)) {
-                turn.emit(Event::DeviceQuarantined { worker, device, reason, actor });
+                turn.emit(Event::Device(DeviceEvent::Quarantined { worker, device, reason }));
             }
         }
     }
@@ -69,8 +69,10 @@ pub(crate) fn judge(turn: &mut Turn, worker: WorkerId, message: &str) {
         .collect();
     for (device, mut reason) in failing {
         cut(&mut reason, limits::REASON_BYTES);
-        let actor = Actor::Server;
-        turn.emit(Event::DeviceQuarantined { worker, device, reason, actor });
+        turn.emit_by(
+            Actor::SERVER,
+            Event::Device(DeviceEvent::Quarantined { worker, device, reason }),
+        );
     }
 }
 
@@ -92,7 +94,7 @@ pub(crate) fn measure(
         return Err(Rejection::new(Code::TooMany, detail));
     }
     if known != Some(vram) {
-        turn.emit(Event::SessionMeasured { worker, session, vram });
+        turn.emit(Event::Device(DeviceEvent::SessionMeasured { worker, session, vram }));
     }
     Ok(Reply::Done)
 }
@@ -109,7 +111,7 @@ pub(crate) fn note_foreign_use(
     let place = place_of(found, worker, &device)?;
     let vram = vram.min(found.booking.capacity().devices[usize::from(place)].vram);
     if found.booking.foreign_on(place) != vram {
-        turn.emit(Event::ForeignUseNoted { worker, device, vram });
+        turn.emit(Event::Device(DeviceEvent::ForeignUseNoted { worker, device, vram }));
     }
     Ok(Reply::Done)
 }
@@ -137,6 +139,6 @@ pub(crate) fn sample(
         sample.devices.truncate(limits::DEVICES);
         sample.devices.iter_mut().for_each(|device| cut(device, limits::NAME_BYTES));
     }
-    turn.emit(Event::DevicesSampled { worker, devices, sessions });
+    turn.emit(Event::Ephemeral(EphemeralEvent::DevicesSampled { worker, devices, sessions }));
     Ok(Reply::Done)
 }

@@ -2,7 +2,7 @@
 
 use gristmill_model::WorkerId;
 use gristmill_model::command::Reply;
-use gristmill_model::event::Event;
+use gristmill_model::event::{EphemeralEvent, Event};
 use gristmill_model::limits;
 use gristmill_model::problem::Rejection;
 
@@ -22,7 +22,7 @@ pub(super) fn renew(turn: &mut Turn, worker: WorkerId) {
     let moment = turn.state().timing().heartbeat.0 / 4;
     let stale = turn.state().lease_until(worker).is_some_and(|old| until.since(old).0 >= moment);
     if stale && turn.state().is_connected(worker) {
-        turn.emit(Event::LeaseRenewed { worker, until });
+        turn.emit(Event::Ephemeral(EphemeralEvent::LeaseRenewed { worker, until }));
     }
 }
 
@@ -34,7 +34,10 @@ pub(crate) fn prefetch(
     find_worker(turn.state(), worker)?;
     renew(turn, worker);
     if turn.state().is_connected(worker) {
-        turn.emit(Event::PrefetchSet { worker, prefetch: prefetch.min(limits::PREFETCH) });
+        turn.emit(Event::Ephemeral(EphemeralEvent::PrefetchSet {
+            worker,
+            prefetch: prefetch.min(limits::PREFETCH),
+        }));
     }
     Ok(Reply::Done)
 }

@@ -1,8 +1,7 @@
 //! Hold a job or a batch, so that it does not begin; let go of it.
 
-use gristmill_model::access::Actor;
 use gristmill_model::command::Reply;
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event, JobsEvent};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::terms::Target;
@@ -11,22 +10,22 @@ use gristmill_model::{BatchId, JobId, JobRun};
 use super::{find_batch, find_state};
 use crate::turn::Turn;
 
-pub(crate) fn hold(turn: &mut Turn, actor: Actor, target: Target) -> Result<Reply, Rejection> {
+pub(crate) fn hold(turn: &mut Turn, target: Target) -> Result<Reply, Rejection> {
     match target {
-        Target::Job(job) => hold_job(turn, actor, job),
-        Target::Batch(batch) => set_batch(turn, actor, batch, true),
+        Target::Job(job) => hold_job(turn, job),
+        Target::Batch(batch) => set_batch(turn, batch, true),
     }
 }
 
-pub(crate) fn release(turn: &mut Turn, actor: Actor, target: Target) -> Result<Reply, Rejection> {
+pub(crate) fn release(turn: &mut Turn, target: Target) -> Result<Reply, Rejection> {
     match target {
-        Target::Job(job) => release_job(turn, actor, job),
-        Target::Batch(batch) => set_batch(turn, actor, batch, false),
+        Target::Job(job) => release_job(turn, job),
+        Target::Batch(batch) => set_batch(turn, batch, false),
     }
 }
 
 /// Holding a batch again, or letting go of one that nobody holds, changes nothing.
-fn set_batch(turn: &mut Turn, actor: Actor, id: BatchId, held: bool) -> Result<Reply, Rejection> {
+fn set_batch(turn: &mut Turn, id: BatchId, held: bool) -> Result<Reply, Rejection> {
     let batch = find_batch(turn.state(), id)?;
     let waiting = batch.stored_count(JobState::Queued);
     if batch.is_finished() {
@@ -36,19 +35,19 @@ fn set_batch(turn: &mut Turn, actor: Actor, id: BatchId, held: bool) -> Result<R
         return Ok(Reply::Count(0));
     }
     turn.emit(if held {
-        Event::BatchHeld { batch: id, actor }
+        Event::Batch(BatchEvent::Held { batch: id })
     } else {
-        Event::BatchReleased { batch: id, actor }
+        Event::Batch(BatchEvent::Released { batch: id })
     });
     Ok(Reply::Count(waiting))
 }
 
-fn hold_job(turn: &mut Turn, actor: Actor, id: JobId) -> Result<Reply, Rejection> {
+fn hold_job(turn: &mut Turn, id: JobId) -> Result<Reply, Rejection> {
     let shown = find_state(turn.state(), id)?;
     let state = turn.state().job(id).map_or(JobState::Queued, |job| job.state);
     match (state, shown.is_final()) {
         (JobState::Queued, false) => {
-            turn.emit(Event::JobsHeld { jobs: vec![JobRun::one(id)], actor });
+            turn.emit(Event::Jobs(JobsEvent::Held { jobs: vec![JobRun::one(id)] }));
             Ok(Reply::Count(1))
         }
         (JobState::Blocked, _) => Ok(Reply::Count(0)),
@@ -59,10 +58,10 @@ fn hold_job(turn: &mut Turn, actor: Actor, id: JobId) -> Result<Reply, Rejection
     }
 }
 
-fn release_job(turn: &mut Turn, actor: Actor, id: JobId) -> Result<Reply, Rejection> {
+fn release_job(turn: &mut Turn, id: JobId) -> Result<Reply, Rejection> {
     let shown = find_state(turn.state(), id)?;
     if turn.state().job(id).is_some_and(|job| job.state == JobState::Blocked) {
-        turn.emit(Event::JobsReleased { jobs: vec![JobRun::one(id)], actor });
+        turn.emit(Event::Jobs(JobsEvent::Released { jobs: vec![JobRun::one(id)] }));
         return Ok(Reply::Count(1));
     }
     let detail = match turn.state().owner(id) {

@@ -3,7 +3,7 @@
 use gristmill_model::WorkerId;
 use gristmill_model::attempt::{Failure, FailureKind, Usage, WORKER_LOST};
 use gristmill_model::command::Reply;
-use gristmill_model::event::{Event, LeaveReason};
+use gristmill_model::event::{EphemeralEvent, Event, LeaveReason, WorkerEvent};
 use gristmill_model::problem::Rejection;
 
 use super::{find_worker, report};
@@ -15,14 +15,14 @@ pub(crate) fn disconnect(turn: &mut Turn, worker: WorkerId) -> Result<Reply, Rej
     find_worker(turn.state(), worker)?;
     if turn.state().is_connected(worker) {
         let until = turn.now() + turn.state().timing().disconnect_grace;
-        turn.emit(Event::WorkerDisconnected { worker, until });
+        turn.emit(Event::Ephemeral(EphemeralEvent::WorkerDisconnected { worker, until }));
     }
     Ok(Reply::Done)
 }
 
 pub(crate) fn drain(turn: &mut Turn, worker: WorkerId) -> Result<Reply, Rejection> {
     if !find_worker(turn.state(), worker)?.draining {
-        turn.emit(Event::WorkerDraining { worker });
+        turn.emit(Event::Worker(WorkerEvent::Draining { worker }));
     }
     Ok(Reply::Done)
 }
@@ -53,7 +53,7 @@ pub(crate) fn remove(turn: &mut Turn, worker: WorkerId, reason: LeaveReason) {
         };
         report::fail(turn, attempt, failure, Usage::default(), Vec::new());
     }
-    turn.emit(Event::WorkerLeft { worker, reason });
+    turn.emit(Event::Worker(WorkerEvent::Left { worker, reason }));
 }
 
 fn held(state: &State, worker: WorkerId) -> Vec<(gristmill_model::AttemptId, bool)> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gristmill_model::command::{PipelineRef, Reply};
-use gristmill_model::event::Event;
+use gristmill_model::event::{Event, PipelineEvent};
 use gristmill_model::limits;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::{Code, Rejection};
@@ -29,7 +29,7 @@ pub(crate) fn define(
             return Ok(Reply::Pipeline(id, pipeline.version));
         }
     }
-    room_for_one(turn.state())?;
+    check_room(turn.state(), 1)?;
     let project = project::make(turn, project);
     let (id, version) = add(turn, project, spec);
     Ok(Reply::Pipeline(id, version))
@@ -59,7 +59,7 @@ pub(super) fn resolve(
             if let Some(id) = home.and_then(|home| state.pipeline_by_spec(home, &spec)) {
                 return Ok(Resolved::Known(id));
             }
-            room_for_one(state)?;
+            check_room(state, 1)?;
             Ok(Resolved::New(Arc::unwrap_or_clone(spec)))
         }
     }
@@ -103,12 +103,18 @@ fn add(turn: &mut Turn, project: ProjectId, spec: PipelineSpec) -> (PipelineId, 
     let id = PipelineId(state.next().pipeline);
     let newest = state.newest_pipeline(project, &spec.name).and_then(|id| state.pipeline(id));
     let version = newest.map_or(1, |newest| newest.version + 1);
-    turn.emit(Event::PipelineDefined { pipeline: id, project, version, spec });
+    turn.emit(Event::Pipeline(PipelineEvent::Defined {
+        pipeline: id,
+        project,
+        version,
+        spec: Arc::new(spec),
+    }));
     (id, version)
 }
 
-fn room_for_one(state: &State) -> Result<(), Rejection> {
-    if state.pipeline_count() >= limits::PIPELINES {
+/// Whether so many more versions can be taken in.
+pub(super) fn check_room(state: &State, more: usize) -> Result<(), Rejection> {
+    if state.pipeline_count() + more > limits::PIPELINES {
         let detail = format!("there are {} versions of pipelines already", limits::PIPELINES);
         return Err(Rejection::new(Code::TooMany, detail));
     }

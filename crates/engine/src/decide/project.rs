@@ -1,7 +1,7 @@
 //! Make a project, or change its weight. One that is named in a submission is made on the way.
 
 use gristmill_model::command::Reply;
-use gristmill_model::event::Event;
+use gristmill_model::event::{Event, ProjectEvent};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::{ProjectId, limits, name};
 
@@ -17,12 +17,12 @@ pub(crate) fn define(turn: &mut Turn, name: String, weight: u32) -> Result<Reply
         Some(project) => {
             let known = turn.state().project(project).expect("names lead to projects");
             if known.weight != weight {
-                turn.emit(Event::ProjectDefined { project, name, weight });
+                turn.emit(Event::Project(ProjectEvent::Defined { project, name, weight }));
             }
         }
         None => {
             let project = ProjectId(turn.state().next().project);
-            turn.emit(Event::ProjectDefined { project, name, weight });
+            turn.emit(Event::Project(ProjectEvent::Defined { project, name, weight }));
         }
     }
     Ok(Reply::Done)
@@ -47,7 +47,7 @@ pub(super) fn make(turn: &mut Turn, name: &str) -> ProjectId {
         return known;
     }
     let project = ProjectId(turn.state().next().project);
-    turn.emit(Event::ProjectDefined { project, name: name.to_owned(), weight: 1 });
+    turn.emit(Event::Project(ProjectEvent::Defined { project, name: name.to_owned(), weight: 1 }));
     project
 }
 

@@ -1,18 +1,19 @@
 //! An attempt ended, or has come so far. Only the live attempt is believed.
 
+use std::sync::Arc;
+
 use gristmill_model::attempt::{
     Failure, FailureKind, Outcome, QUARANTINED, Success, Usage, WORKER_LOST,
 };
 use gristmill_model::command::{Progress, Reply};
-use gristmill_model::event::{Event, Then};
+use gristmill_model::event::{AttemptEvent, EphemeralEvent, Event, Then};
 use gristmill_model::job::JobState;
 use gristmill_model::limits;
 use gristmill_model::problem::{Code, Rejection};
-use gristmill_model::terms::EndedBy;
 use gristmill_model::{AttemptId, JobId, Time, WorkerId};
 
 use super::{cut, device, find_worker, heartbeat};
-use crate::state::{Batch, Job, State};
+use crate::state::{Job, State};
 use crate::turn::Turn;
 
 pub(crate) fn report(
@@ -52,10 +53,18 @@ pub(crate) fn progress(
     progress: Progress,
 ) -> Result<Reply, Rejection> {
     let job = judge(turn.state(), worker, attempt)?;
+    let batch = turn.state().job(job).expect("a live attempt has its job").batch;
     heartbeat::renew(turn, worker);
     let Progress { done, total, mut message } = progress;
     cut(&mut message, limits::MESSAGE_BYTES);
-    turn.emit(Event::ProgressMade { attempt, job, done, total, message });
+    turn.emit(Event::Ephemeral(EphemeralEvent::ProgressMade {
+        attempt,
+        job,
+        batch,
+        done,
+        total,
+        message,
+    }));
     Ok(Reply::Done)
 }
 
@@ -68,13 +77,14 @@ pub(crate) fn partial(
     value: String,
 ) -> Result<Reply, Rejection> {
     let job = judge(turn.state(), worker, attempt)?;
+    let batch = turn.state().job(job).expect("a live attempt has its job").batch;
     heartbeat::renew(turn, worker);
     if value.len() > limits::INLINE_BYTES {
         let (size, most) = (value.len(), limits::INLINE_BYTES);
         let detail = format!("a part of {size} bytes: at most {most} inline");
         return Err(Rejection::new(Code::TooLarge, detail));
     }
-    turn.emit(Event::PartialMade { attempt, job, index, value });
+    turn.emit(Event::Ephemeral(EphemeralEvent::PartialMade { attempt, job, batch, index, value }));
     Ok(Reply::Done)
 }
 
@@ -101,7 +111,15 @@ fn succeed(
     let live = state.attempt(attempt).expect("judged before");
     let (job, worker) = (live.job, live.worker);
     let then = after_success(state, job);
-    turn.emit(Event::AttemptSucceeded { attempt, job, worker, success, usage, devices, then });
+    turn.emit(Event::Attempt(AttemptEvent::Succeeded {
+        attempt,
+        job,
+        worker,
+        success: Arc::new(success),
+        usage,
+        devices,
+        then,
+    }));
 }
 
 /// Ends a live attempt that did not succeed, whoever says so: worker, lease or timeout.
@@ -116,7 +134,15 @@ pub(crate) fn fail(
     let live = state.attempt(attempt).expect("judged before");
     let (job, worker) = (live.job, live.worker);
     let then = after_failure(state, attempt, &mut failure, turn.now());
-    turn.emit(Event::AttemptFailed { attempt, job, worker, failure, usage, devices, then });
+    turn.emit(Event::Attempt(AttemptEvent::Failed {
+        attempt,
+        job,
+        worker,
+        failure: Arc::new(failure),
+        usage,
+        devices,
+        then,
+    }));
 }
 
 /// A result that is there is kept even if somebody asked to cancel meanwhile; only further stages
@@ -134,7 +160,7 @@ fn after_success(state: &State, job: JobId) -> Then {
 
 /// What becomes of a job that was asked to stop: its deadline passed, or somebody asked.
 fn stopped(job: &Job) -> Then {
-    if job.expiring { Then::Expire } else { Then::Cancel }
+    if job.is_expiring() { Then::Expire } else { Then::Cancel }
 }
 
 fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: Time) -> Then {
@@ -142,7 +168,7 @@ fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: 
     let (id, worker) = (live.job, live.worker);
     let job = state.job(id).expect("a live attempt has its job");
     if job.state == JobState::Cancelling {
-        blame_deadline(state, job, failure);
+        blame_deadline(job, failure);
         return stopped(job);
     }
     match failure.kind {
@@ -165,12 +191,13 @@ fn after_failure(state: &State, attempt: AttemptId, failure: &mut Failure, now: 
 }
 
 /// A worker only knows that it was to stop; that it was the deadline is known here.
-fn blame_deadline(state: &State, job: &Job, failure: &mut Failure) {
-    let deadline = state.batch(job.batch).and_then(Batch::deadline).filter(|_| job.expiring);
-    if let (FailureKind::Cancelled, Some(deadline)) = (failure.kind, deadline) {
-        let by = EndedBy::Deadline(deadline);
-        failure.code = by.code().into();
-        failure.message = format!("{by}: it was stopped");
+fn blame_deadline(job: &Job, failure: &mut Failure) {
+    let cause = job.cause();
+    if let (FailureKind::Cancelled, Some((cause, code))) =
+        (failure.kind, cause.and_then(|cause| Some((cause, cause.code()?))))
+    {
+        failure.code = code.into();
+        failure.message = format!("{cause}: it was stopped");
     }
 }
 

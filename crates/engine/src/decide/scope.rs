@@ -1,8 +1,7 @@
 //! Bound a scope; pause, drain or open it.
 
-use gristmill_model::access::Actor;
 use gristmill_model::command::Reply;
-use gristmill_model::event::Event;
+use gristmill_model::event::{Event, ProjectEvent};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::scope::{Flow, Limit, Scope};
 use gristmill_model::{ProjectId, limits};
@@ -13,7 +12,6 @@ use crate::turn::Turn;
 
 pub(crate) fn limit(
     turn: &mut Turn,
-    actor: Actor,
     project: &str,
     scope: Scope,
     limit: Limit,
@@ -30,13 +28,12 @@ pub(crate) fn limit(
         return Ok(Reply::Done);
     }
     room_for_one(state, project)?;
-    turn.emit(Event::LimitSet { project, scope, limit, actor });
+    turn.emit(Event::Project(ProjectEvent::LimitSet { project, scope, limit }));
     Ok(Reply::Done)
 }
 
 pub(crate) fn flow(
     turn: &mut Turn,
-    actor: Actor,
     project: &str,
     scope: Scope,
     flow: Flow,
@@ -47,7 +44,7 @@ pub(crate) fn flow(
         return Ok(Reply::Done);
     }
     room_for_one(state, project)?;
-    turn.emit(Event::FlowSet { project, scope, flow, actor });
+    turn.emit(Event::Project(ProjectEvent::FlowSet { project, scope, flow }));
     Ok(Reply::Done)
 }
 

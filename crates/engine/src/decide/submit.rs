@@ -1,10 +1,10 @@
 //! Submit jobs as one batch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use gristmill_model::access::Actor;
 use gristmill_model::command::{BatchKey, Reply, Submission, Submitted};
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event, Opening};
 use gristmill_model::job::JobSpec;
 use gristmill_model::limits;
 use gristmill_model::pipeline::PipelineSpec;
@@ -17,11 +17,7 @@ use super::{pipeline, project, terms};
 use crate::state::State;
 use crate::turn::Turn;
 
-pub(crate) fn submit(
-    turn: &mut Turn,
-    actor: Actor,
-    submission: Submission,
-) -> Result<Reply, Rejection> {
+pub(crate) fn submit(turn: &mut Turn, submission: Submission) -> Result<Reply, Rejection> {
     let state = turn.state();
     let home = project::resolve(state, &submission.project)?;
     if let Some(known) = replay(state, home, submission.key.as_ref())? {
@@ -39,21 +35,12 @@ pub(crate) fn submit(
     let pipeline = resolved.id(turn, project);
     let batch = BatchId(turn.state().next().batch);
     let key = key.map(|key| (key.key, key.fingerprint));
-    let terms = Box::new(submission.terms);
-    turn.emit(Event::BatchOpened {
-        batch,
-        project,
-        pipeline,
-        actor,
-        name,
-        key,
-        priority,
-        labels,
-        terms,
-    });
+    let terms = submission.terms;
+    let opening = Opening { project, pipeline, name, key, priority, labels, terms };
+    turn.emit(Event::Batch(BatchEvent::Opened { batch, opening: Arc::new(opening) }));
     let submitted = add(turn, batch, accepted);
     if !submission.open {
-        turn.emit(Event::BatchClosed { batch });
+        turn.emit(Event::Batch(BatchEvent::Closed { batch }));
     }
     Ok(Reply::Batch(Submitted { warnings, ..submitted }))
 }
@@ -161,11 +148,11 @@ pub(super) fn add(turn: &mut Turn, batch: BatchId, jobs: Sifted) -> Submitted {
     let first = JobId(turn.state().next().job);
     let mut count = jobs.new.len() as u64;
     if count > 0 {
-        turn.emit(Event::JobsAdded { batch, first, jobs: jobs.new });
+        turn.emit(Event::Batch(BatchEvent::JobsAdded { batch, first, jobs: Arc::new(jobs.new) }));
     }
     if let Some((source, items)) = jobs.range {
         let first = JobId(turn.state().next().job);
-        turn.emit(Event::RangeAdded { batch, first, count: items, source });
+        turn.emit(Event::Batch(BatchEvent::RangeAdded { batch, first, count: items, source }));
         count += items;
     }
     let (known, warnings) = (jobs.known, Vec::new());

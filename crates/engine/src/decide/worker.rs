@@ -1,8 +1,7 @@
 //! Give a worker no more work for a while; declare workers that may join.
 
-use gristmill_model::access::Actor;
 use gristmill_model::command::Reply;
-use gristmill_model::event::Event;
+use gristmill_model::event::{Event, WorkerEvent};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::resources::WorkerShape;
 use gristmill_model::{WorkerId, limits, name};
@@ -10,14 +9,9 @@ use gristmill_model::{WorkerId, limits, name};
 use super::find_worker;
 use crate::turn::Turn;
 
-pub(crate) fn pause(
-    turn: &mut Turn,
-    actor: Actor,
-    worker: WorkerId,
-    paused: bool,
-) -> Result<Reply, Rejection> {
+pub(crate) fn pause(turn: &mut Turn, worker: WorkerId, paused: bool) -> Result<Reply, Rejection> {
     if find_worker(turn.state(), worker)?.paused != paused {
-        turn.emit(Event::WorkerPaused { worker, paused, actor });
+        turn.emit(Event::Worker(WorkerEvent::Paused { worker, paused }));
     }
     Ok(Reply::Done)
 }
@@ -34,7 +28,7 @@ pub(crate) fn declare(
         return Ok(Reply::Done);
     }
     if let Some(shape) = &shape {
-        super::greet::check_shape(&shape.handlers, &shape.capacity, &shape.labels)?;
+        super::greet::check_shape(shape)?;
         if shape.capacity.is_nothing() {
             let detail = format!(
                 "worker `{name}` would have nothing to give: expected at least one resource above 0"
@@ -46,6 +40,6 @@ pub(crate) fn declare(
             return Err(Rejection::new(Code::TooMany, detail));
         }
     }
-    turn.emit(Event::WorkerDeclared { name, shape });
+    turn.emit(Event::Worker(WorkerEvent::Declared { name, shape }));
     Ok(Reply::Done)
 }

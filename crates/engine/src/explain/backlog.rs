@@ -34,7 +34,7 @@ pub(super) fn of(state: &State, id: JobId) -> Option<Backlog> {
         behind: jobs.take(limits::NAMED_AHEAD).collect(),
         worker: WorkerVerdict {
             worker: attempt.worker,
-            name: worker.name.to_string(),
+            name: worker.name().to_owned(),
             fits: false,
             reason,
             devices: there.verdicts,

@@ -1,8 +1,7 @@
 //! What is to be said of a job that does not wait for its turn: it runs, pauses, or is final.
 
 use gristmill_model::job::JobState;
-use gristmill_model::terms::EndedBy;
-use gristmill_model::{BatchId, JobId, Time, limits};
+use gristmill_model::{JobId, Time, limits};
 
 use super::count;
 use crate::state::{Job, State};
@@ -10,8 +9,9 @@ use crate::state::{Job, State};
 /// Since when a job stands as it does, and why.
 pub(super) fn told(state: &State, now: Time, id: JobId, shown: JobState) -> (Option<Time>, String) {
     let job = state.job(id);
-    let folded = || state.fold(id).map(|(range, fold)| (range.batch, fold.since));
-    let stood = job.map(|job| (job.batch, job.since)).or_else(folded);
+    let folded = || state.fold(id).map(|(_, fold)| (fold.since, fold.cause));
+    let stood = job.map(|job| (job.since, job.cause())).or_else(folded);
+    let cause = stood.and_then(|(_, cause)| cause);
     let summary = match (shown, job) {
         (JobState::Succeeded, _) => "its result is committed".into(),
         (JobState::Running | JobState::Cancelling, Some(job)) => running(state, now, job),
@@ -25,13 +25,12 @@ pub(super) fn told(state: &State, now: Time, id: JobId, shown: JobState) -> (Opt
         (JobState::Failed, _) => "it has failed for good: see its last attempt, or retry it".into(),
         (JobState::Cancelled, _) => "it was cancelled: retry it to run it after all".into(),
         (JobState::Expired, _) => {
-            let by = stood.and_then(|(batch, since)| expired(state, batch, since));
-            let why = by.map_or_else(|| "its time passed".to_owned(), |by| by.to_string());
+            let why = cause.map_or_else(|| "its time passed".to_owned(), |by| by.to_string());
             format!("{why}: retry it to run it after all")
         }
         (other, _) => format!("it is {other}"),
     };
-    (stood.map(|(_, since)| since), summary)
+    (stood.map(|(since, _)| since), summary)
 }
 
 fn running(state: &State, now: Time, job: &Job) -> String {
@@ -39,7 +38,9 @@ fn running(state: &State, now: Time, job: &Job) -> String {
         return "it is between attempts".into();
     };
     let what = match (job.state, attempt.running_since) {
-        (JobState::Cancelling, _) if job.expiring => "was told to stop at its deadline".to_owned(),
+        (JobState::Cancelling, _) if job.is_expiring() => {
+            "was told to stop at its deadline".to_owned()
+        }
         (JobState::Cancelling, _) => "was asked to stop".to_owned(),
         (_, Some(since)) => format!("has run for {}", now.since(since)),
         (_, None) => "waits in the worker's backlog".to_owned(),
@@ -57,9 +58,4 @@ fn quarantined(job: &Job) -> String {
         evidence.len(),
         evidence.join(", ")
     )
-}
-
-fn expired(state: &State, batch: BatchId, since: Time) -> Option<EndedBy> {
-    let batch = state.batch(batch)?;
-    EndedBy::expired(batch.expires_at(), batch.deadline(), since)
 }

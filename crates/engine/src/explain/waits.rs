@@ -98,7 +98,7 @@ fn workers(state: &State, waiting: &Waiting, fits: &[(WorkerId, Fit)], alone: bo
     if !remedies.is_empty() || !alone {
         return remedies;
     }
-    let is_here = |name: &str| state.workers().any(|(_, worker)| *worker.name == *name);
+    let is_here = |name: &str| state.workers().any(|(_, worker)| worker.name() == name);
     let declared = fit::declared(state, stage).filter(|name| !is_here(name));
     remedies.extend(declared.map(|name| format!("declared worker {name}, once it is connected")));
     let busy = fits.iter().any(|(_, fit)| matches!(fit, Fit::Not(Reason::Full { .. })));

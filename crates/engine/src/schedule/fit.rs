@@ -116,7 +116,8 @@ pub(crate) fn rank(state: &State, class: &Class, id: WorkerId) -> Option<Rank> {
         Fit::Not(_) => return None,
     };
     let prefers = &stage(state, class).prefers;
-    let labels_missed = prefers.iter().filter(|(n, v)| worker.labels.get(*n) != Some(v)).count();
+    let labels_missed =
+        prefers.iter().filter(|(n, v)| worker.shape().labels.get(*n) != Some(v)).count();
     Some(Rank { waits, alternative, warmth, labels_missed, crowd })
 }
 
@@ -242,12 +243,12 @@ fn unable(
     if worker.paused {
         return Some(Reason::Paused);
     }
-    if class.shared_disk && !worker.shared_disk {
+    if class.shared_disk && !worker.shape().shared_disk {
         return Some(Reason::NoSharedDisk);
     }
     let kind = stage.handler.word();
-    let handles = worker.handlers.contains(kind);
-    never_on(stage, handles, &worker.labels, worker.booking.capacity())
+    let handles = worker.shape().handles(kind);
+    never_on(stage, handles, &worker.shape().labels, worker.booking.capacity())
 }
 
 /// Why a stage could never run on a worker like this.
@@ -278,9 +279,9 @@ fn never_on(
 /// or where no worker is known at all.
 pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
     let known = state.workers().map(|(id, worker)| {
-        let handles = worker.handlers.contains(stage.handler.word());
+        let handles = worker.shape().handles(stage.handler.word());
         let capacity = worker.booking.capacity();
-        (format!("worker {id}"), never_on(stage, handles, &worker.labels, capacity))
+        (format!("worker {id}"), never_on(stage, handles, &worker.shape().labels, capacity))
     });
     let declared = state
         .declared()
@@ -302,7 +303,7 @@ pub(crate) fn never(state: &State, stage: &StageSpec) -> Option<String> {
 /// Whether a stage wants devices that no worker which runs its handler has. Workers for it are
 /// there, so what they lack is no question of time.
 pub(crate) fn lacks_devices(state: &State, stage: &StageSpec) -> bool {
-    let runs = |worker: &Worker| worker.handlers.contains(stage.handler.word());
+    let runs = |worker: &Worker| worker.shape().handles(stage.handler.word());
     let has_all = |capacity: &Capacity| {
         stage.requests().any(|request| {
             let devices = request.devices.clone();
@@ -332,9 +333,9 @@ fn never_on_declared(stage: &StageSpec, shape: &WorkerShape) -> Option<Reason> {
 pub(crate) fn suits(state: &State, class: &Class, id: WorkerId) -> bool {
     let worker = state.worker(id).expect("asked about workers that are here");
     let stage = stage(state, class);
-    let handles = worker.handlers.contains(stage.handler.word());
-    (worker.shared_disk || !class.shared_disk)
-        && never_on(stage, handles, &worker.labels, worker.booking.capacity()).is_none()
+    let handles = worker.shape().handles(stage.handler.word());
+    (worker.shape().shared_disk || !class.shared_disk)
+        && never_on(stage, handles, &worker.shape().labels, worker.booking.capacity()).is_none()
 }
 
 /// What a worker must have for a stage, in words.

@@ -6,6 +6,7 @@ use gristmill_model::job::JobState;
 use gristmill_model::{AttemptId, JobId, Span, Time, WorkerId};
 
 use super::{Class, State, weight_of};
+use crate::change::{self, Change, End};
 
 /// A try of one stage of one job that is leased to a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,26 @@ pub struct Attempt {
     pub alternative: u8,
     /// When it was leased.
     pub leased_at: Time,
+    /// The same by the wall clock.
+    pub leased_wall: Time,
     /// When its resources were booked; nothing while it waits in the worker's backlog.
     pub running_since: Option<Time>,
+}
+
+impl Attempt {
+    /// The attempt as people see it, at the stage where its job stands.
+    fn change(&self, id: AttemptId, stage: u16, end: Option<Box<End>>) -> change::Attempt {
+        change::Attempt {
+            id,
+            job: self.job,
+            stage,
+            number: self.number,
+            worker: self.worker,
+            alternative: self.alternative,
+            leased_at: self.leased_wall,
+            end,
+        }
+    }
 }
 
 impl State {
@@ -43,6 +62,13 @@ impl State {
         assert_eq!(job.stage, stage, "{job_id} is leased at the stage where it stands");
         job.attempts = attempt.number;
         job.attempt = Some(id);
+        let past = job.past_mut();
+        past.attempts += 1;
+        past.last = Some(id);
+        past.started_at.get_or_insert(attempt.leased_wall);
+        let told = attempt.change(id, stage, None);
+        self.push_change(Change::Attempt(told));
+        self.job_changed(job_id);
         let class = self.class(self.here(job_id));
         self.bounds_begin(&class, at);
         self.project_leased(class.project, self.charge(&attempt), at);
@@ -62,7 +88,16 @@ impl State {
     }
 
     pub(super) fn restore_attempt(&mut self, id: AttemptId, attempt: Attempt, seat: Option<&Seat>) {
-        self.job_mut(attempt.job).attempt = Some(id);
+        let job = self.job_mut(attempt.job);
+        job.attempt = Some(id);
+        let stage = job.stage;
+        // A base of format 3 does not tell what the job had been through.
+        let past = job.past_mut();
+        past.last = Some(id);
+        past.started_at.get_or_insert(attempt.leased_wall);
+        let told = attempt.change(id, stage, None);
+        self.push_change(Change::Attempt(told));
+        self.job_changed(attempt.job);
         let project = self.class(self.here(attempt.job)).project;
         let charge = self.charge(&attempt);
         self.project_leased(project, charge, attempt.leased_at);
@@ -77,9 +112,19 @@ impl State {
     }
 
     /// Takes an attempt off its worker; attempts of the backlog that fit now begin to run.
-    pub(super) fn end_attempt(&mut self, id: AttemptId, job: JobId, fate: Fate, at: Time) {
+    pub(super) fn end_attempt(
+        &mut self,
+        id: AttemptId,
+        job: JobId,
+        fate: Fate,
+        end: Box<End>,
+        at: Time,
+    ) {
         let attempt = self.attempts.remove(&id).expect("only a live attempt ends");
         assert_eq!(attempt.job, job, "{id} belongs to its job");
+        self.note_ended(attempt.worker, end.outcome.is_ok());
+        let told = attempt.change(id, self.here(job).stage, Some(end));
+        self.push_change(Change::Attempt(told));
         self.job_mut(job).attempt = None;
         self.pulse.forget(id);
         let class = self.class(self.here(job));

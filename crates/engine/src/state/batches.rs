@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use gristmill_model::access::Actor;
+
+use gristmill_model::event::Opening;
 use gristmill_model::job::JobState;
 use gristmill_model::restored::BatchPart;
-use gristmill_model::terms::{Dependency, Terms};
-use gristmill_model::{BatchId, JobId, JobRun, PipelineId, ProjectId, Time};
+use gristmill_model::terms::Dependency;
+use gristmill_model::{BatchId, JobId, JobRun, Moment, PipelineId, ProjectId, Time};
 
 use super::State;
 use super::waiting::Gate;
+use crate::change::{self, Change, Inputs};
 
 /// How many jobs stand in each state, in the order of `JobState::ALL`.
 pub(super) type Counts = [u64; JobState::ALL.len()];
@@ -29,7 +33,7 @@ pub struct Batch {
     /// Its jobs, as runs of ids, in order of submission.
     pub runs: Vec<JobRun>,
     /// When it was closed and its last job became final.
-    pub finished_at: Option<Time>,
+    pub finished: Option<Moment>,
     /// By the state that is stored: what waits behind the gate counts as queued.
     counts: Counts,
     live: u64,
@@ -92,6 +96,18 @@ impl Batch {
             index -= run.count;
         }
         None
+    }
+
+    /// The index of a job of it, or the next one for a job that is not of it yet.
+    pub(super) fn index_of(&self, job: JobId) -> u64 {
+        let mut before = 0;
+        for run in &self.runs {
+            if run.contains(job) {
+                return before + (job.0 - run.first.0);
+            }
+            before += run.count;
+        }
+        before
     }
 
     /// Before which time no job begins; nothing once it has come.
@@ -164,6 +180,10 @@ impl Batch {
         }
     }
 
+    pub(super) fn stored_counts(&self) -> Counts {
+        self.counts
+    }
+
     pub(crate) fn stored_count(&self, state: JobState) -> u64 {
         self.counts[state as usize]
     }
@@ -183,7 +203,8 @@ impl Batch {
             open: self.open,
             runs: self.runs.clone(),
             succeeded: self.counts[JobState::Succeeded as usize],
-            finished_at: self.finished_at,
+            finished_at: self.finished.map(|at| at.now),
+            finished_wall: self.finished.map(|at| at.wall),
             announce: false,
             held: extra.gate.held,
             start_at: extra.gate.start_at,
@@ -214,7 +235,10 @@ impl Batch {
             priority: part.priority,
             open: part.open,
             runs: part.runs.clone(),
-            finished_at: part.finished_at,
+            finished: part.finished_at.map(|now| {
+                let wall = part.finished_wall.unwrap_or(now);
+                Moment { now, wall }
+            }),
             counts: [0; JobState::ALL.len()],
             live: 0,
             extra: (extra != Extra::default()).then(|| Box::new(extra)),
@@ -223,7 +247,8 @@ impl Batch {
 }
 
 impl Extra {
-    fn of(terms: &Terms, key: Option<&(String, u64)>) -> Option<Box<Extra>> {
+    fn of(opening: &Opening) -> Option<Box<Extra>> {
+        let (terms, key) = (&opening.terms, &opening.key);
         let extra = Extra {
             gate: Gate {
                 held: terms.held,
@@ -235,27 +260,26 @@ impl Extra {
             deadline: terms.deadline,
             limit_key: terms.limit_key.as_deref().map(Arc::from),
             callback: terms.callback.as_deref().map(Box::from),
-            idempotency_key: key.map(|(key, _)| Box::from(key.as_str())),
+            idempotency_key: key.as_ref().map(|(key, _)| Box::from(key.as_str())),
         };
         (extra != Extra::default()).then(|| Box::new(extra))
     }
 }
 
-/// What is known of a batch when it is opened.
-pub(super) struct Opening<'a> {
-    pub(super) project: ProjectId,
-    pub(super) pipeline: PipelineId,
-    pub(super) name: Option<&'a str>,
-    pub(super) key: Option<&'a (String, u64)>,
-    pub(super) priority: i32,
-    pub(super) terms: &'a Terms,
-}
-
 impl State {
-    pub(super) fn open_batch(&mut self, id: BatchId, opening: &Opening<'_>) {
+    pub(super) fn open_batch(&mut self, id: BatchId, opening: &Arc<Opening>, actor: Actor) {
+        self.push_change(Change::Opened(Box::new(change::Opened {
+            batch: id,
+            opening: Arc::clone(opening),
+            project_name: self.project_name(opening.project),
+            actor: Some(actor),
+            created_at: self.at.wall,
+        })));
+        self.touch_batch(id);
         assert_eq!(id.0, self.next.batch, "batch ids come in order");
         self.next.batch += 1;
-        let Opening { project, pipeline, name, key, priority, terms } = *opening;
+        let Opening { project, pipeline, name, key, priority, terms, .. } = &**opening;
+        let (project, pipeline, priority) = (*project, *pipeline, *priority);
         if let Some((key, fingerprint)) = key {
             self.batch_keys.insert((project, key.clone()), (id, *fingerprint));
         }
@@ -268,14 +292,14 @@ impl State {
         let batch = Batch {
             project,
             pipeline,
-            name: name.map(Box::from),
+            name: name.as_deref().map(Box::from),
             priority,
             open: true,
             runs: Vec::new(),
-            finished_at: None,
+            finished: None,
             counts: [0; JobState::ALL.len()],
             live: 0,
-            extra: Extra::of(terms, key),
+            extra: Extra::of(opening),
         };
         self.batches.insert(id, batch);
         for dependency in &terms.after {
@@ -300,6 +324,7 @@ impl State {
             self.owners.insert(run.first, (run.count, id));
         }
         self.batches.insert(id, Batch::restored(part));
+        self.restored_batch_changed(part);
         self.count_restored(id, JobState::Succeeded, part.succeeded);
     }
 
@@ -310,10 +335,12 @@ impl State {
         batch.live += if state.is_final() { 0 } else { count };
         let shown = shown(batch, state);
         self.counts[shown as usize] += count;
+        self.touch_batch(id);
     }
 
     pub(super) fn close_batch(&mut self, id: BatchId, at: Time) {
         self.batch_mut(id).open = false;
+        self.touch_batch(id);
         self.note_end(id, at);
     }
 
@@ -325,6 +352,39 @@ impl State {
     pub(super) fn age_from(&self, id: BatchId, accepted: Time) -> Time {
         let start = self.batches[&id].extra.as_ref().and_then(|extra| extra.age_from);
         start.unwrap_or(accepted).max(accepted)
+    }
+
+    /// Tells that jobs join a batch, and that they wait.
+    pub(super) fn accepted(&mut self, id: BatchId, first: JobId, inputs: Inputs) {
+        let (at, jobs) = (self.at.wall, JobRun { first, count: inputs.count() });
+        self.inputs_known(id, first, inputs);
+        let (state, cause) = (JobState::Queued, None);
+        let run = change::Run { jobs, batch: id, state, at, cause };
+        self.push_change(Change::Run(Box::new(run)));
+    }
+
+    /// Tells what was submitted of jobs of a batch.
+    pub(super) fn inputs_known(&mut self, id: BatchId, first: JobId, inputs: Inputs) {
+        let at = self.at.wall;
+        let batch = self.batch_mut(id);
+        let (index, priority) = (batch.index_of(first), batch.priority);
+        let accepted =
+            change::Accepted { batch: id, first, index, priority, inputs, created_at: at };
+        self.push_change(Change::Accepted(accepted));
+    }
+
+    /// A run of ids batch by batch, as far as its batches are here.
+    pub(super) fn owned_parts(&self, run: JobRun) -> Vec<(JobRun, BatchId)> {
+        let before = self.owners.range(..=run.first).next_back().map_or(run.first, |(id, _)| *id);
+        let owners = self.owners.range(before..run.end());
+        owners
+            .filter_map(|(first, (count, batch))| {
+                let start = first.0.max(run.first.0);
+                let end = (first.0 + count).min(run.end().0);
+                let count = end.checked_sub(start).filter(|count| *count > 0)?;
+                Some((JobRun { first: JobId(start), count }, *batch))
+            })
+            .collect()
     }
 
     /// A run of new ids belongs to a batch.
@@ -367,6 +427,8 @@ impl State {
         let batch = self.batch_mut(id);
         batch.counts[state as usize] += count;
         batch.live += count;
+        self.touch_batch(id);
+        let batch = self.batch_mut(id);
         let shown = shown(batch, state);
         self.counts[shown as usize] += count;
         self.unfinish(id);
@@ -391,6 +453,7 @@ impl State {
             _ => {}
         }
         let live = batch.live;
+        self.touch_batch(id);
         self.counts[left as usize] -= count;
         self.counts[came as usize] += count;
         if live == 0 {

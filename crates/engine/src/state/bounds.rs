@@ -172,7 +172,7 @@ impl State {
             let in_use = self.leased_under(project, scope);
             // What the old rate owes is owed no longer than the new one would have it.
             let owed = self.bounds.get(&place).map_or(Time(0), |bound| bound.next);
-            let most = self.now + limit.rate.map_or(Span::ZERO, |rate| rate.per);
+            let most = self.at.now + limit.rate.map_or(Span::ZERO, |rate| rate.per);
             let next = owed.min(most);
             self.bounds.insert(place.clone(), Bound { limit: limit.clone(), in_use, next });
         }

@@ -2,10 +2,11 @@
 
 use gristmill_model::job::JobState;
 use gristmill_model::terms::{Target, When};
-use gristmill_model::{BatchId, JobId, JobRun, ProjectId, Time};
+use gristmill_model::{BatchId, JobId, JobRun, Moment, ProjectId, Time};
 
 use super::State;
 use super::batches::Batch;
+use crate::change::Change;
 
 /// How something that is waited for has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,11 +20,12 @@ pub(crate) enum Ending {
 impl State {
     /// A batch may have finished just now.
     pub(super) fn note_end(&mut self, id: BatchId, at: Time) {
+        let wall = self.at.wall;
         let batch = self.batch_mut(id);
-        if !batch.is_finished() || batch.finished_at.is_some() {
+        if !batch.is_finished() || batch.finished.is_some() {
             return;
         }
-        batch.finished_at = Some(at);
+        batch.finished = Some(Moment { now: at, wall });
         let called = batch.callback().is_some();
         self.finished.insert((at, id));
         if called {
@@ -33,8 +35,8 @@ impl State {
     }
 
     pub(super) fn unfinish(&mut self, id: BatchId) {
-        if let Some(at) = self.batch_mut(id).finished_at.take() {
-            self.finished.remove(&(at, id));
+        if let Some(at) = self.batch_mut(id).finished.take() {
+            self.finished.remove(&(at.now, id));
             self.to_announce.remove(&id);
             self.ended.remove(&Target::Batch(id));
         }
@@ -84,6 +86,22 @@ impl State {
         }
     }
 
+    /// What a batch waited for has ended as it was to end.
+    pub(super) fn end_dependency(&mut self, batch: BatchId, on: Target, at: Time) {
+        self.turn_gate(batch, at, |gate| {
+            gate.pending.remove(&on);
+        });
+        self.forget_dependency(batch, on);
+    }
+
+    /// What a batch waited for has ended otherwise.
+    pub(super) fn fail_dependency(&mut self, batch: BatchId, on: Target, at: Time) {
+        let pending = self.batches[&batch].gate().and_then(|gate| gate.pending.get(&on));
+        let (when, wall) = (pending.copied().unwrap_or_default(), self.at.wall);
+        self.push_change(Change::Unmet { batch, on, when, at: wall });
+        self.end_dependency(batch, on, at);
+    }
+
     /// A batch waits for this no more.
     pub(super) fn forget_dependency(&mut self, batch: BatchId, on: Target) {
         if let Some(waiting) = self.dependents.get_mut(&on) {
@@ -99,8 +117,11 @@ impl State {
     pub(super) fn prune(&mut self, ids: &[BatchId]) {
         for id in ids {
             let batch = self.batches.remove(id).expect("only batches that are here are pruned");
-            let at = batch.finished_at.expect("only finished batches are pruned");
-            self.finished.remove(&(at, *id));
+            let at = batch.finished.expect("only finished batches are pruned");
+            self.finished.remove(&(at.now, *id));
+            // It cannot be asked any more when changes are taken.
+            self.push_change(Change::Batch(Box::new(batch.change(*id))));
+            self.push_change(Change::Forgotten(*id));
             self.to_announce.remove(id);
             self.forget_times(*id, &batch);
             for run in &batch.runs {

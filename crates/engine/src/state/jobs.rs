@@ -1,14 +1,19 @@
 //! Jobs: where each stands. One function, `move_to`, changes a job's state and with it every index
 //! that speaks of states, so that none can be forgotten.
 
+use std::sync::Arc;
+
 use gristmill_model::attempt::{Failure, FailureKind};
+use gristmill_model::cause::Cause;
 use gristmill_model::event::Then;
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::{Payload, Place};
+use gristmill_model::restored::Past;
 use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
 
 use super::lane::Rank;
 use super::{Class, State, queue};
+use crate::change::{self, Change, Inputs};
 
 /// A job that is live, or final and open to a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +35,8 @@ pub struct Job {
     pub output: Option<Box<str>>,
     /// Whether a worker must see the submitter's disk.
     pub shared_disk: bool,
-    /// It is being stopped because its deadline passed.
-    pub expiring: bool,
+    /// What it has been through, if it was ever leased or has ended.
+    pub past: Option<Box<Past>>,
     /// Attempts at this stage so far.
     pub attempts: u32,
     /// Failed attempts at this stage that count against the retry policy.
@@ -57,7 +62,7 @@ impl Job {
             input,
             output: None,
             shared_disk: false,
-            expiring: false,
+            past: None,
             attempts: 0,
             failures: 0,
             deaths: Vec::new(),
@@ -74,6 +79,28 @@ impl Job {
         self.shortages > 0 || !self.deaths.is_empty()
     }
 
+    /// Whether it is being stopped because its deadline passed.
+    #[must_use]
+    pub fn is_expiring(&self) -> bool {
+        matches!(self.cause(), Some(Cause::Deadline(_)))
+    }
+
+    /// Why it was cancelled, expired or asked to stop; nothing where it was not.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.past.as_ref()?.cause
+    }
+
+    pub(super) fn past_mut(&mut self) -> &mut Past {
+        self.past.get_or_insert_default()
+    }
+
+    /// The job as people see it.
+    pub(super) fn change(&self, id: JobId) -> change::Job {
+        let past = self.past.as_deref().copied().unwrap_or_default();
+        change::Job::new((id, self.batch), self.state, self.stage, past)
+    }
+
     /// Whether no attempt of it was ever leased.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
@@ -87,7 +114,14 @@ impl State {
         self.class_at(job.batch, job.stage, job.shared_disk)
     }
 
-    pub(super) fn add_jobs(&mut self, batch: BatchId, first: JobId, specs: &[JobSpec], at: Time) {
+    pub(super) fn add_jobs(
+        &mut self,
+        batch: BatchId,
+        first: JobId,
+        specs: &Arc<Vec<JobSpec>>,
+        at: Time,
+    ) {
+        self.accepted(batch, first, Inputs::Each(Arc::clone(specs)));
         assert_eq!(first.0, self.next.job, "job ids come in order");
         let count = specs.len() as u64;
         self.own_run(batch, JobRun { first, count });
@@ -100,7 +134,7 @@ impl State {
         self.next.job += count;
         self.live_jobs += specs.len();
         let mut waiting = Waiting::default();
-        for (id, spec) in (first.0..).map(JobId).zip(specs) {
+        for (id, spec) in (first.0..).map(JobId).zip(&**specs) {
             if let Some(key) = &spec.key {
                 self.job_keys.insert((project, key.clone()), id);
                 self.keyed_jobs.insert(id, key.clone());
@@ -138,7 +172,9 @@ impl State {
             }
             Then::Succeed => {
                 self.move_to(id, JobState::Succeeded, at);
+                self.job_changed(id);
                 self.jobs.remove(id.0);
+                return;
             }
             Then::Retry { at: until } => {
                 job.retry_at = Some(until);
@@ -149,6 +185,19 @@ impl State {
             Then::Cancel => self.move_to(id, JobState::Cancelled, at),
             Then::Expire => self.move_to(id, JobState::Expired, at),
         }
+        self.job_changed(id);
+    }
+
+    /// Tells how a job stands.
+    pub(super) fn job_changed(&mut self, id: JobId) {
+        let change = self.here(id).change(id);
+        self.push_change(Change::Job(change));
+    }
+
+    /// The pause after a failure is over.
+    pub(super) fn end_pause(&mut self, id: JobId, at: Time) {
+        self.move_to(id, JobState::Queued, at);
+        self.job_changed(id);
     }
 
     /// Counts a failed attempt against the job, where it is to blame.
@@ -160,6 +209,7 @@ impl State {
         failure: &Failure,
     ) {
         let job = self.job_mut(id);
+        job.past_mut().failed = Some(attempt);
         match failure.kind {
             _ if failure.is_death() => job.deaths.push((worker, attempt)),
             FailureKind::Lost | FailureKind::Cancelled => {}
@@ -168,22 +218,46 @@ impl State {
         }
     }
 
-    pub(super) fn begin_cancel(&mut self, jobs: &[JobId], expiring: bool, at: Time) {
+    pub(super) fn begin_cancel(&mut self, jobs: &[JobId], cause: Cause, at: Time) {
         for id in jobs {
-            self.job_mut(*id).expiring = expiring;
+            self.job_mut(*id).past_mut().cause = Some(cause);
             self.move_to(*id, JobState::Cancelling, at);
+            self.job_changed(*id);
         }
     }
 
-    /// Moves jobs that do not run to another state, folded ones as they are.
-    pub(super) fn move_all(&mut self, runs: &[JobRun], to: JobState, at: Time) {
+    /// Moves jobs that do not run to another state, folded ones as they are. The cause says why
+    /// they have ended, if they have.
+    pub(super) fn move_all(
+        &mut self,
+        runs: &[JobRun],
+        to: JobState,
+        cause: Option<Cause>,
+        at: Time,
+    ) {
         for run in runs {
             let here: Vec<JobId> = self.jobs_in(*run).map(|(id, _)| id).collect();
             let folded = self.folds(*run);
             let count = here.len() as u64 + folded.iter().map(|(part, _)| part.count).sum::<u64>();
             assert_eq!(count, run.count, "{} and its neighbours are here", run.first);
-            here.into_iter().for_each(|id| self.move_to(id, to, at));
-            folded.into_iter().for_each(|(part, _)| self.move_folded(part, to, at));
+            for id in here {
+                let job = self.job_mut(id);
+                if job.past.is_some() || cause.is_some() {
+                    job.past_mut().cause = cause;
+                }
+                self.move_to(id, to, at);
+            }
+            folded.into_iter().for_each(|(part, _)| self.move_folded(part, to, cause, at));
+            self.run_changed(*run, to, cause);
+        }
+    }
+
+    /// Tells how jobs stand that stand alike; they may be of several batches.
+    fn run_changed(&mut self, run: JobRun, state: JobState, cause: Option<Cause>) {
+        let at = self.at.wall;
+        for (jobs, batch) in self.owned_parts(run) {
+            let run = change::Run { jobs, batch, state, at, cause };
+            self.push_change(Change::Run(Box::new(run)));
         }
     }
 
@@ -194,10 +268,9 @@ impl State {
                 let job = self.job_mut(id);
                 (job.failures, job.shortages) = (0, 0);
                 job.deaths.clear();
-                job.expiring = false;
             }
         }
-        self.move_all(runs, JobState::Queued, at);
+        self.move_all(runs, JobState::Queued, None, at);
     }
 
     /// Holds single jobs. A folded one is unfolded first: it stands alone from now on.
@@ -207,6 +280,7 @@ impl State {
                 self.unfold(id);
             }
             self.move_to(id, JobState::Blocked, at);
+            self.run_changed(JobRun::one(id), JobState::Blocked, None);
         }
     }
 
@@ -221,10 +295,14 @@ impl State {
 
     /// Changes a job's state, and every index that speaks of states.
     pub(super) fn move_to(&mut self, id: JobId, to: JobState, at: Time) {
+        let wall = self.at.wall;
         let job = self.job_mut(id);
         let from = std::mem::replace(&mut job.state, to);
         assert!(may_become(from, to), "{id} was {from} and cannot become {to}");
         job.since = at;
+        if from.is_final() || to.is_final() {
+            job.past_mut().finished_at = to.is_final().then_some(wall);
+        }
         let paused = if to == JobState::Retrying { None } else { job.retry_at.take() };
         let pause = job.retry_at;
         let (batch, rank) = (job.batch, job.rank);

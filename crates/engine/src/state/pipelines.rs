@@ -8,6 +8,7 @@ use gristmill_model::resources::Resources;
 use gristmill_model::{PipelineId, ProjectId};
 
 use super::State;
+use crate::change::{self, Change};
 
 /// A version of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +57,20 @@ impl State {
         id: PipelineId,
         project: ProjectId,
         version: u32,
-        spec: &PipelineSpec,
+        spec: &Arc<PipelineSpec>,
     ) {
         assert_eq!(id.0, self.next.pipeline, "pipeline ids come in order");
         self.next.pipeline += 1;
-        let spec = Arc::new(spec.clone());
+        let spec = Arc::clone(spec);
         self.newest.insert((project, spec.name.clone()), id);
         self.by_spec.insert((project, Arc::clone(&spec)), id);
+        self.push_change(Change::Pipeline(change::Pipeline {
+            id,
+            project,
+            version,
+            spec: Arc::clone(&spec),
+            created_at: self.at.wall,
+        }));
         let needs = spec.stages.iter().map(|stage| self.need_number(stage)).collect();
         self.pipelines.insert(id, Pipeline { project, version, spec, needs });
     }

@@ -164,6 +164,11 @@ impl State {
         self.projects.get(&id)
     }
 
+    /// The name of a project, as changes tell it.
+    pub(super) fn project_name(&self, id: ProjectId) -> Box<str> {
+        self.projects.get(&id).map_or_else(Box::default, |project| project.name.clone())
+    }
+
     /// A project by its name.
     #[must_use]
     pub fn project_named(&self, name: &str) -> Option<ProjectId> {

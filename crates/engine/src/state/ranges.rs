@@ -2,14 +2,18 @@
 //! until something happens to it alone: then it is unfolded and becomes a job like any other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use gristmill_model::cause::Cause;
 use gristmill_model::job::JobState;
+use gristmill_model::restored::Past;
 use gristmill_model::source::{Items, Source};
 use gristmill_model::{BatchId, JobId, JobRun, Time};
 
 use super::jobs::{Job, may_become};
 use super::lane::Rank;
 use super::{State, queue};
+use crate::change::{self, Change, Inputs};
 
 /// Jobs that were accepted as one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +37,14 @@ pub(crate) struct Fold {
     pub(crate) count: u64,
     pub(crate) state: JobState,
     pub(crate) since: Time,
+    /// The same by the wall clock.
+    pub(crate) wall: Time,
+    /// Why they were cancelled or expired, where they were.
+    pub(crate) cause: Option<Cause>,
 }
+
+/// Folded jobs as a base tells of them: where they stand, and since when.
+type Folded = (JobRun, JobState, Time);
 
 impl Range {
     /// Where its jobs stand among those that wait.
@@ -95,10 +106,12 @@ impl State {
         assert_eq!(first.0, self.next.job, "job ids come in order");
         let items = source.parse().expect("judged before it was accepted");
         assert_eq!(items.count(), count, "a range counts its items");
+        self.accepted(batch, first, Inputs::Range(Arc::new(source.clone()), count));
         let run = JobRun { first, count };
         self.own_run(batch, run);
         let rank = queue::rank(self.age_from(batch, at), self.batch_mut(batch).priority);
-        let fold = Fold { count, state: JobState::Queued, since: at };
+        let wall = self.at.wall;
+        let fold = Fold { count, state: JobState::Queued, since: at, wall, cause: None };
         let folds = BTreeMap::from([(first, fold)]);
         self.ranges
             .insert(first, Range { batch, count, source: source.clone(), items, rank, folds });
@@ -114,7 +127,7 @@ impl State {
         batch: BatchId,
         source: &Source,
         rank: Rank,
-        folds: &[(JobRun, JobState, Time)],
+        (folds, ends): (&[Folded], &[(Time, Option<Cause>)]),
     ) {
         let items = source.parse().expect("judged before it was accepted");
         let class = self.class_of_fold(batch);
@@ -124,12 +137,27 @@ impl State {
                 self.enqueue(batch, &class, rank, *run, *since);
             }
         }
-        let folds = folds
+        let ends = ends.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let folds: BTreeMap<JobId, Fold> = folds
             .iter()
-            .map(|(run, state, since)| {
-                (run.first, Fold { count: run.count, state: *state, since: *since })
+            .zip(ends)
+            .map(|((run, state, since), end)| {
+                let (count, state, since) = (run.count, *state, *since);
+                let (wall, cause) = end.unwrap_or((since, None));
+                (run.first, Fold { count, state, since, wall, cause })
             })
             .collect();
+        let whole = Inputs::Range(Arc::new(source.clone()), items.count());
+        self.inputs_known(batch, first, whole);
+        for (id, fold) in &folds {
+            self.push_change(Change::Run(Box::new(change::Run {
+                jobs: JobRun { first: *id, count: fold.count },
+                batch,
+                state: fold.state,
+                at: fold.wall,
+                cause: fold.cause,
+            })));
+        }
         let (count, source) = (items.count(), source.clone());
         self.ranges.insert(first, Range { batch, count, source, items, rank, folds });
     }
@@ -168,6 +196,10 @@ impl State {
         let fold = range.cut(JobRun::one(id));
         let mut job = Job::new(range.batch, range.rank, range.input(first, id), fold.since);
         job.state = fold.state;
+        if fold.state.is_final() || fold.cause.is_some() {
+            let finished_at = fold.state.is_final().then_some(fold.wall);
+            job.past = Some(Box::new(Past { finished_at, cause: fold.cause, ..Past::default() }));
+        }
         self.live_jobs += usize::from(!fold.state.is_final());
         self.jobs.insert(id.0, job);
         self.drop_if_unfolded(first);
@@ -180,11 +212,20 @@ impl State {
     }
 
     /// Changes the state of jobs that are folded, and stay so.
-    pub(super) fn move_folded(&mut self, part: JobRun, to: JobState, at: Time) {
+    pub(super) fn move_folded(
+        &mut self,
+        part: JobRun,
+        to: JobState,
+        cause: Option<Cause>,
+        at: Time,
+    ) {
         let first = self.range_of(part.first).expect("only jobs of a range are folded").0;
+        let wall = self.at.wall;
         let range = self.ranges.get_mut(&first).expect("found just now");
         let fold = range.cut(part);
-        range.folds.insert(part.first, Fold { count: part.count, state: to, since: at });
+        range
+            .folds
+            .insert(part.first, Fold { count: part.count, state: to, since: at, wall, cause });
         let (batch, rank) = (range.batch, range.rank);
         assert!(may_become(fold.state, to), "{} cannot become {to}", part.first);
         let class = self.class_of_fold(batch);
@@ -220,7 +261,8 @@ mod tests {
 
     fn range(count: u64) -> Range {
         let source = Source::Numbers { first: 1, last: count as i64, step: 1 };
-        let fold = Fold { count, state: JobState::Queued, since: Time(0) };
+        let fold =
+            Fold { count, state: JobState::Queued, since: Time(0), wall: Time(0), cause: None };
         let (items, folds) = (source.parse().unwrap(), BTreeMap::from([(JobId(FIRST), fold)]));
         Range { batch: BatchId(1), count, source, items, rank: 0, folds }
     }

@@ -1,36 +1,42 @@
 //! The state as it was, told in parts and made again from them. What follows from other parts
 //! (queues, counts, indexes) is not told.
 
-use gristmill_model::access::Actor;
-use gristmill_model::event::Event;
-use gristmill_model::job::JobState;
-use gristmill_model::restored::{JobPart, Part};
-use gristmill_model::{JobId, JobRun};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gristmill_model::cause::Cause;
+use gristmill_model::event::{Event, Opening, PipelineEvent, ProjectEvent, WorkerEvent};
+use gristmill_model::job::{JobSpec, JobState};
+use gristmill_model::restored::{BatchPart, JobPart, Part, Past};
+use gristmill_model::terms::{Dependency, Terms};
+use gristmill_model::{JobId, JobRun, Time};
 
 use super::attempts::Attempt;
 use super::jobs::Job;
-use super::{Counters, State};
+use super::{Batch, Counters, State};
+use crate::change::{Accepted, Change, Inputs, Opened};
 
 impl State {
     /// The events that make this state from an empty one, in order.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Event> + '_ {
-        let flows = self.flows().map(|(project, scope, flow)| Event::FlowSet {
-            project,
-            scope: scope.clone(),
-            flow,
-            actor: Actor::Server,
+        let flows = self.flows().map(|(project, scope, flow)| {
+            Event::Project(ProjectEvent::FlowSet { project, scope: scope.clone(), flow })
         });
-        let declared = self.declared().map(|(name, shape)| Event::WorkerDeclared {
-            name: name.to_owned(),
-            shape: Some(shape.clone()),
+        let declared = self.declared().map(|(name, shape)| {
+            Event::Worker(WorkerEvent::Declared {
+                name: name.to_owned(),
+                shape: Some(shape.clone()),
+            })
         });
-        let pipelines = self.pipelines.iter().map(|(id, pipeline)| Event::PipelineDefined {
-            pipeline: *id,
-            project: pipeline.project,
-            version: pipeline.version,
-            spec: (*pipeline.spec).clone(),
+        let pipelines = self.pipelines.iter().map(|(id, pipeline)| {
+            Event::Pipeline(PipelineEvent::Defined {
+                pipeline: *id,
+                project: pipeline.project,
+                version: pipeline.version,
+                spec: Arc::clone(&pipeline.spec),
+            })
         });
-        let first = self.project_parts().map(Event::restored);
+        let first = self.project_parts().map(Event::Restored);
         let work = self.batch_parts().chain(self.range_parts()).chain(self.job_parts());
         let workers = self.worker_parts().chain(self.attempt_parts()).chain(self.bound_parts());
         let last = std::iter::once_with(|| self.shares_part());
@@ -38,7 +44,7 @@ impl State {
             .chain(pipelines)
             .chain(flows)
             .chain(declared)
-            .chain(work.chain(workers).chain(last).map(Event::restored))
+            .chain(work.chain(workers).chain(last).map(Event::Restored))
     }
 
     fn project_parts(&self) -> impl Iterator<Item = Part> + '_ {
@@ -74,6 +80,7 @@ impl State {
                 count: range.count,
                 source: range.source.clone(),
                 rank: range.rank(),
+                ends: folds.iter().map(|(_, fold)| (fold.wall, fold.cause)).collect(),
                 folds: folds.into_iter().map(|(run, fold)| (run, fold.state, fold.since)).collect(),
             }
         })
@@ -93,12 +100,13 @@ impl State {
         self.workers().map(|(worker, found)| Part::Worker {
             worker,
             instance: found.instance,
-            name: found.name.to_string(),
-            shape: found.shape(),
+            description: (*found.description).clone(),
             draining: found.draining,
             paused: found.paused,
             devices: found.device_parts(),
             pinned: found.booking.pinned().collect(),
+            joined_at: found.joined_at,
+            ended: (found.succeeded, found.failed),
             measured: found.booking.measured().map(|(name, vram)| (name.into(), vram)).collect(),
         })
     }
@@ -117,6 +125,7 @@ impl State {
                 number: live.number,
                 alternative: live.alternative,
                 leased_at: live.leased_at,
+                leased_wall: live.leased_wall,
                 running_since: live.running_since,
                 seat: seat.filter(|seat| !seat.is_plain()),
             }
@@ -148,30 +157,36 @@ impl State {
                 self.restore_project(*project, name, *weight)
             }
             Part::Batch(part) => self.restore_batch(part),
-            Part::Range { first, batch, source, rank, folds, .. } => {
-                self.restore_range(*first, *batch, source, *rank, folds);
+            Part::Range { first, batch, source, rank, folds, ends, .. } => {
+                self.restore_range(*first, *batch, source, *rank, (folds, ends));
             }
             Part::Job(part) => self.restore_job(part),
             Part::JobKey { project, key, job } => {
                 self.job_keys.insert((*project, key.clone()), *job);
                 self.keyed_jobs.insert(*job, key.clone());
+                self.restored_inputs_known(*job, Some(key));
             }
             Part::Worker {
                 worker,
                 instance,
-                name,
-                shape,
+                description,
                 draining,
                 paused,
                 devices,
                 measured,
                 pinned,
+                joined_at,
+                ended,
             } => {
                 self.next.worker = worker.0;
-                self.join(*worker, *instance, name, shape);
-                self.pulse.disconnect(*worker, self.now + self.timing.lease);
+                self.join(*worker, *instance, description);
+                self.pulse.disconnect(*worker, self.at.now + self.timing.lease);
                 let found = self.worker_mut(*worker);
                 (found.draining, found.paused) = (*draining, *paused);
+                (found.succeeded, found.failed) = *ended;
+                if *joined_at > Time(0) {
+                    found.joined_at = *joined_at;
+                }
                 found.restore_devices(devices, measured, pinned);
             }
             Part::Attempt {
@@ -183,6 +198,7 @@ impl State {
                 leased_at,
                 running_since,
                 seat,
+                leased_wall,
             } => {
                 let live = Attempt {
                     job: *job,
@@ -190,6 +206,7 @@ impl State {
                     number: *number,
                     alternative: *alternative,
                     leased_at: *leased_at,
+                    leased_wall: *leased_wall,
                     running_since: *running_since,
                 };
                 self.restore_attempt(*attempt, live, seat.as_ref());
@@ -210,6 +227,21 @@ impl State {
         }
     }
 
+    /// What a job has been through. A base of format 3 tells it in other words, and not all.
+    fn past_of(&self, part: &JobPart) -> Option<Past> {
+        if part.past.is_some() {
+            return part.past;
+        }
+        let deadline = || self.batches.get(&part.batch).and_then(Batch::deadline);
+        let past = Past {
+            attempts: part.attempts,
+            finished_at: part.state.is_final().then_some(part.since),
+            cause: part.expiring.then(|| Cause::Deadline(deadline().unwrap_or(part.since))),
+            ..Past::default()
+        };
+        (past != Past::default()).then_some(past)
+    }
+
     fn restore_job(&mut self, part: &JobPart) {
         let job = Job {
             batch: part.batch,
@@ -220,7 +252,7 @@ impl State {
             input: part.input.clone(),
             output: part.output.as_deref().map(Box::from),
             shared_disk: part.shared_disk,
-            expiring: part.expiring,
+            past: self.past_of(part).map(Box::new),
             attempts: part.attempts,
             failures: part.failures,
             deaths: part.deaths.clone(),
@@ -232,10 +264,67 @@ impl State {
         self.live_jobs += usize::from(!part.state.is_final());
         self.backoffs.extend(part.retry_at.map(|at| (at, part.job)));
         self.jobs.insert(part.job.0, job);
+        self.restored_inputs_known(part.job, None);
+        self.job_changed(part.job);
         self.count_restored(part.batch, part.state, 1);
         if part.state == JobState::Queued {
             self.enqueue(part.batch, &class, part.rank, JobRun::one(part.job), part.since);
         }
+    }
+}
+
+impl State {
+    /// Tells of a batch what its part knows: who submitted it, its key and labels are lost.
+    pub(super) fn restored_batch_changed(&mut self, part: &BatchPart) {
+        let after = part.pending.iter().map(|(on, when)| Dependency { on: *on, when: *when });
+        let terms = Terms {
+            start_at: part.start_at,
+            expires_at: part.expires_at.map(|(at, _)| at),
+            deadline: part.deadline.map(|(at, _)| at),
+            held: part.held,
+            after: after.collect(),
+            limit_key: part.limit_key.clone(),
+            callback: part.callback.clone(),
+        };
+        let opening = Opening {
+            project: part.project,
+            pipeline: part.pipeline,
+            name: part.name.clone(),
+            key: part.key.clone(),
+            priority: part.priority,
+            labels: BTreeMap::new(),
+            terms,
+        };
+        let (batch, at) = (part.batch, self.at.wall);
+        let opening = Arc::new(opening);
+        let project_name = self.project_name(part.project);
+        let (actor, created_at) = (None, at);
+        let opened = Opened { batch, opening, project_name, actor, created_at };
+        self.push_change(Change::Opened(Box::new(opened)));
+        let mut index = 0;
+        for run in &part.runs {
+            let (first, priority, inputs) = (run.first, part.priority, Inputs::Lost(run.count));
+            let lost = Accepted { batch, first, index, priority, inputs, created_at: at };
+            self.push_change(Change::Accepted(lost));
+            index += run.count;
+        }
+        // Whether the call was made nobody knows any more: rather twice than never.
+        if let Some(at) = part.finished_wall.or(part.finished_at)
+            && part.callback.is_some()
+            && !part.announce
+        {
+            self.push_change(Change::Announced { batch, at });
+        }
+        self.touch_batch(batch);
+    }
+
+    /// Tells of a job, if it is here, what its parts know of its submission: its labels are lost,
+    /// and so is its priority.
+    fn restored_inputs_known(&mut self, id: JobId, key: Option<&String>) {
+        let Some(job) = self.jobs.get(id.0) else { return };
+        let (batch, output) = (job.batch, job.output.as_deref().map(str::to_owned));
+        let spec = JobSpec { output, key: key.cloned(), ..JobSpec::of(job.input.clone()) };
+        self.inputs_known(batch, id, Inputs::Each(Arc::new(vec![spec])));
     }
 }
 
@@ -250,11 +339,12 @@ fn part_of(id: JobId, job: &Job) -> JobPart {
         input: job.input.clone(),
         output: job.output.as_deref().map(str::to_owned),
         shared_disk: job.shared_disk,
-        expiring: job.expiring,
+        expiring: job.is_expiring(),
         attempts: job.attempts,
         failures: job.failures,
         deaths: job.deaths.clone(),
         retry_at: job.retry_at,
         shortages: job.shortages,
+        past: job.past.as_deref().copied(),
     }
 }

@@ -135,6 +135,7 @@ impl State {
         let (is_open, shows) = (gate.is_open(), gate.shows());
         let waiting = batch.stored_count(JobState::Queued);
         self.count_shown(shown, shows, waiting);
+        self.touch_batch(id);
         match (was_open, is_open) {
             (true, false) => {
                 self.shut(id);

@@ -1,29 +1,26 @@
 //! Workers that have not left, with what is booked of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gristmill_model::booking::Booking;
 use gristmill_model::pipeline::StageSpec;
 use gristmill_model::resources::WorkerShape;
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{AttemptId, JobId, Time, WorkerId, limits};
 
 use super::State;
 use super::devices::Health;
 use super::pulse::Samples;
+use crate::change::Change;
 
 /// A connected process on a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
     /// The number its process drew.
     pub instance: u64,
-    /// A name for people.
-    pub name: Box<str>,
-    /// Kinds of handler that it runs.
-    pub handlers: BTreeSet<Box<str>>,
-    /// Whether it sees the submitters' disk.
-    pub shared_disk: bool,
-    /// What stages may require or prefer of it.
-    pub labels: BTreeMap<String, String>,
+    /// What it is and has.
+    pub description: Arc<WorkerDescription>,
     /// Whether it takes no more work, and leaves when it has finished what it holds.
     pub draining: bool,
     /// Whether it is given no more work for a while.
@@ -34,47 +31,66 @@ pub struct Worker {
     pub attempts: BTreeSet<AttemptId>,
     /// How its devices do, in the order of its capacity.
     pub devices: Vec<Health>,
+    /// When it joined, by the wall clock.
+    pub joined_at: Time,
+    /// Attempts that succeeded there.
+    pub succeeded: u64,
+    /// Attempts that did not.
+    pub failed: u64,
 }
 
 impl Worker {
-    /// What it has to give and may be asked for.
-    pub(super) fn shape(&self) -> WorkerShape {
-        WorkerShape {
-            capacity: self.booking.capacity().clone(),
-            handlers: self.handlers.iter().map(|kind| kind.to_string()).collect(),
-            labels: self.labels.clone(),
-            shared_disk: self.shared_disk,
-        }
+    /// Display name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.description.name
+    }
+
+    /// What it has to give, and what stages may ask of it.
+    #[must_use]
+    pub fn shape(&self) -> &WorkerShape {
+        &self.description.shape
     }
 }
 
 impl State {
-    pub(super) fn join(&mut self, id: WorkerId, instance: u64, name: &str, shape: &WorkerShape) {
+    pub(super) fn join(&mut self, id: WorkerId, instance: u64, description: &WorkerDescription) {
         assert_eq!(id.0, self.next.worker, "worker ids come in order");
         self.next.worker += 1;
+        let shape = &description.shape;
         let worker = Worker {
             instance,
-            name: name.into(),
-            handlers: shape.handlers.iter().map(|kind| Box::from(kind.as_str())).collect(),
-            shared_disk: shape.shared_disk,
-            labels: shape.labels.clone(),
+            description: Arc::new(description.clone()),
             draining: false,
             paused: false,
             booking: Booking::new(shape.capacity.clone()),
             attempts: BTreeSet::new(),
             devices: vec![Health::default(); shape.capacity.devices.len()],
+            joined_at: self.at.wall,
+            succeeded: 0,
+            failed: 0,
         };
         self.workers.insert(id, worker);
         self.instances.insert(instance, id);
+        self.touch_worker(id);
+    }
+
+    /// Counts an attempt that has ended at a worker.
+    pub(super) fn note_ended(&mut self, id: WorkerId, succeeded: bool) {
+        let worker = self.worker_mut(id);
+        *(if succeeded { &mut worker.succeeded } else { &mut worker.failed }) += 1;
+        self.touch_worker(id);
     }
 
     pub(super) fn drain(&mut self, id: WorkerId) {
         self.worker_mut(id).draining = true;
+        self.touch_worker(id);
         self.note_hunger(id);
     }
 
     pub(super) fn pause_worker(&mut self, id: WorkerId, paused: bool) {
         self.worker_mut(id).paused = paused;
+        self.touch_worker(id);
         self.note_hunger(id);
     }
 
@@ -105,6 +121,8 @@ impl State {
     pub(super) fn leave(&mut self, id: WorkerId) {
         let worker = self.workers.remove(&id).expect("only a worker that is here leaves");
         assert!(worker.attempts.is_empty(), "{id} leaves with empty hands");
+        let told = worker.change(id, Some(self.at.wall));
+        self.push_change(Change::Worker(Box::new(told)));
         self.instances.remove(&worker.instance);
         self.pulse.forget_worker(id);
         self.hungry.remove(&id);

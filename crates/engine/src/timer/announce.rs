@@ -1,6 +1,6 @@
 //! A batch has finished whose end somebody asked to be told.
 
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event};
 
 use crate::state::State;
 use crate::turn::Turn;
@@ -11,6 +11,6 @@ pub(super) fn is_due(state: &State) -> bool {
 
 pub(super) fn fire(turn: &mut Turn) -> bool {
     let Some(batch) = turn.state().to_announce().first().copied() else { return false };
-    turn.emit(Event::BatchFinished { batch });
+    turn.emit(Event::Batch(BatchEvent::Finished { batch }));
     true
 }

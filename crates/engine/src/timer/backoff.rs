@@ -1,7 +1,7 @@
 //! The pause after a failure is over.
 
 use gristmill_model::Time;
-use gristmill_model::event::Event;
+use gristmill_model::event::{Event, JobsEvent};
 
 use crate::state::State;
 use crate::turn::Turn;
@@ -13,7 +13,7 @@ pub(super) fn next(state: &State) -> Option<Time> {
 pub(super) fn fire(turn: &mut Turn) -> bool {
     match turn.state().backoffs().first().copied() {
         Some((at, job)) if at <= turn.now() => {
-            turn.emit(Event::BackoffElapsed { job });
+            turn.emit(Event::Jobs(JobsEvent::BackoffElapsed { job }));
             true
         }
         _ => false,

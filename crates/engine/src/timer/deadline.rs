@@ -1,8 +1,8 @@
 //! The time by which a batch's jobs must be final has passed: what waits expires, what runs is
 //! stopped and expires when it has ended.
 
-use gristmill_model::access::Actor;
-use gristmill_model::event::Event;
+use gristmill_model::cause::Cause;
+use gristmill_model::event::{BatchEvent, Event, JobsEvent};
 use gristmill_model::{Time, limits};
 
 use crate::decide::{self, cancel};
@@ -20,13 +20,14 @@ pub(super) fn fire(turn: &mut Turn) -> bool {
     }
     let found = turn.state().batch(batch).expect("timers name batches that are here");
     let (open, runs) = (found.open, found.runs.clone());
+    let cause = Cause::Deadline(at);
     for jobs in decide::unleased(turn.state(), &runs).chunks(limits::JOBS_PER_EVENT) {
-        turn.emit(Event::JobsExpired { jobs: jobs.to_vec() });
+        turn.emit(Event::Jobs(JobsEvent::Expired { jobs: jobs.to_vec(), cause }));
     }
-    cancel::stop_running(turn, &Actor::Server, &runs);
+    cancel::stop_running(turn, cause, &runs);
     if open {
-        turn.emit(Event::BatchClosed { batch });
+        turn.emit(Event::Batch(BatchEvent::Closed { batch }));
     }
-    turn.emit(Event::DeadlineReached { batch });
+    turn.emit(Event::Batch(BatchEvent::DeadlineReached { batch }));
     true
 }

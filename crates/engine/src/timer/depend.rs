@@ -1,8 +1,8 @@
 //! Something has ended that a batch waits for: either as it was to end, or otherwise, and then the
 //! batch can never begin and is cancelled.
 
-use gristmill_model::access::Actor;
-use gristmill_model::event::Event;
+use gristmill_model::cause::Cause;
+use gristmill_model::event::{BatchEvent, Event};
 
 use crate::decide::cancel;
 use crate::state::{State, is_met};
@@ -19,13 +19,13 @@ pub(super) fn fire(turn: &mut Turn) -> bool {
     let when = when.expect("who waits says for what");
     let (open, runs) = (found.open, found.runs.clone());
     match is_met(turn.state().ending(on), when) {
-        Some(true) => turn.emit(Event::DependencyMet { batch, on }),
+        Some(true) => turn.emit(Event::Batch(BatchEvent::DependencyMet { batch, on })),
         Some(false) => {
-            cancel::drop_waiting(turn, &Actor::Server, &runs);
+            cancel::drop_waiting(turn, Cause::Dependency(on, when), &runs);
             if open {
-                turn.emit(Event::BatchClosed { batch });
+                turn.emit(Event::Batch(BatchEvent::Closed { batch }));
             }
-            turn.emit(Event::DependencyFailed { batch, on });
+            turn.emit(Event::Batch(BatchEvent::DependencyFailed { batch, on }));
         }
         // It was retried by hand meanwhile: its note is struck when it ends again.
         None => return false,

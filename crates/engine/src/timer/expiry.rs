@@ -1,6 +1,7 @@
 //! The time by which a batch's jobs must have begun has passed: those that have not expire.
 
-use gristmill_model::event::Event;
+use gristmill_model::cause::Cause;
+use gristmill_model::event::{BatchEvent, Event, JobsEvent};
 use gristmill_model::{Time, limits};
 
 use crate::decide;
@@ -18,8 +19,11 @@ pub(super) fn fire(turn: &mut Turn) -> bool {
     }
     let runs = turn.state().batch(batch).expect("timers name batches that are here").runs.clone();
     for jobs in decide::unbegun(turn.state(), &runs).chunks(limits::JOBS_PER_EVENT) {
-        turn.emit(Event::JobsExpired { jobs: jobs.to_vec() });
+        turn.emit(Event::Jobs(JobsEvent::Expired {
+            jobs: jobs.to_vec(),
+            cause: Cause::Expiry(at),
+        }));
     }
-    turn.emit(Event::ExpiryReached { batch });
+    turn.emit(Event::Batch(BatchEvent::ExpiryReached { batch }));
     true
 }

@@ -1,7 +1,7 @@
 //! Batches that finished long ago are forgotten, the longest ago first; so are the oldest of too
 //! many. Their rows stay readable.
 
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event};
 use gristmill_model::{BatchId, Time, limits};
 
 use crate::state::State;
@@ -30,6 +30,6 @@ pub(super) fn fire(turn: &mut Turn) -> bool {
     if batches.is_empty() {
         return false;
     }
-    turn.emit(Event::BatchesPruned { batches });
+    turn.emit(Event::Batch(BatchEvent::Forgotten { batches }));
     true
 }

@@ -1,7 +1,7 @@
 //! A batch's start time has come.
 
 use gristmill_model::Time;
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event};
 
 use crate::state::State;
 use crate::turn::Turn;
@@ -13,7 +13,7 @@ pub(super) fn next(state: &State) -> Option<Time> {
 pub(super) fn fire(turn: &mut Turn) -> bool {
     match turn.state().starts().first().copied() {
         Some((at, batch)) if at <= turn.now() => {
-            turn.emit(Event::StartReached { batch });
+            turn.emit(Event::Batch(BatchEvent::StartReached { batch }));
             true
         }
         _ => false,

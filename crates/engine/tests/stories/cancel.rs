@@ -62,12 +62,15 @@ fn a_cancel_survives_restart_and_reconnect() {
     let (worker, _) = world.greet(1, 1, &[attempt]);
     drop(before);
     let connected = gristmill_model::event::Record {
-        at: world.now,
-        event: gristmill_model::event::Event::WorkerConnected {
-            worker,
-            prefetch: 0,
-            until: world.now,
-        },
+        at: world.now.into(),
+        actor: gristmill_model::access::Actor::worker(worker),
+        event: gristmill_model::event::Event::Ephemeral(
+            gristmill_model::event::EphemeralEvent::WorkerConnected {
+                worker,
+                prefetch: 0,
+                until: world.now,
+            },
+        ),
     };
     let frames = gristmill_engine::link::frames(&world.engine, &[connected]);
     assert_eq!(frames, vec![(worker, ToWorker::Stop(vec![attempt]))], "the worker is reminded");

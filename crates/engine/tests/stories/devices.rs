@@ -4,7 +4,7 @@ use gristmill_model::access::Actor;
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Usage};
 use gristmill_model::command::{Command, Greeting, Request};
 use gristmill_model::device::{SessionSample, SessionState};
-use gristmill_model::event::{Event, Then};
+use gristmill_model::event::{DeviceEvent, Event, Then};
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{Handler, PipelineSpec, SessionSpec, StageSpec};
@@ -13,7 +13,7 @@ use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources};
 use gristmill_model::terms::Target;
 use gristmill_model::{AttemptId, JobId, Span, WorkerId, limits};
 
-use crate::world::{World, greeting, pipeline, stage, success};
+use crate::world::{World, pipeline, stage, success, with_sessions};
 
 fn gpus(count: u32) -> Capacity {
     let devices = (0..count).map(|n| Device::new("gpu", format!("GPU-{n}"), 80)).collect();
@@ -22,9 +22,7 @@ fn gpus(count: u32) -> Capacity {
 
 /// A worker with GPUs that runs the sessions `a` and `b`, and programs.
 fn mill(world: &mut World, instance: u64, count: u32, prefetch: u32) -> WorkerId {
-    let handlers = ["a", "b", "command"].map(String::from).to_vec();
-    let greeting = greeting(instance, 16);
-    world.greet_as(Greeting { handlers, capacity: gpus(count), prefetch, ..greeting }).0
+    world.greet_as(Greeting { prefetch, ..with_sessions(instance, gpus(count)) }).0
 }
 
 fn gpu(share: u32, vram: u64) -> Resources {
@@ -271,19 +269,19 @@ fn a_device_that_fails_under_three_jobs_is_out_of_service_until_it_is_returned()
     ends(&mut world, mill, JobId(jobs.first.0 + 1), sticky(), &["GPU-0"]);
     let health = &world.engine.state().worker(mill).unwrap().devices[0];
     let (reason, by) = health.quarantined.clone().expect("it failed under three");
-    assert_eq!(by, Actor::Server);
+    assert_eq!(by, Actor::SERVER);
     assert!(reason.starts_with("it failed under j1, j2, j3 in a row"), "{reason}");
     assert_eq!(devices_of(&world, jobs.first), [1], "the other serves on");
 
     let back = Command::SetDevice { worker: mill, device: "GPU-0".into(), quarantined: None };
-    let by_worker = Request { actor: Actor::Worker, command: back.clone() };
+    let by_worker = Request { actor: Actor::worker(mill), command: back.clone() };
     let mut out = Vec::new();
-    world.engine.handle(world.now, by_worker, &mut out).unwrap();
+    world.engine.handle(world.now.into(), by_worker, &mut out).unwrap();
     assert!(out.is_empty(), "a worker does not overrule the server");
     world.ask(back).unwrap();
     assert!(matches!(
         world.log.iter().rev().find(|r| r.event.name().starts_with("device")).unwrap().event,
-        Event::DeviceReturned { .. }
+        Event::Device(DeviceEvent::Returned { .. })
     ));
     assert!(is_running(&world, jobs.first) && is_running(&world, JobId(jobs.first.0 + 1)));
 }

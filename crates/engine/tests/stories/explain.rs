@@ -7,7 +7,6 @@ use gristmill_model::command::{Command, Greeting, PipelineRef, Reply, Submission
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
 use gristmill_model::problem::Code;
-use gristmill_model::resources::Capacity;
 use gristmill_model::scope::{Limit, Rate, Scope};
 use gristmill_model::terms::{Target, Terms};
 use gristmill_model::{JobId, Span, Time, WorkerId};
@@ -73,16 +72,7 @@ fn explain(world: &World, job: JobId) -> Explanation {
 
 /// A worker of one CPU that likes to hold so many beyond those that run.
 fn prefetching(world: &mut World, prefetch: u32) -> WorkerId {
-    let greeting = Greeting {
-        instance: 7,
-        name: "mill".into(),
-        handlers: vec!["command".into()],
-        capacity: Capacity::of_cpus(1),
-        prefetch,
-        shared_disk: false,
-        labels: BTreeMap::new(),
-        holds: vec![],
-    };
+    let greeting = Greeting { prefetch, ..crate::world::greeting(7, 1) };
     match world.ask(Command::Greet(greeting)).unwrap() {
         Reply::Welcome { worker, .. } => worker,
         other => panic!("{other:?}"),

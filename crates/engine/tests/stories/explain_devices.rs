@@ -3,7 +3,7 @@
 
 use gristmill_model::api::{DeviceVerdict, Explanation, Holder, WorkerVerdict};
 use gristmill_model::attempt::Usage;
-use gristmill_model::command::{Command, Greeting, PipelineRef, Submission};
+use gristmill_model::command::{Command, PipelineRef, Submission};
 use gristmill_model::job::JobSpec;
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{Handler, PipelineSpec, SessionSpec, StageSpec};
@@ -11,7 +11,7 @@ use gristmill_model::problem::Code;
 use gristmill_model::resources::{Capacity, Device, DeviceRequest, Resources};
 use gristmill_model::{JobId, Span, WorkerId, limits};
 
-use crate::world::{World, greeting, pipeline, success};
+use crate::world::{World, pipeline, success, with_sessions};
 
 const GIB: u64 = 1 << 30;
 
@@ -20,9 +20,8 @@ fn mill(world: &mut World, gpus: u32) -> WorkerId {
     let instance = world.engine.state().workers().count() as u64 + 1;
     let id = |n| format!("GPU-{instance}{n}");
     let devices = (0..gpus).map(|n| Device::new("gpu", id(n), 48 * GIB)).collect();
-    let handlers = ["a", "b", "command"].map(String::from).to_vec();
     let capacity = Capacity { devices, ..Capacity::of_cpus(16) };
-    world.greet_as(Greeting { handlers, capacity, ..greeting(instance, 16) }).0
+    world.greet_as(with_sessions(instance, capacity)).0
 }
 
 fn gpu(count: u32, share: u32, gib: u64) -> Resources {
@@ -236,11 +235,8 @@ fn a_device_out_of_service_or_taken_by_others_is_told_with_its_reason() {
     world.restart();
     let told = explain(&world, waits);
     assert_eq!(only(&told).reason, "its connection is broken");
-    world.greet_as(Greeting {
-        handlers: ["a", "b", "command"].map(String::from).to_vec(),
-        capacity: world.engine.state().worker(mill).unwrap().booking.capacity().clone(),
-        ..greeting(1, 16)
-    });
+    let capacity = world.engine.state().worker(mill).unwrap().booking.capacity().clone();
+    world.greet_as(with_sessions(1, capacity));
     assert_eq!(only(&explain(&world, waits)).reason, "others use 30 of 48 GiB of GPU-10");
     let out = Some("the fan is loud".to_owned());
     let set =

@@ -8,6 +8,7 @@ use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::Code;
 use gristmill_model::resources::{Capacity, Resources, WorkerShape};
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{JobId, WorkerId};
 
 use crate::world::{World, pipeline, success};
@@ -21,16 +22,10 @@ fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn join(world: &mut World, capacity: Capacity, labels: BTreeMap<String, String>) -> WorkerId {
-    let greeting = Greeting {
-        instance: world.engine.state().workers().count() as u64 + 500,
-        name: "fitted".into(),
-        handlers: vec!["command".into()],
-        capacity,
-        prefetch: 0,
-        shared_disk: false,
-        labels,
-        holds: vec![],
-    };
+    let instance = world.engine.state().workers().count() as u64 + 500;
+    let mut description = WorkerDescription::new("fitted", &["command"], capacity);
+    description.shape.labels = labels;
+    let greeting = Greeting::new(instance, description);
     match world.ask(Command::Greet(greeting)).unwrap() {
         Reply::Welcome { worker, .. } => worker,
         other => panic!("{other:?}"),

@@ -15,6 +15,7 @@ mod ranges;
 mod recovery;
 mod retries;
 mod scopes;
+mod seen;
 mod submit;
 mod terms;
 mod world;

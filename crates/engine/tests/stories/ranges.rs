@@ -1,8 +1,8 @@
 //! Ranges: many jobs as one record, expanded one by one when something happens to them.
 
-use gristmill_model::access::Actor;
+use gristmill_model::cause::Cause;
 use gristmill_model::command::{Command, PipelineRef, Reply, Submission};
-use gristmill_model::event::Event;
+use gristmill_model::event::{Event, JobsEvent};
 use gristmill_model::job::JobState;
 use gristmill_model::payload::Payload;
 use gristmill_model::problem::Code;
@@ -103,7 +103,7 @@ fn a_whole_range_is_cancelled_and_retried_in_one_step() {
     let told = &world.log[before..];
     assert_eq!(told.len(), 2, "those that wait in one event, the running one in another");
     let rest = JobRun { first: JobId(made.first.0 + 1), count: 999 };
-    let cancelled = Event::JobsCancelled { jobs: vec![rest], actor: Actor::Local };
+    let cancelled = Event::Jobs(JobsEvent::Cancelled { jobs: vec![rest], cause: Cause::Request });
     assert_eq!(told[0].event, cancelled);
     let running = world.attempt_of(made.first);
     world.report(worker, running, success("late but there")).unwrap();

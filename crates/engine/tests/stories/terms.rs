@@ -2,7 +2,7 @@
 
 use gristmill_model::attempt::FailureKind;
 use gristmill_model::command::{Command, PipelineRef, Submission, Submitted};
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event};
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
 use gristmill_model::problem::Code;
@@ -219,7 +219,7 @@ fn the_end_of_a_batch_is_announced_where_somebody_asked() {
     let callback = Some("http://127.0.0.1:1/done".into());
     let made = two_under(&mut world, Terms { callback, ..Terms::default() });
     let said = |world: &World| {
-        let finished = Event::BatchFinished { batch: made.batch };
+        let finished = Event::Batch(BatchEvent::Finished { batch: made.batch });
         world.log.iter().filter(|record| record.event == finished).count()
     };
     world.report(worker, world.attempt_of(made.first), success("")).unwrap();

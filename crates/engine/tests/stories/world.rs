@@ -9,7 +9,7 @@ use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
 use gristmill_model::command::{
     BatchKey, Command, Greeting, PipelineRef, Reply, Request, Submission, Submitted,
 };
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{AttemptEvent, Event, Record};
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::limits::Timing;
 use gristmill_model::payload::Payload;
@@ -17,7 +17,10 @@ use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::problem::Rejection;
 use gristmill_model::resources::Capacity;
 use gristmill_model::retry::RetryPolicy;
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{AttemptId, JobId, Span, Time, WorkerId};
+
+use crate::seen::Seen;
 
 pub struct World {
     pub engine: Engine,
@@ -29,7 +32,7 @@ impl World {
     pub fn new() -> World {
         let mut engine = Engine::new(Timing::default());
         let mut log = Vec::new();
-        engine.start(Time(1_000_000), "test", &mut log);
+        engine.start(Time(1_000_000).into(), "test", &mut log);
         World { engine, now: Time(1_000_000), log }
     }
 
@@ -37,14 +40,14 @@ impl World {
     pub fn ask(&mut self, command: Command) -> Result<Reply, Rejection> {
         let before = self.engine.clone();
         let mut out = Vec::new();
-        let request = Request { actor: Actor::Local, command };
-        let reply = self.engine.handle(self.now, request, &mut out);
+        let request = Request { actor: Actor::LOCAL, command };
+        let reply = self.engine.handle(self.now.into(), request, &mut out);
         if reply.is_err() {
             assert!(out.is_empty(), "a rejection emits nothing");
             assert!(self.engine.state().same_as(before.state()), "a rejection changes nothing");
         }
-        self.engine.tick(self.now, &mut out);
-        self.engine.place(self.now, &mut out);
+        self.engine.tick(self.now.into(), &mut out);
+        self.engine.place(self.now.into(), &mut out);
         self.keep(out);
         reply
     }
@@ -52,20 +55,22 @@ impl World {
     pub fn pass(&mut self, span: Span) {
         self.now = self.now + span;
         let mut out = Vec::new();
-        self.engine.tick(self.now, &mut out);
-        self.engine.place(self.now, &mut out);
+        self.engine.tick(self.now.into(), &mut out);
+        self.engine.place(self.now.into(), &mut out);
         self.keep(out);
     }
 
     fn keep(&mut self, out: Vec<Record>) {
         self.log.extend(out.into_iter().filter(|record| record.event.is_durable()));
         self.engine.check();
-        let replayed = self.replay();
+        let mut replayed = self.replay();
         replayed.check();
+        Seen::of(&mut replayed).agrees_with(&self.engine, false);
         assert!(replayed.state().same_as(self.engine.state()), "replay equals live");
         let mut restored = Engine::new(Timing::default());
         self.engine.snapshot().for_each(|record| restored.apply(&record));
         restored.check();
+        Seen::of(&mut restored).agrees_with(&self.engine, true);
         assert!(restored.state().same_as(self.engine.state()), "a snapshot equals live");
     }
 
@@ -79,7 +84,7 @@ impl World {
     pub fn restart(&mut self) {
         self.engine = self.replay();
         let mut out = Vec::new();
-        self.engine.start(self.now, "test", &mut out);
+        self.engine.start(self.now.into(), "test", &mut out);
         self.keep(out);
     }
 
@@ -154,7 +159,9 @@ impl World {
             .iter()
             .rev()
             .find_map(|record| match &record.event {
-                Event::AttemptFailed { failure, then, .. } => Some((failure, *then)),
+                Event::Attempt(AttemptEvent::Failed { failure, then, .. }) => {
+                    Some((&**failure, *then))
+                }
                 _ => None,
             })
             .expect("an attempt failed")
@@ -163,16 +170,14 @@ impl World {
 
 /// A worker with CPUs alone, that runs programs.
 pub fn greeting(instance: u64, cpus: u32) -> Greeting {
-    Greeting {
-        instance,
-        name: format!("worker-{instance}"),
-        handlers: vec!["command".into()],
-        capacity: Capacity::of_cpus(cpus),
-        prefetch: 0,
-        shared_disk: false,
-        labels: BTreeMap::new(),
-        holds: Vec::new(),
-    }
+    let name = format!("worker-{instance}");
+    Greeting::new(instance, WorkerDescription::new(&name, &["command"], Capacity::of_cpus(cpus)))
+}
+
+/// A worker that runs the sessions `a` and `b`, and programs.
+pub fn with_sessions(instance: u64, capacity: Capacity) -> Greeting {
+    let name = format!("worker-{instance}");
+    Greeting::new(instance, WorkerDescription::new(&name, &["a", "b", "command"], capacity))
 }
 
 pub fn success(text: &str) -> Outcome {

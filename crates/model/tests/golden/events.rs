@@ -26,6 +26,7 @@ pub(super) fn parts() -> Vec<Event> {
         deadline: Some((Time(7), false)),
         limit_key: terms.limit_key,
         callback: terms.callback,
+        finished_wall: Some(Time(10)),
     };
     let job_part = JobPart {
         job,
@@ -43,6 +44,14 @@ pub(super) fn parts() -> Vec<Event> {
         deaths: vec![(worker, AttemptId(20))],
         retry_at: Some(Time(99)),
         shortages: 1,
+        past: Some(Past {
+            attempts: 4,
+            last: Some(AttemptId(20)),
+            failed: Some(AttemptId(19)),
+            started_at: Some(Time(3)),
+            finished_at: None,
+            cause: Some(Cause::Deadline(Time(7))),
+        }),
     };
     let parts = vec![
         Part::Project { project, name: "lab".into(), weight: 3 },
@@ -54,18 +63,18 @@ pub(super) fn parts() -> Vec<Event> {
             source: Source::Brace("{a,b}{1,2}".into()),
             rank: 5,
             folds: vec![(JobRun { first: job, count: 4 }, JobState::Queued, Time(8))],
+            ends: vec![(Time(9), Some(Cause::Expiry(Time(6))))],
         },
         Part::Job(Box::new(job_part)),
         Part::JobKey { project, key: "a.jpg|9".into(), job },
         Part::Worker {
             worker,
             instance: 42,
-            name: "mill-1".into(),
-            shape: shape(),
+            description: description(),
             draining: true,
             paused: false,
             devices: vec![DevicePart {
-                quarantined: Some(("Xid 79".into(), Actor::Worker)),
+                quarantined: Some(("Xid 79".into(), Actor::worker(worker))),
                 failed_under: vec![job],
                 last: Some("generate".into()),
                 deaths: 2,
@@ -78,6 +87,8 @@ pub(super) fn parts() -> Vec<Event> {
                 resources: Resources::default(),
                 seat: seat(),
             }],
+            joined_at: Time(2),
+            ended: (5, 1),
         },
         Part::Attempt {
             attempt: AttemptId(21),
@@ -88,6 +99,7 @@ pub(super) fn parts() -> Vec<Event> {
             leased_at: Time(5),
             running_since: Some(Time(6)),
             seat: Some(seat()),
+            leased_wall: Time(6),
         },
         Part::Bound {
             project,
@@ -105,76 +117,85 @@ pub(super) fn parts() -> Vec<Event> {
 }
 
 pub(super) fn range(source: Source) -> Event {
-    Event::RangeAdded { batch: BatchId(3), first: JobId(17), count: 4, source }
+    Event::Batch(BatchEvent::RangeAdded { batch: BatchId(3), first: JobId(17), count: 4, source })
 }
 
 pub(super) fn limit(scope: Scope, limit: Limit) -> Event {
-    Event::LimitSet { project: ProjectId(2), scope, limit, actor: Actor::Local }
+    Event::Project(ProjectEvent::LimitSet { project: ProjectId(2), scope, limit })
 }
 
 pub(super) fn flow(scope: Scope, flow: Flow) -> Event {
-    Event::FlowSet { project: ProjectId(2), scope, flow, actor: Actor::Token }
+    Event::Project(ProjectEvent::FlowSet { project: ProjectId(2), scope, flow })
 }
 
 pub(super) fn events() -> Vec<Event> {
     let (attempt, batch, job_id, worker) = (AttemptId(21), BatchId(3), JobId(17), WorkerId(2));
-    let failed = |then| Event::AttemptFailed {
-        attempt,
-        job: job_id,
-        worker,
-        failure: failure(),
-        usage: usage(),
-        devices: vec!["GPU-1".into()],
-        then,
+    let failed = |then| {
+        Event::Attempt(AttemptEvent::Failed {
+            attempt,
+            job: job_id,
+            worker,
+            failure: Arc::new(failure()),
+            usage: usage(),
+            devices: vec!["GPU-1".into()],
+            then,
+        })
     };
-    let succeeded = |then| Event::AttemptSucceeded {
-        attempt,
-        job: job_id,
-        worker,
-        success: success(),
-        usage: usage(),
-        devices: vec!["GPU-1".into()],
-        then,
+    let succeeded = |then| {
+        Event::Attempt(AttemptEvent::Succeeded {
+            attempt,
+            job: job_id,
+            worker,
+            success: Arc::new(success()),
+            usage: usage(),
+            devices: vec!["GPU-1".into()],
+            then,
+        })
     };
     let told = vec![
-        Event::ServerStarted { version: "0.1.0".into() },
-        Event::PipelineDefined {
+        Event::Server(ServerEvent::Started { version: "0.1.0".into() }),
+        Event::Pipeline(PipelineEvent::Defined {
             pipeline: PipelineId(1),
             project: ProjectId::DEFAULT,
             version: 1,
-            spec: pipeline(),
-        },
-        Event::BatchOpened {
+            spec: Arc::new(pipeline()),
+        }),
+        Event::Batch(BatchEvent::Opened {
             batch,
-            project: ProjectId::DEFAULT,
-            pipeline: PipelineId(1),
-            actor: Actor::Local,
-            name: Some("monday".into()),
-            key: Some(("k".into(), u64::MAX)),
-            priority: 5,
-            labels: labels(),
-            terms: Box::new(terms()),
-        },
-        Event::JobsAdded {
+            opening: Arc::new(Opening {
+                project: ProjectId::DEFAULT,
+                pipeline: PipelineId(1),
+                name: Some("monday".into()),
+                key: Some(("k".into(), u64::MAX)),
+                priority: 5,
+                labels: labels(),
+                terms: terms(),
+            }),
+        }),
+        Event::Batch(BatchEvent::JobsAdded {
             batch,
             first: job_id,
-            jobs: vec![job(), JobSpec::of(Payload::Json("[1]".into()))],
-        },
-        Event::BatchClosed { batch },
+            jobs: Arc::new(vec![job(), JobSpec::of(Payload::Json("[1]".into()))]),
+        }),
+        Event::Batch(BatchEvent::Closed { batch }),
         range(Source::Numbers { first: 0, last: 9, step: 3 }),
         range(Source::Brace("{a,b}/{00..99}".into())),
         range(Source::Lines(Lines { list: Digest([7; 32]), count: 9 })),
-        Event::BatchHeld { batch, actor: Actor::Local },
-        Event::BatchReleased { batch, actor: Actor::Local },
-        Event::StartReached { batch },
-        Event::ExpiryReached { batch },
-        Event::DeadlineReached { batch },
-        Event::DependencyMet { batch, on: Target::Job(job_id) },
-        Event::DependencyFailed { batch, on: Target::Batch(batch) },
-        Event::BatchFinished { batch },
-        Event::CallbackSettled { batch, delivered: true, detail: "200".into() },
-        Event::BatchesPruned { batches: vec![batch] },
-        Event::ProjectDefined { project: ProjectId(2), name: "lab".into(), weight: 3 },
+        Event::Batch(BatchEvent::Held { batch }),
+        Event::Batch(BatchEvent::Released { batch }),
+        Event::Batch(BatchEvent::StartReached { batch }),
+        Event::Batch(BatchEvent::ExpiryReached { batch }),
+        Event::Batch(BatchEvent::DeadlineReached { batch }),
+        Event::Batch(BatchEvent::DependencyMet { batch, on: Target::Job(job_id) }),
+        Event::Batch(BatchEvent::DependencyFailed { batch, on: Target::Batch(batch) }),
+        Event::Batch(BatchEvent::Finished { batch }),
+        Event::Batch(BatchEvent::CallbackSettled { batch, delivered: true, detail: "200".into() }),
+        Event::Batch(BatchEvent::Forgotten { batches: vec![batch] }),
+        Event::Project(ProjectEvent::Defined {
+            project: ProjectId(2),
+            name: "lab".into(),
+            weight: 3,
+        }),
         limit(Scope::Project, Limit { concurrency: Some(2), rate: None }),
         limit(
             Scope::Key("ada".into()),
@@ -182,7 +203,7 @@ pub(super) fn events() -> Vec<Event> {
         ),
         flow(Scope::Pipeline("mill".into()), Flow::Paused),
         flow(Scope::Stage("mill".into(), "sum".into()), Flow::Draining),
-        Event::AttemptLeased {
+        Event::Attempt(AttemptEvent::Leased {
             attempt,
             job: job_id,
             stage: 0,
@@ -190,45 +211,44 @@ pub(super) fn events() -> Vec<Event> {
             worker,
             alternative: 1,
             seat: Some(seat()),
-        },
+        }),
         succeeded(Then::NextStage),
         succeeded(Then::Succeed),
         failed(Then::Retry { at: Time(99) }),
         failed(Then::Requeue),
         failed(Then::Fail),
         failed(Then::Cancel),
-        Event::BackoffElapsed { job: job_id },
-        Event::CancelRequested { jobs: vec![job_id], actor: Actor::Token },
+        Event::Jobs(JobsEvent::BackoffElapsed { job: job_id }),
+        Event::Jobs(JobsEvent::CancelRequested { jobs: vec![job_id], cause: Cause::Request }),
         failed(Then::Expire),
-        Event::JobsCancelled { jobs: runs(), actor: Actor::Local },
-        Event::JobsExpired { jobs: runs() },
-        Event::JobsRetried { jobs: runs(), actor: Actor::Local },
-        Event::JobsHeld { jobs: runs(), actor: Actor::Local },
-        Event::JobsReleased { jobs: runs(), actor: Actor::Local },
-        Event::WorkerJoined {
-            worker,
-            instance: 42,
-            name: "mill-1".into(),
-            handlers: vec!["images".into()],
-            capacity: capacity(),
-            shared_disk: true,
-            labels: labels(),
-        },
-        Event::WorkerPaused { worker, paused: true, actor: Actor::Local },
-        Event::WorkerDeclared { name: "big".into(), shape: Some(shape()) },
-        Event::WorkerDeclared { name: "big".into(), shape: None },
-        Event::DeviceQuarantined {
+        Event::Jobs(JobsEvent::Cancelled { jobs: runs(), cause: Cause::Request }),
+        Event::Jobs(JobsEvent::Expired { jobs: runs(), cause: Cause::Deadline(Time(7)) }),
+        Event::Jobs(JobsEvent::Retried { jobs: runs() }),
+        Event::Jobs(JobsEvent::Held { jobs: runs() }),
+        Event::Jobs(JobsEvent::Released { jobs: runs() }),
+        Event::Worker(WorkerEvent::Joined { worker, instance: 42, description: description() }),
+        Event::Worker(WorkerEvent::Paused { worker, paused: true }),
+        Event::Worker(WorkerEvent::Declared { name: "big".into(), shape: Some(shape()) }),
+        Event::Worker(WorkerEvent::Declared { name: "big".into(), shape: None }),
+        Event::Device(DeviceEvent::Quarantined {
             worker,
             device: "GPU-1".into(),
             reason: "Xid 79".into(),
-            actor: Actor::Worker,
-        },
-        Event::DeviceReturned { worker, device: "GPU-1".into(), actor: Actor::Local },
-        Event::SessionMeasured { worker, session: "generate".into(), vram: 1 << 33 },
-        Event::ForeignUseNoted { worker, device: "GPU-1".into(), vram: 1 << 32 },
-        Event::WorkerDraining { worker },
-        Event::WorkerLeft { worker, reason: LeaveReason::Goodbye },
-        Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired },
+        }),
+        Event::Device(DeviceEvent::Returned { worker, device: "GPU-1".into() }),
+        Event::Device(DeviceEvent::SessionMeasured {
+            worker,
+            session: "generate".into(),
+            vram: 1 << 33,
+        }),
+        Event::Device(DeviceEvent::ForeignUseNoted {
+            worker,
+            device: "GPU-1".into(),
+            vram: 1 << 32,
+        }),
+        Event::Worker(WorkerEvent::Draining { worker }),
+        Event::Worker(WorkerEvent::Left { worker, reason: LeaveReason::Goodbye }),
+        Event::Worker(WorkerEvent::Left { worker, reason: LeaveReason::LeaseExpired }),
     ];
     told.into_iter().chain(parts()).collect()
 }

@@ -8,16 +8,11 @@ pub(super) fn from_worker() -> Vec<FromWorker> {
     let ended = |outcome| Ended { attempt, outcome, usage: usage(), devices: vec!["GPU-1".into()] };
     vec![
         FromWorker::Hello(Hello {
-            protocol: 1,
-            version: "0.1.0".into(),
+            protocol: PROTOCOL,
             instance: 42,
-            name: "mill-1".into(),
-            handlers: vec!["command".into()],
-            capacity: capacity(),
+            description: description(),
             prefetch: 8,
-            shared_disk: false,
             holds: vec![attempt],
-            labels: labels(),
             offers: vec![pipeline()],
         }),
         FromWorker::Heartbeat,

@@ -140,6 +140,10 @@ pub(super) fn runs() -> Vec<JobRun> {
     vec![JobRun { first: JobId(17), count: 3 }, JobRun::one(JobId(30))]
 }
 
+pub(super) fn description() -> WorkerDescription {
+    WorkerDescription { name: "mill-1".into(), version: "0.1.0".into(), shape: shape() }
+}
+
 pub(super) fn shape() -> WorkerShape {
     WorkerShape {
         capacity: capacity(),

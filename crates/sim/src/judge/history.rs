@@ -15,9 +15,10 @@ mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gristmill_model::access::Actor;
 use gristmill_model::attempt::FailureKind;
 use gristmill_model::command::{Command, Submission};
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{Event, PipelineEvent, ProjectEvent, Record, ServerEvent};
 use gristmill_model::job::JobState;
 use gristmill_model::pipeline::{PipelineSpec, StageSpec};
 use gristmill_model::resources::WorkerShape;
@@ -41,6 +42,8 @@ const ORDER: &str = "records follow on each other";
 #[derive(Debug)]
 pub(super) struct History {
     at: Time,
+    /// Who caused the record that is taken in.
+    by: Actor,
     keep_finished: Span,
     projects: BTreeMap<ProjectId, Project>,
     project_names: BTreeMap<String, ProjectId>,
@@ -87,6 +90,7 @@ impl History {
         let default = Project::new(1, Time(0));
         History {
             at: Time(0),
+            by: Actor::SERVER,
             keep_finished,
             projects: BTreeMap::from([(ProjectId::DEFAULT, default)]),
             project_names: BTreeMap::from([("default".to_owned(), ProjectId::DEFAULT)]),
@@ -116,35 +120,36 @@ impl History {
 
     /// Takes a record in, if it may follow on what was.
     pub(super) fn take(&mut self, record: &Record, tally: &mut Tally) -> Verdict {
-        let at = record.at;
+        let at = record.at.now;
+        self.by = record.actor;
         require(at >= self.at, "time in the log never goes back", || {
             format!("{at} after {}", self.at)
         })?;
         self.at = at;
         tally.records += 1;
-        if !matches!(record.event, Event::ServerStarted { .. }) {
+        if !matches!(record.event, Event::Server(ServerEvent::Started { .. })) {
             self.follows_on_condemned(&record.event)?;
         }
         match &record.event {
-            Event::ServerStarted { .. } => {
+            Event::Server(ServerEvent::Started { .. }) => {
                 // What a crash cut off is decided anew when it happens anew.
                 self.condemned.clear();
                 Ok(())
             }
-            Event::ProjectDefined { project, name, weight } => {
+            Event::Project(ProjectEvent::Defined { project, name, weight }) => {
                 self.define_project(*project, name, *weight);
                 Ok(())
             }
-            Event::PipelineDefined { pipeline, project, spec, .. } => {
-                let old = self.pipelines.insert(*pipeline, (*project, spec.clone()));
+            Event::Pipeline(PipelineEvent::Defined { pipeline, project, spec, .. }) => {
+                let old = self.pipelines.insert(*pipeline, (*project, (**spec).clone()));
                 require(old.is_none(), ORDER, || format!("{pipeline} is defined twice"))
             }
-            Event::LimitSet { project, scope, limit, .. } => {
+            Event::Project(ProjectEvent::LimitSet { project, scope, limit, .. }) => {
                 tally.limits_set += 1;
                 self.set_limit(*project, scope, limit);
                 Ok(())
             }
-            Event::FlowSet { project, scope, flow, .. } => {
+            Event::Project(ProjectEvent::FlowSet { project, scope, flow, .. }) => {
                 tally.flows_set += 1;
                 self.set_flow(*project, scope, *flow);
                 Ok(())

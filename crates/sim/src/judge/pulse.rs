@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gristmill_engine::State;
-use gristmill_model::event::{Event, LeaveReason, Record};
+use gristmill_model::event::{AttemptEvent, Event, LeaveReason, Record, WorkerEvent};
 use gristmill_model::limits::Timing;
 use gristmill_model::wire::FromWorker;
 use gristmill_model::{AttemptId, Span, Time};
@@ -79,17 +79,19 @@ impl Pulse {
 
     pub(super) fn decided(&mut self, now: Time, record: &Record, history: &History) -> Verdict {
         match &record.event {
-            Event::AttemptLeased { attempt, stage, .. } => {
+            Event::Attempt(AttemptEvent::Leased { attempt, stage, .. }) => {
                 self.leased.insert(*attempt, (now, *stage));
                 Ok(())
             }
-            Event::WorkerLeft { worker, reason: LeaveReason::LeaseExpired } => {
+            Event::Worker(WorkerEvent::Left { worker, reason: LeaveReason::LeaseExpired }) => {
                 let due = history.instance_of(*worker).map_or(now, |it| self.may_give_up(it));
                 require(now >= due, "nobody is given up while heard of", || {
                     format!("{worker} was given up {} too early", due.since(now))
                 })
             }
-            Event::AttemptFailed { attempt, job, failure, .. } if failure.code == "overdue" => {
+            Event::Attempt(AttemptEvent::Failed { attempt, job, failure, .. })
+                if failure.code == "overdue" =>
+            {
                 let (leased, stage) = self.leased.get(attempt).copied().unwrap_or_default();
                 let ran = now.since(leased);
                 let timeout = history.timeout_of(*job, stage);

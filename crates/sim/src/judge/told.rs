@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_model::WorkerId;
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{AttemptEvent, DeviceEvent, Event, Record, WorkerEvent};
 use gristmill_model::wire::FromWorker;
 
 use super::history::History;
@@ -57,22 +57,22 @@ impl Told {
     /// The engine decided something, with all that had been heard in mind.
     pub(super) fn decided(&mut self, record: &Record, history: &History) -> Verdict {
         match &record.event {
-            Event::DeviceReturned { worker, device, .. } => {
+            Event::Device(DeviceEvent::Returned { worker, device, .. }) => {
                 if let Some(instance) = history.instance_of(*worker) {
                     self.out.remove(&(instance, device.clone()));
                 }
             }
-            Event::SessionMeasured { worker, session, vram } => {
+            Event::Device(DeviceEvent::SessionMeasured { worker, session, vram }) => {
                 if let Some(instance) = history.instance_of(*worker) {
                     self.decided.insert((instance, session.clone()), *vram);
                 }
             }
-            Event::ForeignUseNoted { worker, device, vram } => {
+            Event::Device(DeviceEvent::ForeignUseNoted { worker, device, vram }) => {
                 if let Some(instance) = history.instance_of(*worker) {
                     self.decided_foreign.insert((instance, device.clone()), *vram);
                 }
             }
-            Event::WorkerLeft { worker, .. } => {
+            Event::Worker(WorkerEvent::Left { worker, .. }) => {
                 self.gone.insert(*worker);
                 // Under another id it will say everything anew.
                 if let Some(instance) = history.instance_of(*worker) {
@@ -83,7 +83,7 @@ impl Told {
                     self.decided_foreign.retain(|(of, _), _| *of != instance);
                 }
             }
-            Event::AttemptLeased { worker, seat: Some(seat), attempt, .. } => {
+            Event::Attempt(AttemptEvent::Leased { worker, seat: Some(seat), attempt, .. }) => {
                 let Some(instance) = history.instance_of(*worker) else { return Ok(()) };
                 let ids = history.devices_at(*worker, &seat.devices);
                 let out = ids.into_iter().find(|id| self.out.contains(&(instance, id.clone())));

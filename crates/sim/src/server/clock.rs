@@ -2,7 +2,7 @@
 //! passes by a clock that only goes forward. The log's last time is the least that a start
 //! believes: else every lease and pause would wait until the wall clock has caught up.
 
-use gristmill_model::{Span, Time};
+use gristmill_model::{Moment, Span, Time};
 
 use crate::bug::Bug;
 use crate::faults::Fault;
@@ -19,6 +19,7 @@ pub(super) struct Wall {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     base: Time,
+    wall: Time,
     since: Time,
 }
 
@@ -40,14 +41,15 @@ impl Wall {
         }
         let wall = self.origin + Span(scene.now.0);
         let base = if scene.has(Bug::BelievesClock) { wall } else { wall.max(last) };
-        Clock { base, since: scene.now }
+        Clock { base, wall, since: scene.now }
     }
 }
 
 impl Clock {
-    /// What it shows at a true time.
-    pub(super) fn read(self, now: Time) -> Time {
-        self.base + now.since(self.since)
+    /// What it shows at a true time. The wall clock goes along with it until it is set again.
+    pub(super) fn read(self, now: Time) -> Moment {
+        let passed = now.since(self.since);
+        Moment { now: self.base + passed, wall: self.wall + passed }
     }
 
     /// The true time at which it shows something.

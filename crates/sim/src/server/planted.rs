@@ -3,12 +3,16 @@
 //! without a bug all of this lets everything through as it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gristmill_engine::Engine;
 use gristmill_model::access::Actor;
 use gristmill_model::attempt::{FailureKind, Outcome};
 use gristmill_model::command::{Command, PipelineRef, Submission};
-use gristmill_model::event::{Event, Record, Then};
+use gristmill_model::event::{
+    AttemptEvent, BatchEvent, DeviceEvent, Event, Opening, PipelineEvent, ProjectEvent, Record,
+    Then, WorkerEvent,
+};
 use gristmill_model::limits::Timing;
 use gristmill_model::payload::{Line, Payload};
 use gristmill_model::pipeline::{Handler, PipelineSpec, StageSpec};
@@ -17,7 +21,7 @@ use gristmill_model::scope::{Flow, Limit};
 use gristmill_model::source::Source;
 use gristmill_model::terms::{Terms, When};
 use gristmill_model::wire::{Assignment, ToWorker};
-use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Span, Time};
+use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Moment, Span};
 
 use crate::bug::Bug;
 use crate::client::PINNED;
@@ -54,29 +58,34 @@ pub(super) fn replay(bug: Option<Bug>, groups: &[Vec<Record>]) -> Vec<Record> {
     records.retain_mut(|record| {
         !is_lost(bug, &record.event) && {
             alter(bug, &mut record.event);
-            let moves = bug == Bug::RateClockLost && matches!(record.event, Event::LimitSet { .. });
+            let moves = bug == Bug::RateClockLost
+                && matches!(record.event, Event::Project(ProjectEvent::LimitSet { .. }));
             if moves {
                 late.push(record.event.clone());
             }
             !moves
         }
     });
-    let at = records.last().map_or(Time(0), |record| record.at);
-    records.extend(late.into_iter().map(|event| Record { at, event }));
+    let at = records.last().map_or(Moment::default(), |record| record.at);
+    records.extend(late.into_iter().map(|event| Record { at, actor: Actor::LOCAL, event }));
     records
 }
 
 fn is_lost(bug: Bug, event: &Event) -> bool {
     match bug {
-        Bug::LimitLost => matches!(event, Event::LimitSet { .. }),
-        Bug::PauseLost => matches!(event, Event::FlowSet { flow: Flow::Paused, .. }),
-        Bug::DrainLost => matches!(event, Event::FlowSet { flow: Flow::Draining, .. }),
-        Bug::HoldLost => matches!(event, Event::BatchHeld { .. }),
-        Bug::WorkerPauseLost => matches!(event, Event::WorkerPaused { .. }),
-        Bug::QuarantineLost => matches!(event, Event::DeviceQuarantined { .. }),
-        Bug::DeclarationLost => matches!(event, Event::WorkerDeclared { .. }),
+        Bug::LimitLost => matches!(event, Event::Project(ProjectEvent::LimitSet { .. })),
+        Bug::PauseLost => {
+            matches!(event, Event::Project(ProjectEvent::FlowSet { flow: Flow::Paused, .. }))
+        }
+        Bug::DrainLost => {
+            matches!(event, Event::Project(ProjectEvent::FlowSet { flow: Flow::Draining, .. }))
+        }
+        Bug::HoldLost => matches!(event, Event::Batch(BatchEvent::Held { .. })),
+        Bug::WorkerPauseLost => matches!(event, Event::Worker(WorkerEvent::Paused { .. })),
+        Bug::QuarantineLost => matches!(event, Event::Device(DeviceEvent::Quarantined { .. })),
+        Bug::DeclarationLost => matches!(event, Event::Worker(WorkerEvent::Declared { .. })),
         Bug::WeightLost => {
-            matches!(event, Event::ProjectDefined { project, .. } if project.0 == 1)
+            matches!(event, Event::Project(ProjectEvent::Defined { project, .. }) if project.0 == 1)
         }
         _ => false,
     }
@@ -84,29 +93,43 @@ fn is_lost(bug: Bug, event: &Event) -> bool {
 
 fn alter(bug: Bug, event: &mut Event) {
     match (bug, event) {
-        (Bug::GateOpened, Event::BatchOpened { terms, .. }) => terms.start_at = None,
-        (Bug::HoldForgotten, Event::BatchOpened { terms, .. }) => terms.held = false,
-        (Bug::PriorityLost, Event::BatchOpened { priority, .. }) => *priority = 0,
-        (Bug::QuarantineReset, Event::AttemptFailed { failure, .. })
+        (Bug::GateOpened, Event::Batch(BatchEvent::Opened { opening, .. })) => {
+            Arc::make_mut(opening).terms.start_at = None;
+        }
+        (Bug::HoldForgotten, Event::Batch(BatchEvent::Opened { opening, .. })) => {
+            Arc::make_mut(opening).terms.held = false;
+        }
+        (Bug::PriorityLost, Event::Batch(BatchEvent::Opened { opening, .. })) => {
+            Arc::make_mut(opening).priority = 0;
+        }
+        (Bug::QuarantineReset, Event::Attempt(AttemptEvent::Failed { failure, .. }))
             if failure.code == "worker_lost" =>
         {
-            failure.code = "worker_left".into();
+            Arc::make_mut(failure).code = "worker_left".into();
         }
-        (Bug::BackoffForgotten, Event::AttemptFailed { then: Then::Retry { at }, .. }) => {
+        (
+            Bug::BackoffForgotten,
+            Event::Attempt(AttemptEvent::Failed { then: Then::Retry { at }, .. }),
+        ) => {
             *at = *at + Span::seconds(10_000_000);
         }
         (
             Bug::RangeShifts,
-            Event::RangeAdded { source: Source::Numbers { first, last, step }, .. },
+            Event::Batch(BatchEvent::RangeAdded {
+                source: Source::Numbers { first, last, step },
+                ..
+            }),
         ) => {
             (*first, *last) = (*first + *step, *last + *step);
         }
-        (Bug::ShortageForgotten, Event::AttemptFailed { failure, .. })
+        (Bug::ShortageForgotten, Event::Attempt(AttemptEvent::Failed { failure, .. }))
             if failure.kind == FailureKind::OutOfMemory =>
         {
-            failure.kind = FailureKind::Cancelled;
+            Arc::make_mut(failure).kind = FailureKind::Cancelled;
         }
-        (Bug::AlternativeForgotten, Event::AttemptLeased { alternative, .. }) => *alternative = 0,
+        (Bug::AlternativeForgotten, Event::Attempt(AttemptEvent::Leased { alternative, .. })) => {
+            *alternative = 0
+        }
         _ => {}
     }
 }
@@ -132,7 +155,8 @@ impl Planted {
             }
             (Some(Bug::LimitDoubled), Command::SetLimit { limit, .. }) => double(limit, 2),
             (Some(Bug::InventsLabels), Command::Greet(greeting)) => {
-                greeting.labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
+                greeting.description.shape.labels =
+                    BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
             }
             (Some(Bug::PinnedEvicted), Command::Submit(submission)) => {
                 if let PipelineRef::Inline(spec) = &mut submission.pipeline {
@@ -155,39 +179,41 @@ impl Planted {
     pub(super) fn append(&mut self, bug: Option<Bug>, engine: &Engine, records: &mut Vec<Record>) {
         let Some(bug) = bug else { return };
         records.retain_mut(|record| match &mut record.event {
-            Event::BatchOpened { name: Some(name), terms, .. } => {
+            Event::Batch(BatchEvent::Opened { opening, .. }) => {
+                let name = opening.name.as_deref().unwrap_or_default();
                 if let Some(asked) = self.terms.get(name) {
-                    **terms = asked.clone();
+                    Arc::make_mut(opening).terms = asked.clone();
                 }
                 true
             }
-            Event::PipelineDefined { spec, .. } if bug == Bug::PinnedEvicted => {
-                pin(spec, true);
+            Event::Pipeline(PipelineEvent::Defined { spec, .. }) if bug == Bug::PinnedEvicted => {
+                pin(Arc::make_mut(spec), true);
                 true
             }
-            Event::DeviceQuarantined { actor, .. } if bug == Bug::DeviceErrorsUncounted => {
-                *actor != Actor::Server
+            Event::Device(DeviceEvent::Quarantined { .. }) if bug == Bug::DeviceErrorsUncounted => {
+                record.actor != Actor::SERVER
             }
-            Event::LimitSet { limit, .. } if bug == Bug::LimitDoubled => {
+            Event::Project(ProjectEvent::LimitSet { limit, .. }) if bug == Bug::LimitDoubled => {
                 limit.concurrency = limit.concurrency.map(|most| most / 2);
                 true
             }
-            Event::AttemptLeased { attempt, job, .. } => {
+            Event::Attempt(AttemptEvent::Leased { attempt, job, .. }) => {
                 self.jobs.insert(*attempt, *job);
                 true
             }
-            Event::AttemptFailed { failure, .. } if bug == Bug::LeaseSurvives => {
+            Event::Attempt(AttemptEvent::Failed { failure, .. }) if bug == Bug::LeaseSurvives => {
                 failure.code != "worker_lost"
             }
-            Event::BatchFinished { .. } => bug != Bug::CallbackForgotten,
+            Event::Batch(BatchEvent::Finished { .. }) => bug != Bug::CallbackForgotten,
             _ => true,
         });
         if bug == Bug::PrunesUnfinished && !self.pruned {
             let live = engine.state().batches().find(|(_, batch)| !batch.is_finished());
-            let at = engine.state().now();
+            let (at, actor) = (engine.state().at(), Actor::SERVER);
             if let Some(batches) = live.map(|(id, _)| vec![id]).filter(|_| !records.is_empty()) {
                 self.pruned = true;
-                records.push(Record { at, event: Event::BatchesPruned { batches } });
+                let event = Event::Batch(BatchEvent::Forgotten { batches });
+                records.push(Record { at, actor, event });
             }
         }
     }
@@ -278,16 +304,23 @@ fn fill_in(bug: Option<Bug>, assignment: &mut Assignment) {
 pub(super) fn range_again(groups: &[Vec<Record>]) -> Option<Command> {
     let events = || groups.iter().rev().flatten().map(|record| &record.event);
     let (made, source) = events().find_map(|event| match event {
-        Event::RangeAdded { batch, source, .. } => Some((*batch, source.clone())),
+        Event::Batch(BatchEvent::RangeAdded { batch, source, .. }) => {
+            Some((*batch, source.clone()))
+        }
         _ => None,
     })?;
     events().find_map(|event| match event {
-        Event::BatchOpened { batch, pipeline, name, labels, .. } if *batch == made => {
+        Event::Batch(BatchEvent::Opened { batch, opening }) if *batch == made => {
+            let Opening { pipeline, name, labels, .. } = &**opening;
             let spec = events().find_map(|event| match event {
-                Event::PipelineDefined { pipeline: id, spec, .. } if id == pipeline => Some(spec),
+                Event::Pipeline(PipelineEvent::Defined { pipeline: id, spec, .. })
+                    if id == pipeline =>
+                {
+                    Some(spec)
+                }
                 _ => None,
             })?;
-            let pipeline = PipelineRef::Inline(spec.clone());
+            let pipeline = PipelineRef::Inline((**spec).clone());
             let (name, labels, range) = (name.clone(), labels.clone(), Some(source.clone()));
             let again = Submission::new(pipeline, Vec::new());
             Some(Command::Submit(Submission { name, labels, range, ..again }))

@@ -4,11 +4,11 @@
 use gristmill_engine::{Engine, link};
 use gristmill_model::access::Actor;
 use gristmill_model::command::{Command, Reply, Request, Submission};
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{Event, Record, WorkerEvent};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::{FromWorker, Hello, ToWorker, Welcome};
-use gristmill_model::{JobId, Span, Time, WorkerId};
+use gristmill_model::{JobId, Moment, Span, Time, WorkerId};
 
 use super::planted::Planted;
 use super::{Mail, Process, Release, Server, planted, speak};
@@ -24,8 +24,8 @@ struct Round<'a> {
     process: &'a mut Process,
     scene: &'a mut Scene,
     planted: &'a mut Planted,
-    /// The time of the whole round.
-    now: Time,
+    /// The moment of the whole round.
+    at: Moment,
     records: Vec<Record>,
     release: Release,
 }
@@ -42,13 +42,13 @@ impl Server {
             return;
         }
         scene.tally.rounds += 1;
-        let now = process.clock.read(scene.now);
+        let at = process.clock.read(scene.now);
         let (records, release) = (Vec::new(), Release::default());
         let planted = &mut self.planted;
-        let mut round = Round { process, scene, planted, now, records, release };
+        let mut round = Round { process, scene, planted, at, records, release };
         let more = round.run();
         let Round { records, release, .. } = round;
-        self.watch(scene, now, &records, more);
+        self.watch(scene, at.now, &records, more);
         if scene.strikes(Fault::CrashBeforeAppend) {
             scene.tally.crashes += 1;
             return self.die(scene);
@@ -87,7 +87,10 @@ impl Server {
     fn watch(&mut self, scene: &mut Scene, now: Time, records: &[Record], more: bool) {
         scene.judge.decided(scene.now, records);
         for record in records.iter().filter(|record| record.event.is_durable()) {
-            scene.say("engine", format_args!("{}", brief::event(&record.event)));
+            scene.say(
+                "engine",
+                format_args!("{}, by {}", brief::event(&record.event), record.actor),
+            );
         }
         let process = self.process.as_mut().expect("it runs");
         if !scene.judge.is_blind() {
@@ -161,12 +164,12 @@ impl Round<'_> {
                 Mail::Request { client, number, command } => self.answer(client, number, command),
                 Mail::Own(command) => {
                     // What was forgotten meanwhile needs no settling.
-                    self.ask(Actor::Server, command).ok();
+                    self.ask(Actor::SERVER, command).ok();
                 }
             }
         }
-        self.process.engine.tick(self.now, &mut self.records);
-        let more = self.process.engine.place(self.now, &mut self.records);
+        self.process.engine.tick(self.at, &mut self.records);
+        let more = self.process.engine.place(self.at, &mut self.records);
         self.close_links_of_the_gone();
         self.derive_frames();
         more
@@ -175,7 +178,7 @@ impl Round<'_> {
     fn ask(&mut self, actor: Actor, command: Command) -> Result<Reply, Rejection> {
         let before = self.records.len();
         let request = Request { actor, command };
-        let answer = self.process.engine.handle(self.now, request, &mut self.records);
+        let answer = self.process.engine.handle(self.at, request, &mut self.records);
         let silent = answer.is_ok() || self.records.len() == before;
         self.scene.judge.require(silent, "a rejection emits nothing", "it emitted something");
         answer
@@ -189,9 +192,9 @@ impl Round<'_> {
             && twice
         {
             let second = Submission { key: None, ..submission.clone() };
-            self.ask(Actor::Local, Command::Submit(second)).ok();
+            self.ask(Actor::LOCAL, Command::Submit(second)).ok();
         }
-        let answer = self.ask(Actor::Local, command);
+        let answer = self.ask(Actor::LOCAL, command);
         self.release.answers.push((client, number, answer));
     }
 
@@ -214,7 +217,7 @@ impl Round<'_> {
             }
             let is_report = matches!(command, Command::Report { .. });
             self.unfenced(&command);
-            let answer = self.ask(Actor::Worker, command);
+            let answer = self.ask(Actor::worker(worker), command);
             let refused = answer.err().filter(|_| is_report);
             self.scene.tally.reports_refused += u64::from(refused.is_some());
         }
@@ -234,14 +237,14 @@ impl Round<'_> {
         let worker = engine.state().attempt(live).expect("it is live").worker;
         let (outcome, usage, devices) = (outcome.clone(), *usage, devices.clone());
         let report = Command::Report { worker, attempt: live, outcome, usage, devices };
-        self.ask(Actor::Worker, report).ok();
+        self.ask(Actor::worker(worker), report).ok();
     }
 
     fn hello(&mut self, link: LinkId, hello: Hello) {
         let known = self.scene.judge.worker_of(hello.instance).is_some();
         let mut greet = Command::Greet(link::greeting(hello));
         self.planted.command(self.scene.bug, &self.process.engine, &mut greet);
-        match self.ask(Actor::Worker, greet) {
+        match self.ask(Actor::NEW_WORKER, greet) {
             Ok(Reply::Welcome { worker, mut stale }) => {
                 if self.scene.has(Bug::UnfencedReport) {
                     stale.clear();
@@ -273,7 +276,7 @@ impl Round<'_> {
             worker = worker.or_else(|| self.process.sessions.former(link));
         }
         if let Some(worker) = worker {
-            let known = self.ask(Actor::Worker, Command::Disconnect(worker));
+            let known = self.ask(Actor::worker(worker), Command::Disconnect(worker));
             let fine = known.as_ref().map_or_else(|no| no.code == Code::NoSuchWorker, |_| true);
             self.scene.judge.require(fine, "a disconnect is taken", "it was refused");
         }
@@ -282,7 +285,7 @@ impl Round<'_> {
     /// A worker that is gone must greet again before anything it says counts.
     fn close_links_of_the_gone(&mut self) {
         for record in &self.records {
-            let Event::WorkerLeft { worker, .. } = record.event else { continue };
+            let Event::Worker(WorkerEvent::Left { worker, .. }) = record.event else { continue };
             if !self.scene.has(Bug::KeepsLost)
                 && let Some(link) = self.process.sessions.end(worker)
             {

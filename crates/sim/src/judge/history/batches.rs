@@ -1,8 +1,7 @@
 //! Batches: that each is what was asked for, takes in what it was given, and is forgotten only when
 //! it may be.
 
-use gristmill_model::access::Actor;
-use gristmill_model::event::Event;
+use gristmill_model::event::{BatchEvent, Event, Opening};
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::Payload;
 use gristmill_model::scope::{Flow, Scope};
@@ -59,26 +58,26 @@ impl Batch {
 impl History {
     pub(super) fn take_batch(&mut self, event: &Event, tally: &mut Tally) -> Verdict {
         match event {
-            Event::BatchOpened { batch, .. } => {
+            Event::Batch(BatchEvent::Opened { batch, .. }) => {
                 tally.batches += 1;
                 self.open(*batch, event)
             }
-            Event::JobsAdded { batch, first, jobs } => {
+            Event::Batch(BatchEvent::JobsAdded { batch, first, jobs }) => {
                 tally.jobs += jobs.len() as u64;
                 self.add_jobs(*batch, *first, jobs)
             }
-            Event::RangeAdded { batch, first, count, source } => {
+            Event::Batch(BatchEvent::RangeAdded { batch, first, count, source }) => {
                 tally.jobs += count;
                 tally.ranges += 1;
                 self.add_range(*batch, *first, *count, source)
             }
-            Event::BatchClosed { batch } => {
+            Event::Batch(BatchEvent::Closed { batch }) => {
                 let was_open = std::mem::replace(&mut self.batch_mut(*batch)?.open, false);
                 require(was_open, ORDER, || format!("{batch} is closed twice"))?;
                 self.note_end(*batch);
                 Ok(())
             }
-            Event::BatchFinished { batch } => {
+            Event::Batch(BatchEvent::Finished { batch }) => {
                 tally.announced += 1;
                 let ended = self.batch_mut(*batch)?.finished_at.is_some();
                 let found = self.batch_mut(*batch)?;
@@ -86,11 +85,11 @@ impl History {
                 (found.announced, found.called) = (true, true);
                 require(fair, ORDER, || format!("{batch} is said to have finished and has not"))
             }
-            Event::CallbackSettled { batch, .. } => {
+            Event::Batch(BatchEvent::CallbackSettled { batch, .. }) => {
                 let fair = self.batch_mut(*batch)?.called;
                 require(fair, ORDER, || format!("{batch} was called back for before its end"))
             }
-            Event::BatchesPruned { batches } => {
+            Event::Batch(BatchEvent::Forgotten { batches }) => {
                 tally.pruned += batches.len() as u64;
                 batches.iter().try_for_each(|batch| self.prune(*batch))
             }
@@ -99,17 +98,16 @@ impl History {
     }
 
     fn open(&mut self, id: BatchId, event: &Event) -> Verdict {
-        let Event::BatchOpened { project, pipeline, key, priority, terms, name, labels, .. } =
-            event
-        else {
+        let Event::Batch(BatchEvent::Opened { opening, .. }) = event else {
             unreachable!("called for this event alone")
         };
+        let Opening { project, pipeline, key, priority, terms, name, labels } = &**opening;
         let key = key.as_ref().map(|(key, _)| key.clone());
         let asked = self.asked.get_mut(name.as_deref().unwrap_or_default());
         let asked = asked.ok_or_else(|| Violation::new(ASKED, format!("nobody asked for {id}")))?;
         asked.made += 1;
         let given = &asked.submission;
-        let same = given.terms == **terms
+        let same = given.terms == *terms
             && given.priority == *priority
             && given.labels == *labels
             && given.key.as_ref().map(|key| &key.key) == key.as_ref();
@@ -132,7 +130,7 @@ impl History {
             held: terms.held,
             started: terms.start_at.is_none(),
             pending: terms.after.clone(),
-            terms: (**terms).clone(),
+            terms: terms.clone(),
             expiry_reached: false,
             deadline_reached: false,
             finished_at: None,
@@ -258,9 +256,4 @@ impl History {
         };
         self.batches.iter().find(|(_, batch)| waits(batch)).map(|(id, _)| *id)
     }
-}
-
-/// Whether a record says that the server itself acted.
-pub(super) fn by_server(actor: &Actor) -> bool {
-    *actor == Actor::Server
 }

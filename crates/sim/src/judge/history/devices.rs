@@ -4,7 +4,7 @@
 use gristmill_model::access::Actor;
 use gristmill_model::attempt::FailureKind;
 use gristmill_model::booking::Seat;
-use gristmill_model::event::Event;
+use gristmill_model::event::{DeviceEvent, Event};
 use gristmill_model::pipeline::StageSpec;
 use gristmill_model::wire::FromWorker;
 use gristmill_model::{JobId, Span, WorkerId, limits};
@@ -37,20 +37,20 @@ impl Device {
 impl History {
     pub(super) fn take_devices(&mut self, event: &Event, tally: &mut Tally) -> Verdict {
         match event {
-            Event::DeviceQuarantined { worker, device, actor, .. } => {
+            Event::Device(DeviceEvent::Quarantined { worker, device, .. }) => {
                 tally.quarantines += 1;
-                tally.devices_condemned += u64::from(*actor == Actor::Server);
+                tally.devices_condemned += u64::from(self.by == Actor::SERVER);
                 self.ever_set.insert(format!("{worker} without {device}"));
-                self.set_device(*worker, device, Some(actor.clone()))
+                self.set_device(*worker, device, Some(self.by))
             }
-            Event::DeviceReturned { worker, device, actor } => {
+            Event::Device(DeviceEvent::Returned { worker, device }) => {
                 tally.returns += 1;
-                let out = self.device(*worker, device).and_then(|device| device.out.clone());
-                let may = *actor != Actor::Worker || out == Some(Actor::Worker);
+                let out = self.device(*worker, device).and_then(|device| device.out);
+                let may = !self.by.is_worker() || out.is_some_and(Actor::is_worker);
                 require(may, ORDER, || format!("{device} of {worker} is back, out by {out:?}"))?;
                 self.set_device(*worker, device, None)
             }
-            Event::SessionMeasured { worker, session, vram } => {
+            Event::Device(DeviceEvent::SessionMeasured { worker, session, vram }) => {
                 tally.measured += 1;
                 self.is_present(*worker)?;
                 let worker = self.workers.get_mut(worker).expect("it is here");
@@ -58,7 +58,7 @@ impl History {
                 self.promoted(&promoted);
                 Ok(())
             }
-            Event::ForeignUseNoted { worker, device, vram } => {
+            Event::Device(DeviceEvent::ForeignUseNoted { worker, device, vram }) => {
                 tally.foreign_uses += 1;
                 self.is_present(*worker)?;
                 let worker = self.workers.get_mut(worker).expect("it is here");
@@ -143,7 +143,8 @@ impl History {
     /// A device that is condemned goes out of service at once.
     pub(super) fn follows_on_condemned(&self, event: &Event) -> Verdict {
         let Some((worker, device)) = self.condemned.first() else { return Ok(()) };
-        let goes = matches!(event, Event::DeviceQuarantined { actor: Actor::Server, .. });
+        let goes = self.by == Actor::SERVER
+            && matches!(event, Event::Device(DeviceEvent::Quarantined { .. }));
         require(goes, CONDEMNED, || format!("{device} of {worker}: then came {}", event.name()))
     }
 

@@ -2,7 +2,7 @@
 
 use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success};
 use gristmill_model::booking::Fate;
-use gristmill_model::event::{Event, Then};
+use gristmill_model::event::{AttemptEvent, Event, Then};
 use gristmill_model::job::JobState;
 use gristmill_model::wire::Ended;
 use gristmill_model::{AttemptId, JobId, WorkerId, limits};
@@ -21,13 +21,29 @@ const QUARANTINE: &str = "a job that outlives no worker is set aside, with the e
 impl History {
     pub(super) fn take_ends(&mut self, event: &Event, tally: &mut Tally) -> Verdict {
         match event {
-            Event::AttemptSucceeded { attempt, job, worker, success, devices, then, .. } => {
+            Event::Attempt(AttemptEvent::Succeeded {
+                attempt,
+                job,
+                worker,
+                success,
+                devices,
+                then,
+                ..
+            }) => {
                 count_success(*then, tally);
                 self.says_the_same(*attempt, None, devices)?;
                 self.note_devices(*worker, *job, devices, None);
                 self.succeed(*attempt, *job, *worker, success, *then)
             }
-            Event::AttemptFailed { attempt, job, worker, failure, devices, then, .. } => {
+            Event::Attempt(AttemptEvent::Failed {
+                attempt,
+                job,
+                worker,
+                failure,
+                devices,
+                then,
+                ..
+            }) => {
                 count_failure(failure, *then, tally);
                 let by_engine = failure.kind == FailureKind::Lost || failure.code == "overdue";
                 if !by_engine && failure.code != "output_too_large" {

@@ -1,12 +1,14 @@
 //! Gates: what a batch waits for before its jobs may begin, and the times by which they must have
 //! begun and ended.
 
-use gristmill_model::event::Event;
+use gristmill_model::access::Actor;
+use gristmill_model::cause::Cause;
+use gristmill_model::event::{BatchEvent, Event, JobsEvent};
 use gristmill_model::job::JobState;
 use gristmill_model::terms::{Target, When};
 use gristmill_model::{BatchId, JobId, Time};
 
-use super::batches::{Batch, by_server};
+use super::batches::Batch;
 use super::{History, ORDER, Verdict, Violation, require};
 use crate::tally::Tally;
 
@@ -17,13 +19,13 @@ const ENDED: &str = "after a deadline every job is final or is being stopped";
 impl History {
     pub(super) fn take_gate(&mut self, event: &Event, tally: &mut Tally) -> Verdict {
         match event {
-            Event::BatchHeld { batch, .. } => {
+            Event::Batch(BatchEvent::Held { batch, .. }) => {
                 tally.holds += 1;
                 self.batch_mut(*batch)?.holds += 1;
                 self.hold(*batch, true)
             }
-            Event::BatchReleased { batch, .. } => self.hold(*batch, false),
-            Event::StartReached { batch } => {
+            Event::Batch(BatchEvent::Released { batch, .. }) => self.hold(*batch, false),
+            Event::Batch(BatchEvent::StartReached { batch }) => {
                 tally.starts += 1;
                 let (now, found) = (self.at, self.batch_mut(*batch)?);
                 let due = !found.started && found.terms.start_at.is_some_and(|at| at <= now);
@@ -31,9 +33,13 @@ impl History {
                 require(due, ORDER, || format!("{batch} starts before its time"))?;
                 self.requeue_all(*batch)
             }
-            Event::DependencyMet { batch, on } => self.depend(*batch, *on, true, tally),
-            Event::DependencyFailed { batch, on } => self.depend(*batch, *on, false, tally),
-            Event::ExpiryReached { batch } => {
+            Event::Batch(BatchEvent::DependencyMet { batch, on }) => {
+                self.depend(*batch, *on, true, tally)
+            }
+            Event::Batch(BatchEvent::DependencyFailed { batch, on }) => {
+                self.depend(*batch, *on, false, tally)
+            }
+            Event::Batch(BatchEvent::ExpiryReached { batch }) => {
                 tally.expiries += 1;
                 self.batch_mut(*batch)?.expiry_reached = true;
                 let due = self.batch_mut(*batch)?.terms.expires_at;
@@ -44,7 +50,7 @@ impl History {
                 });
                 require(left.is_none(), EXPIRED, || format!("{left:?} of {batch} is left"))
             }
-            Event::DeadlineReached { batch } => {
+            Event::Batch(BatchEvent::DeadlineReached { batch }) => {
                 tally.deadlines += 1;
                 self.batch_mut(*batch)?.deadline_reached = true;
                 let due = self.batch_mut(*batch)?.terms.deadline;
@@ -129,35 +135,53 @@ impl History {
         use JobState::{Blocked, Cancelled, Expired, Failed, Queued, Retrying};
         let waiting = [Queued, Retrying, Blocked];
         match event {
-            Event::BackoffElapsed { job } => self.end_pause(*job),
-            Event::CancelRequested { jobs, actor } => self.stop(jobs, by_server(actor)),
-            Event::JobsCancelled { jobs, .. } => {
+            Event::Jobs(JobsEvent::BackoffElapsed { job }) => self.end_pause(*job),
+            Event::Jobs(JobsEvent::CancelRequested { jobs, cause }) => {
+                let expiring = matches!(cause, Cause::Deadline(_));
+                require(expiring == (self.by == Actor::SERVER), ORDER, || {
+                    format!("{jobs:?} are stopped by {}: {cause}", self.by)
+                })?;
+                self.stop(jobs, expiring)
+            }
+            Event::Jobs(JobsEvent::Cancelled { jobs, cause }) => {
+                let own = matches!(cause, Cause::Dependency(..));
+                require(own == (self.by == Actor::SERVER), ORDER, || {
+                    format!("{jobs:?} are cancelled by {}: {cause}", self.by)
+                })?;
                 tally.cancelled += jobs.iter().map(|run| run.count).sum::<u64>();
                 self.move_all(jobs, &waiting, Cancelled)
             }
-            Event::JobsExpired { jobs } => {
+            Event::Jobs(JobsEvent::Expired { jobs, cause }) => {
                 tally.expired += jobs.iter().map(|run| run.count).sum::<u64>();
-                jobs.iter().flat_map(|run| run.jobs()).try_for_each(|job| self.may_expire(job))?;
+                jobs.iter()
+                    .flat_map(|run| run.jobs())
+                    .try_for_each(|job| self.may_expire(job, *cause))?;
                 self.move_all(jobs, &waiting, Expired)
             }
-            Event::JobsRetried { jobs, .. } => {
+            Event::Jobs(JobsEvent::Retried { jobs, .. }) => {
                 tally.retried_by_hand += jobs.iter().map(|run| run.count).sum::<u64>();
                 self.move_all(jobs, &[Failed, Cancelled, Expired], Queued)
             }
-            Event::JobsHeld { jobs, .. } => {
+            Event::Jobs(JobsEvent::Held { jobs, .. }) => {
                 tally.holds += 1;
                 self.move_all(jobs, &[Queued], Blocked)
             }
-            Event::JobsReleased { jobs, .. } => self.move_all(jobs, &[Blocked], Queued),
+            Event::Jobs(JobsEvent::Released { jobs, .. }) => {
+                self.move_all(jobs, &[Blocked], Queued)
+            }
             event => self.take_attempts(event, tally),
         }
     }
 
-    fn may_expire(&self, id: JobId) -> Verdict {
+    /// The time that is named was set, and has passed.
+    fn may_expire(&self, id: JobId, cause: Cause) -> Verdict {
         let Some(job) = self.jobs.get(&id) else { return Ok(()) };
         let terms = &self.batches[&job.batch].terms;
-        let past = |time: Option<Time>| time.is_some_and(|time| time <= self.at);
-        let fair = past(terms.deadline) || past(terms.expires_at) && !job.begun;
+        let fair = match cause {
+            Cause::Deadline(at) => terms.deadline == Some(at) && at <= self.at,
+            Cause::Expiry(at) => terms.expires_at == Some(at) && at <= self.at && !job.begun,
+            Cause::Request | Cause::Dependency(..) => false,
+        };
         require(fair, ORDER, || format!("{id} expires before its time"))
     }
 }

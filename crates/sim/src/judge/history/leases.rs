@@ -1,7 +1,7 @@
 //! Leases: whether a job may begin now, on this worker, before all others.
 
 use gristmill_model::booking::Seat;
-use gristmill_model::event::Event;
+use gristmill_model::event::{AttemptEvent, Event};
 use gristmill_model::job::JobState;
 use gristmill_model::pipeline::StageSpec;
 use gristmill_model::{AttemptId, JobId, WorkerId};
@@ -32,7 +32,15 @@ pub(super) struct Lease {
 impl History {
     pub(super) fn take_attempts(&mut self, event: &Event, tally: &mut Tally) -> Verdict {
         match event {
-            Event::AttemptLeased { attempt, job, stage, number, worker, alternative, seat } => {
+            Event::Attempt(AttemptEvent::Leased {
+                attempt,
+                job,
+                stage,
+                number,
+                worker,
+                alternative,
+                seat,
+            }) => {
                 tally.attempts += 1;
                 tally.alternatives += u64::from(*alternative > 0);
                 let (attempt, job, worker) = (*attempt, *job, *worker);

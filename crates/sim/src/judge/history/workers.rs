@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gristmill_model::booking::{Booking, Fate, Seat, Want};
-use gristmill_model::event::{Event, LeaveReason};
+use gristmill_model::event::{Event, LeaveReason, WorkerEvent};
 use gristmill_model::resources::{Resources, WorkerShape};
 use gristmill_model::{AttemptId, ProjectId, WorkerId};
 
@@ -28,18 +28,18 @@ pub(super) struct Worker {
 impl History {
     pub(super) fn take_workers(&mut self, event: &Event, tally: &mut Tally) -> Verdict {
         match event {
-            Event::WorkerJoined { worker, .. } => {
+            Event::Worker(WorkerEvent::Joined { worker, .. }) => {
                 tally.joins += 1;
                 self.join(*worker, event)
             }
-            Event::WorkerPaused { worker, paused, .. } => {
+            Event::Worker(WorkerEvent::Paused { worker, paused, .. }) => {
                 tally.worker_pauses += u64::from(*paused);
                 self.is_present(*worker)?;
                 self.ever_set.insert(format!("{worker} paused {paused}"));
                 self.workers.get_mut(worker).expect("it is here").paused = *paused;
                 Ok(())
             }
-            Event::WorkerDeclared { name, shape } => {
+            Event::Worker(WorkerEvent::Declared { name, shape }) => {
                 self.ever_set.insert(format!("declared {name} {}", shape.is_some()));
                 match shape {
                     Some(shape) => self.declared.insert(name.clone(), shape.clone()),
@@ -47,12 +47,12 @@ impl History {
                 };
                 Ok(())
             }
-            Event::WorkerDraining { worker } => {
+            Event::Worker(WorkerEvent::Draining { worker }) => {
                 self.is_present(*worker)?;
                 self.workers.get_mut(worker).expect("it is here").draining = true;
                 Ok(())
             }
-            Event::WorkerLeft { worker, reason } => {
+            Event::Worker(WorkerEvent::Left { worker, reason }) => {
                 match reason {
                     LeaveReason::Goodbye => tally.goodbyes += 1,
                     LeaveReason::LeaseExpired => tally.leases_lost += 1,
@@ -69,16 +69,11 @@ impl History {
     }
 
     fn join(&mut self, id: WorkerId, event: &Event) -> Verdict {
-        let Event::WorkerJoined { instance, handlers, capacity, shared_disk, labels, .. } = event
-        else {
+        let Event::Worker(WorkerEvent::Joined { instance, description, .. }) = event else {
             unreachable!("called for this event alone")
         };
-        let shape = WorkerShape {
-            capacity: capacity.clone(),
-            handlers: handlers.clone(),
-            labels: labels.clone(),
-            shared_disk: *shared_disk,
-        };
+        let shape = description.shape.clone();
+        let capacity = &description.shape.capacity;
         let booking = Booking::new(capacity.clone());
         let (paused, draining, is_here) = (false, false, true);
         let instance = *instance;
