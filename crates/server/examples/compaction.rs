@@ -20,6 +20,7 @@ use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::resources::{Capacity, Resources};
 use gristmill_model::wire::{Ended, FromWorker, Hello, PROTOCOL, ToWorker};
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{AttemptId, Span};
 use gristmill_server::{Config, Durability, Handle, Server};
 
@@ -116,7 +117,7 @@ async fn submit(handle: &Handle, jobs: usize) -> Result<()> {
         stage.resources = Resources { cpus: 0, ..stage.resources };
         let spec = PipelineSpec { name: "noop".into(), stages: vec![stage] };
         let submission = Submission::new(PipelineRef::Inline(spec), specs);
-        handle.request(Actor::Local, Command::Submit(submission)).await.map_err(refused)?;
+        handle.request(Actor::LOCAL, Command::Submit(submission)).await.map_err(refused)?;
     }
     Ok(())
 }
@@ -137,7 +138,7 @@ async fn probe(
         let (name, weight) = ("probe".into(), took.len() as u32 % 2 + 1);
         let begun = Instant::now();
         let command = Command::DefineProject { name, weight };
-        handle.request(Actor::Local, command).await.map_err(refused)?;
+        handle.request(Actor::LOCAL, command).await.map_err(refused)?;
         took.push(begun.elapsed());
         tokio::time::sleep(PACE).await;
     }
@@ -199,15 +200,10 @@ fn compactor_cpu() -> Result<f64> {
 
 fn hello() -> Hello {
     Hello {
-        labels: Default::default(),
         protocol: PROTOCOL,
-        version: "bench".into(),
         instance: 1,
-        name: "bench".into(),
-        handlers: vec!["command".into()],
-        capacity: Capacity::of_cpus(64),
+        description: WorkerDescription::new("bench", &["command"], Capacity::of_cpus(64)),
         prefetch: 1_024,
-        shared_disk: false,
         holds: vec![],
         offers: vec![],
     }

@@ -18,6 +18,7 @@ use gristmill_model::limits::Timing;
 use gristmill_model::payload::Payload;
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{Ended, FromWorker, Hello, PROTOCOL, ToWorker};
+use gristmill_model::worker::WorkerDescription;
 use gristmill_server::{Config, Durability, Listen, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -174,17 +175,13 @@ async fn connect(
 ) -> Result<(futures::stream::SplitSink<Socket, Message>, futures::stream::SplitStream<Socket>)> {
     let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{base}/v1/link")).await?;
     let (mut says, hears) = socket.split();
+    let instance =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos() as u64;
     let hello = Hello {
-        labels: Default::default(),
         protocol: PROTOCOL,
-        version: "bench".into(),
-        instance: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos()
-            as u64,
-        name: "bench".into(),
-        handlers: vec!["command".into()],
-        capacity: Capacity::of_cpus(64),
+        instance,
+        description: WorkerDescription::new("bench", &["command"], Capacity::of_cpus(64)),
         prefetch: 1_024,
-        shared_disk: false,
         holds: vec![],
         offers: vec![],
     };

@@ -18,7 +18,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use gristmill_model::event::Event;
+use gristmill_model::event::{AttemptEvent, Event};
 use gristmill_model::{AttemptId, limits, restored};
 use tempfile::TempDir;
 
@@ -183,7 +183,9 @@ fn check(
     log::replay(log, u64::MAX, |after, records| {
         for (_, record) in records {
             match &record.event {
-                Event::AttemptLeased { attempt, .. } => newest = newest.max(Some(*attempt)),
+                Event::Attempt(AttemptEvent::Leased { attempt, .. }) => {
+                    newest = newest.max(Some(*attempt))
+                }
                 Event::Restored(restored::Part::Shares { next: [.., attempt, _], .. }) => {
                     newest = newest.max(Some(AttemptId(*attempt)));
                 }

@@ -107,7 +107,7 @@ async fn settle(handle: &Handle, client: &Client, id: BatchId) {
         return;
     }
     let command = Command::SettleCallback { batch: id, delivered, detail: detail.clone() };
-    match handle.request(Actor::Server, command).await {
+    match handle.request(Actor::SERVER, command).await {
         Ok(_) => tracing::info!(batch = %id, delivered, detail, "called back"),
         Err(why) => tracing::warn!(batch = %id, why = why.detail, "a callback was not settled"),
     }
@@ -115,10 +115,10 @@ async fn settle(handle: &Handle, client: &Client, id: BatchId) {
 
 /// The batch as it is, whom to call, and when its end was announced.
 async fn told(handle: &Handle, id: BatchId) -> Option<(Batch, String, Time)> {
-    let question = handle.read().ask(move |tables| Ok((tables.batch(id)?, tables.standing(id)?)));
-    let (batch, standing) = question.await.ok()?;
-    let standing = standing?;
-    Some((batch?, standing.terms.callback?, standing.announced_at?))
+    let question = handle.read().ask(move |tables| Ok((tables.batch(id)?, tables.call_due(id)?)));
+    let (batch, due) = question.await.ok()?;
+    let due = due?;
+    Some((batch?, due.url, due.announced_at))
 }
 
 fn message(batch: &Batch, announced: Time) -> Value {

@@ -130,6 +130,7 @@ impl Mill {
     /// An engine as it was after an event.
     fn replay(&self, through: u64) -> Result<Engine, Stop> {
         let mut engine = Engine::new(self.timing);
+        engine.make_changes(false);
         let mut begun = Instant::now();
         log::replay(&*self.log, through, |_, records| {
             records.iter().for_each(|(_, record)| engine.apply(record));
@@ -156,6 +157,7 @@ impl Mill {
     /// Reads back what was written, and whether it leads to the same.
     fn compare(&self, engine: &Engine) -> Result<(), Stop> {
         let mut again = Engine::new(self.timing);
+        again.make_changes(false);
         let mut begun = Instant::now();
         let mut after = 0;
         loop {

@@ -25,14 +25,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use gristmill_engine::{Engine, link};
 use gristmill_model::access::Actor;
 use gristmill_model::command::{Command, Greeting, Reply, Request};
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{Event, Record, WorkerEvent};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::{FromWorker, ToWorker, Welcome};
-use gristmill_model::{Span, Time, WorkerId, limits};
+use gristmill_model::{Moment, Span, Time, WorkerId, limits};
 use tokio::sync::{mpsc, watch};
 
-use crate::feed::Publisher;
+use crate::feed::{Committed, Publisher};
 use crate::log::Log;
+use crate::server::wall_clock;
 use crate::threads::Instant;
 use crate::threads::thread::{self, Thread};
 use clock::Clock;
@@ -156,16 +157,17 @@ impl Core {
 
     /// One round. An error is the store's: nothing of the round was told to anybody.
     fn round(&mut self, now: Time) -> Result<Next, Rejection> {
+        let at = Moment { now, wall: wall_clock() };
         let mut round = Round::default();
         let mut stop = false;
         while round.commands < limits::COMMANDS_PER_COMMIT
             && !stop
             && let Some(message) = self.arrived.pop_front()
         {
-            stop = self.take(now, message, &mut round);
+            stop = self.take(at, message, &mut round);
         }
-        self.engine.tick(now, &mut round.records);
-        let more = self.engine.place(now, &mut round.records);
+        self.engine.tick(at, &mut round.records);
+        let more = self.engine.place(at, &mut round.records);
         for (worker, frame) in link::frames(&self.engine, &round.records) {
             round.outgoing(worker).add(frame);
         }
@@ -200,30 +202,35 @@ impl Core {
     }
 
     /// Takes in one message; `true` when it says to stop.
-    fn take(&mut self, now: Time, message: Message, round: &mut Round) -> bool {
+    fn take(&mut self, at: Moment, message: Message, round: &mut Round) -> bool {
         round.commands += 1;
         match message {
             Message::Request { request, answer } => {
-                let judged = self.engine.handle(now, request, &mut round.records);
+                let judged = self.engine.handle(at, request, &mut round.records);
                 round.pending.push(Pending::Reply(answer, judged));
             }
             Message::Greet { greeting, frames, answer } => {
-                self.greet(now, greeting, frames, answer, round);
+                self.greet(at, greeting, frames, answer, round);
             }
             Message::Heard { connection, frames } => {
                 if self.links.is_current(connection) {
-                    frames.into_iter().for_each(|f| self.hear(now, connection.worker, f, round));
+                    frames.into_iter().for_each(|f| self.hear(at, connection.worker, f, round));
                 }
             }
             Message::Disconnect(connection) => {
                 if self.links.is_current(connection) {
                     self.links.close(connection.worker);
                     // A worker that has left is not missed.
-                    let _ = self.ask(now, Command::Disconnect(connection.worker), round);
+                    let _ = self.ask(
+                        at,
+                        Actor::worker(connection.worker),
+                        Command::Disconnect(connection.worker),
+                        round,
+                    );
                 }
             }
             Message::Explain { job, answer } => {
-                let explained = self.engine.explain(now, job);
+                let explained = self.engine.explain(at.now, job);
                 round.pending.push(Pending::Explained(answer, Box::new(explained)));
             }
             Message::Wait { goal, question } => round.pending.push(Pending::Wait(goal, question)),
@@ -241,13 +248,13 @@ impl Core {
 
     fn greet(
         &mut self,
-        now: Time,
+        at: Moment,
         greeting: Greeting,
         frames: mpsc::Sender<ToWorker>,
         answer: Answer<Connection>,
         round: &mut Round,
     ) {
-        match self.ask(now, Command::Greet(greeting), round) {
+        match self.ask(at, Actor::NEW_WORKER, Command::Greet(greeting), round) {
             Ok(Reply::Welcome { worker, stale }) => {
                 let connection = self.links.open(worker, frames);
                 let timing = self.engine.state().timing();
@@ -262,14 +269,14 @@ impl Core {
 
     /// A frame of a worker. A report is settled whether it was believed or stale: either way the
     /// worker must forget it.
-    fn hear(&mut self, now: Time, worker: WorkerId, frame: FromWorker, round: &mut Round) {
+    fn hear(&mut self, at: Moment, worker: WorkerId, frame: FromWorker, round: &mut Round) {
         for command in link::commands(worker, frame) {
             round.commands += 1;
             let reported = match &command {
                 Command::Report { attempt, .. } => Some(*attempt),
                 _ => None,
             };
-            let judged = self.ask(now, command, round);
+            let judged = self.ask(at, Actor::worker(worker), command, round);
             if let Some(attempt) = reported {
                 let stale = Code::StaleAttempt;
                 if judged.is_ok() || judged.is_err_and(|rejection| rejection.code == stale) {
@@ -279,25 +286,33 @@ impl Core {
         }
     }
 
-    fn ask(&mut self, now: Time, command: Command, round: &mut Round) -> Result<Reply, Rejection> {
-        let request = Request { actor: Actor::Worker, command };
-        self.engine.handle(now, request, &mut round.records)
+    fn ask(
+        &mut self,
+        at: Moment,
+        actor: Actor,
+        command: Command,
+        round: &mut Round,
+    ) -> Result<Reply, Rejection> {
+        let request = Request { actor, command };
+        self.engine.handle(at, request, &mut round.records)
     }
 
     /// The round is durable: now everybody hears of it.
     fn release(&mut self, seq: u64, round: Round) {
-        let records = Arc::new(round.records);
-        self.publisher.publish(seq, &records);
+        let changes = self.engine.take_changes();
+        let committed = Arc::new(Committed::new(seq, round.records, changes));
+        self.publisher.publish(&committed);
         for (worker, outgoing) in round.outgoing {
             self.links.send(worker, outgoing);
         }
-        for Record { event, .. } in &*records {
-            if let Event::WorkerLeft { worker, .. } = event {
+        for Record { event, .. } in &committed.records {
+            if let Event::Worker(WorkerEvent::Left { worker, .. }) = event {
                 self.links.close(*worker);
             }
-            if !self.waiters.is_empty() {
-                let batches = self.publisher.batches_of(event);
-                self.waiters.wake(self.engine.state(), event, &batches);
+        }
+        if !self.waiters.is_empty() {
+            for made in &committed.changes {
+                self.waiters.wake(self.engine.state(), &made.change);
             }
         }
         for pending in round.pending {
@@ -305,6 +320,7 @@ impl Core {
                 self.arrived.push_back(Message::Disconnect(unheard));
             }
         }
+        self.publisher.wait_for_room();
     }
 
     /// After a failure of the store: whatever is asked, now or later, is refused.

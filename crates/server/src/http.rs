@@ -26,7 +26,6 @@ mod listener;
 mod logs;
 mod many;
 mod openapi;
-mod overlay;
 mod pace;
 mod page;
 mod parts;
@@ -44,7 +43,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use gristmill_model::BatchId;
 use gristmill_model::problem::{Code, Rejection};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -122,18 +120,6 @@ impl Api {
         + 'static,
     ) -> Answer<T> {
         Ok(self.handle.read().ask(question).await?)
-    }
-
-    /// Asks about one batch and its jobs; what has just begun is answered without the tables.
-    async fn ask_about<T: Send + 'static>(
-        &self,
-        batch: Option<BatchId>,
-        question: impl FnOnce(&crate::read::Tables<'_>) -> Result<T, crate::read::ReadError>
-        + Send
-        + 'static,
-    ) -> Answer<T> {
-        let story = batch.and_then(|batch| self.handle.feed().story(batch));
-        Ok(self.handle.read().ask_about(story, question).await?)
     }
 }
 

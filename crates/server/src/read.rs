@@ -1,24 +1,26 @@
-//! Questions to the read tables: lists, searches, histories and counts.
+//! Questions to the read tables: lists, searches, histories and counts; and how one thing stands
+//! that the tables do not show yet.
 //!
-//! The tables are filled by the [follower](crate::follower) and hold nothing that the log does
-//! not. A question first waits until they show all that was acknowledged before it was asked, so
-//! clients read their own writes. What only the engine knows is left for the caller to lay over
-//! the answers: whether a worker is connected, what runs and waits there, progress.
+//! The tables are filled with the engine's changes and hold nothing that the log does not. A
+//! question first waits until they show all that was acknowledged before it was asked, so clients
+//! read their own writes. What is true only while the server runs (whether a worker is connected,
+//! what runs and waits there, progress) is left for the caller to add.
 
-pub(crate) mod apply;
 mod attempts;
 mod batches;
 mod column;
-mod ended;
 mod error;
 mod filter;
-mod folds;
-mod fresh;
+mod inputs;
 mod jobs;
 mod logged;
+mod pending;
 mod pipelines;
-pub(crate) mod rows;
+mod runs;
 pub(crate) mod schema;
+mod shown;
+pub(crate) mod sink;
+mod version5;
 mod workers;
 
 #[cfg(test)]
@@ -34,11 +36,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::feed::{Story, Tail};
+use crate::feed::Tail;
 use crate::follower::Progress;
-pub use batches::BatchStanding;
+pub use batches::CallDue;
 pub use error::ReadError;
-use fresh::Fresh;
 pub use jobs::JobPage;
 pub use logged::{Logged, Whose};
 
@@ -58,7 +59,7 @@ struct Inner {
     turns: Arc<Semaphore>,
     /// Connections that nobody uses right now; at most one for each turn.
     idle: Mutex<Vec<Connection>>,
-    fresh: Fresh,
+    pipelines: pending::Pipelines,
 }
 
 /// The tables as they were at one moment. What can be asked stands beside each kind of thing: in
@@ -69,35 +70,10 @@ pub struct Tables<'c> {
 }
 
 impl Read {
-    pub(crate) fn new(
-        path: PathBuf,
-        tail: Arc<Tail>,
-        progress: watch::Receiver<Progress>,
-    ) -> Result<Read, ReadError> {
+    pub(crate) fn new(path: PathBuf, tail: Arc<Tail>, progress: watch::Receiver<Progress>) -> Read {
         let turns = Arc::new(Semaphore::new(limits::READERS));
-        let (idle, fresh) = (Mutex::default(), Fresh::new()?);
-        Ok(Read { inner: Arc::new(Inner { path, tail, progress, turns, idle, fresh }) })
-    }
-
-    /// Asks about one batch and its jobs, at once where all that happened to it is a short story.
-    ///
-    /// # Errors
-    /// As [`Read::ask`].
-    pub(crate) async fn ask_about<T: Send + 'static>(
-        &self,
-        story: Option<Story>,
-        question: impl FnOnce(&Tables<'_>) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let Some(story) = story else { return self.ask(question).await };
-        let (pipeline, fresh) = (story.pipeline, &self.inner.fresh);
-        if !fresh.knows(pipeline) {
-            let row = self.ask(move |tables| tables.pipeline_row(pipeline)).await?;
-            fresh.learn(pipeline, row)?;
-        }
-        match fresh.answer(&story, question) {
-            Ok(answer) => answer,
-            Err(question) => self.ask(question).await,
-        }
+        let (idle, pipelines) = (Mutex::default(), pending::Pipelines::default());
+        Read { inner: Arc::new(Inner { path, tail, progress, turns, idle, pipelines }) }
     }
 
     /// Asks, on a thread that may block. All that one question looks at is of one moment.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use gristmill_engine::Engine;
 use gristmill_model::limits::{self, Timing};
 use gristmill_model::problem::{Code, Rejection};
-use gristmill_model::{Span, Time};
+use gristmill_model::{Moment, Span, Time};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
@@ -19,9 +19,9 @@ use crate::blobs::{self, Blobs};
 use crate::callback;
 use crate::compactor::{Compactor, Mill};
 use crate::core::{self, Core, Message};
-use crate::feed;
+use crate::feed::{self, Committed, Tail};
 use crate::folder::Folder;
-use crate::follower::Follower;
+use crate::follower::{Follower, Tables};
 use crate::handle::{Handle, Shared};
 use crate::http::{Listen, Listener};
 use crate::lists::Lists;
@@ -81,18 +81,22 @@ impl Server {
         let (started, timing) = (Instant::now(), config.timing);
         let reader = log.reader()?;
         let mut engine = Engine::new(timing);
-        let runs = core::recover(&mut engine, &*reader)?;
+        let (before, tail) = (log.last(), Arc::new(Tail::new(0)));
+        let mut tables = Tables::open(&folder.read(), &*reader, before)?;
+        core::recover(&mut engine, &*reader, before, &mut tables, &tail)?;
         let through = reader.base()?.map_or(0, |base| base.through);
         let (events, jobs) = (log.last(), engine.state().live_jobs());
         let recovered = Some(Recovered { events, kept_after: through, jobs });
         let wall = wall_clock();
         let mut records = Vec::new();
-        engine.start(wall, env!("CARGO_PKG_VERSION"), &mut records);
+        engine.start(Moment { now: wall, wall }, env!("CARGO_PKG_VERSION"), &mut records);
         let last = log.append(&records)?;
+        let changes = engine.take_changes();
+        tables.take(last, &changes)?;
+        tail.recall(Arc::new(Committed::new(last, records, changes)));
 
-        let (publisher, feed) = feed::feed(reader, runs, last);
-        let (follower, read) =
-            Follower::start(&folder.read(), log.reader()?, last, publisher.tail())?;
+        let (publisher, feed) = feed::feed(Arc::clone(&tail));
+        let (follower, read) = Follower::start(&folder.read(), tables, Arc::clone(&tail))?;
         feed.trace();
         let through = Arc::new(AtomicU64::new(through));
         let compactor = match config.keep_events {
@@ -101,7 +105,7 @@ impl Server {
                 Compactor::start(Mill {
                     log: log.reader()?,
                     compaction: log.compaction()?,
-                    tail: publisher.tail(),
+                    tail: Arc::clone(&tail),
                     tables: folder.read(),
                     timing,
                     kept,

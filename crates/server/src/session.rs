@@ -5,8 +5,6 @@
 //! Captured output never passes the core loop. It is kept before what the worker said after it is
 //! handed on, so whoever hears that an attempt ended can read all that it printed.
 
-mod offers;
-
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
@@ -68,23 +66,23 @@ async fn greet(
         Err(_) => return refuse("no `Hello` came"),
     };
     check(&hello)?;
-    offers::define(handle, &hello).await?;
     let (answer, answered) = oneshot::channel();
     let (greeting, frames) = (link::greeting(hello), tell.clone());
     handle.ask(Message::Greet { greeting, frames, answer }, answered).await
 }
 
 fn check(hello: &Hello) -> Result<(), Rejection> {
-    if hello.protocol == wire::PROTOCOL {
+    if (wire::OLDEST_PROTOCOL..=wire::PROTOCOL).contains(&hello.protocol) {
         return Ok(());
     }
     let detail = format!(
-        "worker {} {} speaks version {} of the protocol, this server {} speaks {}",
-        hello.name,
-        hello.version,
+        "worker {} {} speaks version {} of the protocol, this server {} speaks {} and {}",
+        hello.description.name,
+        hello.description.version,
         hello.protocol,
         env!("CARGO_PKG_VERSION"),
-        wire::PROTOCOL
+        wire::PROTOCOL,
+        wire::OLDEST_PROTOCOL
     );
     Err(Rejection::new(Code::WrongProtocol, detail))
 }

@@ -74,7 +74,7 @@ impl Core {
     pub fn new(identity: Identity) -> Core {
         Core {
             talk: Talk::Down,
-            booking: Booking::new(identity.capacity.clone()),
+            booking: Booking::new(identity.description.shape.capacity.clone()),
             holding: Holding::default(),
             reports: Reports::default(),
             withheld: WithheldLogs::default(),
@@ -226,8 +226,9 @@ impl Core {
     fn judge(&self, assignment: &Assignment) -> Result<(), Failure> {
         let refuse = |code, message| Err(Failure::new(FailureKind::Failed, code, message));
         let word = assignment.handler.word();
-        if !self.identity.handlers.iter().any(|handler| handler == word) {
-            let runs = self.identity.handlers.join(", ");
+        let shape = &self.identity.description.shape;
+        if !shape.handles(word) {
+            let runs = shape.handlers.join(", ");
             return refuse("handler_not_run", format!("this worker runs {runs}, not {word}"));
         }
         if let Err(misfit) = self.booking.could_fit(&assignment.resources) {

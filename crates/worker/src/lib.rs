@@ -34,8 +34,9 @@ use std::time::Duration;
 
 use gristmill_model::limits;
 use gristmill_model::pipeline::BUILT_IN;
-use gristmill_model::resources::Capacity;
+use gristmill_model::resources::{Capacity, WorkerShape};
 use gristmill_model::wire::{FromWorker, ToWorker};
+use gristmill_model::worker::WorkerDescription;
 use tokio::sync::mpsc;
 
 use crate::core::{Core, Identity};
@@ -198,16 +199,15 @@ fn identity(config: &WorkerConfig, instance: u64) -> Identity {
     let capacity = Capacity { memory, named, devices, ..Capacity::of_cpus(config.cpus) };
     let offers: Vec<_> = config.sessions.iter().map(|work| work.pipeline.clone()).collect();
     let names = offers.iter().map(|pipeline| pipeline.name.clone());
-    Identity {
-        instance,
-        name: config.name.clone(),
-        handlers: config.handlers.iter().cloned().chain(names).collect(),
+    let shape = WorkerShape {
         capacity,
-        shared_disk: !config.shared_roots.is_empty(),
+        handlers: config.handlers.iter().cloned().chain(names).collect(),
         labels: config.labels.clone(),
-        offers,
-        prefetch: config.prefetch,
-    }
+        shared_disk: !config.shared_roots.is_empty(),
+    };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let description = WorkerDescription { name: config.name.clone(), version, shape };
+    Identity { instance, description, offers, prefetch: config.prefetch }
 }
 
 fn verdict(left: &Left) -> Result<(), WorkerError> {

@@ -122,13 +122,16 @@ mod tests {
             slots: 0,
             booked_share: 500,
             booked_vram: 8 << 30,
-            quarantined: Some(Quarantine { reason: "it is hot".into(), by: Actor::Worker }),
+            quarantined: Some(Quarantine {
+                reason: "it is hot".into(),
+                by: Actor::worker(WorkerId(1)),
+            }),
             session: None,
             attempts: Vec::new(),
             sample: None,
         };
         let text = table(std::slice::from_ref(&device)).text();
-        assert!(text.contains("50%") && text.contains("out, by worker: it is hot"), "{text}");
+        assert!(text.contains("50%") && text.contains("out, by worker:1: it is hot"), "{text}");
         let idle = Device { booked_share: 0, booked_vram: 0, quarantined: None, ..device };
         assert_eq!((booked(&idle), state(&idle)), ("-".into(), "in service".into()));
     }

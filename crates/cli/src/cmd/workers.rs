@@ -51,14 +51,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<u8> {
             worker.id.to_string(),
             worker.name,
             state.as_str().unwrap_or_default().to_owned(),
-            format!("{}", f64::from(worker.capacity.cpus) / 1_000.0),
-            worker.handlers.join(","),
+            format!("{}", f64::from(worker.shape.capacity.cpus) / 1_000.0),
+            worker.shape.handlers.join(","),
             worker.running.to_string(),
             worker.waiting.to_string(),
             worker.succeeded.to_string(),
             worker.failed.to_string(),
             ago(worker.joined_at),
-            gives(&worker.labels, &worker.capacity),
+            gives(&worker.shape.labels, &worker.shape.capacity),
         ]);
     }
     table.print(context.output)?;

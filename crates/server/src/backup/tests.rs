@@ -102,7 +102,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn leased(attempt: u64) -> gristmill_model::event::Record {
-    let event = Event::AttemptLeased {
+    let event = Event::Attempt(AttemptEvent::Leased {
         alternative: 0,
         attempt: AttemptId(attempt),
         job: gristmill_model::JobId(1),
@@ -110,8 +110,9 @@ fn leased(attempt: u64) -> gristmill_model::event::Record {
         number: 1,
         worker: gristmill_model::WorkerId(1),
         seat: None,
-    };
-    gristmill_model::event::Record { at: gristmill_model::Time(1), event }
+    });
+    let (at, actor) = (gristmill_model::Time(1).into(), gristmill_model::access::Actor::SERVER);
+    gristmill_model::event::Record { at, actor, event }
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! What the compactor lets go of, and when; that the state is the same afterwards; and that nothing
 //! goes where the read tables are not on the disk.
 
-use std::collections::BTreeMap;
-
 use gristmill_model::access::Actor;
 use gristmill_model::attempt::{Outcome, Success, Usage};
 use gristmill_model::command::{Command, Greeting, PipelineRef, Request, Submission};
@@ -10,10 +8,12 @@ use gristmill_model::job::JobSpec;
 use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::resources::Capacity;
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{Time, WorkerId};
 use tempfile::TempDir;
 
 use super::*;
+use crate::follower::Tables;
 use crate::log::{Durability, Log, SqliteLog};
 
 const WORKER: WorkerId = WorkerId(1);
@@ -34,26 +34,18 @@ impl Site {
         std::fs::write(folder.path().join("read.db"), "").unwrap();
         let (engine, tail) = (Engine::new(Timing::default()), Arc::new(Tail::new(0)));
         let mut site = Site { folder, engine, log, tail, now: 1 };
-        site.ask(Command::Greet(Greeting {
-            instance: 7,
-            name: "miller".into(),
-            handlers: vec!["command".into()],
-            capacity: Capacity::of_cpus(2),
-            prefetch: 1,
-            shared_disk: false,
-            labels: BTreeMap::new(),
-            holds: Vec::new(),
-        }));
+        let miller = WorkerDescription::new("miller", &["command"], Capacity::of_cpus(2));
+        site.ask(Command::Greet(Greeting { prefetch: 1, ..Greeting::new(7, miller) }));
         site
     }
 
     fn ask(&mut self, command: Command) {
         let mut out = Vec::new();
         self.now += 1_000;
-        let request = Request { actor: Actor::Local, command };
-        self.engine.handle(Time(self.now), request, &mut out).unwrap();
-        self.engine.tick(Time(self.now), &mut out);
-        self.engine.place(Time(self.now), &mut out);
+        let request = Request { actor: Actor::LOCAL, command };
+        self.engine.handle(Time(self.now).into(), request, &mut out).unwrap();
+        self.engine.tick(Time(self.now).into(), &mut out);
+        self.engine.place(Time(self.now).into(), &mut out);
         self.log.append(&out).unwrap();
     }
 
@@ -95,7 +87,12 @@ impl Site {
     fn recovers(&self) {
         let log = SqliteLog::open(&self.folder.path().join("log.db"), Durability::Normal).unwrap();
         let mut engine = Engine::new(Timing::default());
-        crate::core::recover(&mut engine, &*log.reader().unwrap()).unwrap();
+        let (reader, tables) = (log.reader().unwrap(), TempDir::new().unwrap());
+        let path = tables.path().join("read.db");
+        let mut tables = Tables::open(&path, &*reader, log.last()).unwrap();
+        let tail = Tail::new(0);
+        crate::core::recover(&mut engine, &*reader, log.last(), &mut tables, &tail).unwrap();
+        assert_eq!(tables.seq(), log.last());
         assert!(engine.state().same_as(self.engine.state()), "recovery equals live");
         assert_eq!(log.last(), self.log.last());
     }

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use gristmill_engine::Engine;
 use gristmill_model::access::Actor;
-use gristmill_model::command::{Command, PipelineRef, Reply, Request, Submission};
+use gristmill_model::command::{Command, Greeting, PipelineRef, Reply, Request, Submission};
 use gristmill_model::event::Record;
 use gristmill_model::job::JobSpec;
 use gristmill_model::limits::Timing;
@@ -15,13 +15,14 @@ use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler, PipelineSpec, StageSpec};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::resources::Capacity;
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{BatchId, JobId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
 mod schedules;
 
 use super::{Core, Goal, Message};
-use crate::feed::{self, Feed};
+use crate::feed::{self, Feed, Tail};
 use crate::log::{Compaction, Log, LogError, LogReader, MemoryLog};
 
 /// A log whose disk is full after a number of appends.
@@ -69,7 +70,7 @@ impl Loop {
     /// A loop whose log takes so many appends.
     fn start(good: usize) -> Loop {
         let (log, tried) = (MemoryLog::default(), Arc::new(AtomicUsize::new(0)));
-        let (publisher, feed) = feed::feed(log.reader().unwrap(), feed::Runs::default(), 0);
+        let (publisher, feed) = feed::feed(Arc::new(Tail::new(0)));
         let (inbox, messages) = mpsc::channel(16);
         let (fails, failed) = watch::channel(None);
         let failing = Failing { log: log.clone(), good, tried: Arc::clone(&tried) };
@@ -89,7 +90,7 @@ impl Loop {
     }
 
     fn submit(&self) -> Result<Reply, Rejection> {
-        let request = Request { actor: Actor::Local, command: submission() };
+        let request = Request { actor: Actor::LOCAL, command: submission() };
         self.ask(|answer| Message::Request { request, answer })
     }
 
@@ -137,16 +138,8 @@ fn after_a_failed_append_nothing_is_acknowledged_or_written() {
     assert_eq!(explained.unwrap_err().code, Code::StoreUnavailable);
     assert!(running.ask(Message::Snapshot).is_err());
     let (frames, mut hears) = mpsc::channel(1);
-    let greeting = gristmill_model::command::Greeting {
-        instance: 1,
-        name: "late".into(),
-        handlers: vec!["command".into()],
-        capacity: Capacity::of_cpus(1),
-        prefetch: 0,
-        shared_disk: false,
-        labels: Default::default(),
-        holds: vec![],
-    };
+    let late = WorkerDescription::new("late", &["command"], Capacity::of_cpus(1));
+    let greeting = Greeting::new(1, late);
     let greeted = running.ask(|answer| Message::Greet { greeting, frames, answer });
     assert_eq!(greeted.unwrap_err().code, Code::StoreUnavailable);
     assert_eq!(hears.blocking_recv(), None);
@@ -170,7 +163,7 @@ fn whoever_waits_for_what_is_final_or_unknown_is_answered_at_once() {
     running.inbox.blocking_send(Message::wait(goal, |_| (), answer)).unwrap();
     running.ask(Message::Snapshot).unwrap();
     assert!(waits.try_recv().is_err(), "the batch is not done");
-    let request = Request { actor: Actor::Local, command: Command::CancelBatch(BatchId(1)) };
+    let request = Request { actor: Actor::LOCAL, command: Command::CancelBatch(BatchId(1)) };
     running.ask(|answer| Message::Request { request, answer }).unwrap();
     waits.blocking_recv().unwrap().unwrap();
     running.stop();

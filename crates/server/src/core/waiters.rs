@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use gristmill_engine::State;
-use gristmill_model::event::{Event, Then};
+use gristmill_engine::change::Change;
+
 use gristmill_model::job::JobState;
-use gristmill_model::{BatchId, JobId, JobRun};
+use gristmill_model::{JobId, JobRun};
 
 use super::inbox::{Goal, Question};
 
@@ -39,24 +40,18 @@ impl Waiters {
         self.waiting.is_empty()
     }
 
-    /// Wakes those whose goal an event may have reached. `batches` are those that it is about.
-    pub(super) fn wake(&mut self, state: &State, event: &Event, batches: &[BatchId]) {
-        match event {
-            Event::AttemptSucceeded { job, then, .. } | Event::AttemptFailed { job, then, .. } => {
-                if matches!(then, Then::Succeed | Then::Fail | Then::Cancel | Then::Expire) {
-                    self.settle(state, Goal::Job(*job));
-                }
-            }
-            Event::JobsCancelled { jobs, .. } | Event::JobsExpired { jobs } => {
-                for run in jobs {
-                    self.settle_run(state, *run);
-                }
+    /// Wakes those whose goal a change may have reached.
+    pub(super) fn wake(&mut self, state: &State, change: &Change) {
+        match change {
+            Change::Job(job) if job.state.is_final() => self.settle(state, Goal::Job(job.id)),
+            Change::Run(run) if run.state.is_final() => self.settle_run(state, run.jobs),
+            Change::Batch(batch) if batch.finished_at.is_some() => {
+                self.settle(state, Goal::Batch(batch.id));
             }
             // What is forgotten has ended before, and nobody waits for it in vain.
-            Event::BatchClosed { .. } | Event::BatchesPruned { .. } => {}
-            _ => return,
+            Change::Forgotten(batch) => self.settle(state, Goal::Batch(*batch)),
+            _ => {}
         }
-        batches.iter().for_each(|batch| self.settle(state, Goal::Batch(*batch)));
     }
 
     /// Jobs may be many and those who wait are few: looks for them among the latter.

@@ -1,56 +1,60 @@
-//! The newest committed events, in memory: what the follower takes in next without reading the log,
-//! and what has just happened to a batch.
+//! The newest rounds, in memory: what the tables take in next, what the feed's listeners hear, and
+//! how things stand that the tables do not show yet.
 //!
-//! The follower is not woken for every commit. It rests until something is committed, then lets
-//! events gather for a moment, and comes at once when somebody asks or when much has gathered: so
-//! it writes seldom and much, and does not get between a job and its worker. The tail is bounded;
-//! what has fallen out of it is in the log.
+//! The thread that fills the tables is not woken for every commit. It rests until something is
+//! committed, then lets rounds gather for a moment, and comes at once when somebody asks or when
+//! much has gathered: so it writes seldom and much, and does not get between a job and its worker.
+//! What it has not taken in stays; when that is too much the core loop waits for it. What it has
+//! taken in is kept for listeners, up to a bound.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use gristmill_model::event::{Event, Record};
-use gristmill_model::{BatchId, PipelineId, limits};
+use gristmill_model::limits;
 
-use super::{Runs, view};
+use super::committed::Committed;
 use crate::threads::{Condvar, Instant, Mutex, MutexGuard};
 
 #[cfg(test)]
 mod tests;
 
-/// Memory that a job of an event takes beside its input, roughly.
-const JOB_BYTES: usize = 160;
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Tail {
     inner: Mutex<Inner>,
-    /// Rings for the follower.
+    /// Rings for whoever fills the tables.
     bell: Condvar,
-    /// Rings for whoever waits for the follower.
+    /// Rings for whoever waits until the tables are far enough.
     arrival: Condvar,
+    /// Rings for the core loop when it waits for room.
+    room: Condvar,
 }
 
 #[derive(Debug)]
 struct Inner {
-    pieces: VecDeque<Piece>,
+    rounds: VecDeque<Arc<Committed>>,
+    /// Memory that they take, roughly, ...
     bytes: usize,
+    /// ... and those of them that the tables have not taken in.
+    waiting: usize,
     committed: u64,
-    /// What the follower has taken in.
+    /// What the tables have taken in.
     taken: u64,
     /// What somebody waits for.
     wanted: u64,
     /// Since when something waits to be taken in.
     since: Option<Instant>,
-    /// What the follower waits for, while it waits.
+    /// What the tables wait for, while they wait.
     waits_for: Option<WaitsFor>,
-    /// Which event somebody waits for the follower to take in.
+    /// Which event somebody waits for the tables to take in.
     awaited: Option<u64>,
+    /// Whether the core loop waits for room.
+    wants_room: bool,
     closed: bool,
 }
 
-/// What rouses the follower.
+/// What rouses the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WaitsFor {
     /// The next commit, whenever it comes.
@@ -59,78 +63,49 @@ enum WaitsFor {
     Much,
 }
 
-/// The durable events of one round.
-#[derive(Debug, Clone)]
-pub(crate) struct Piece {
-    first: u64,
-    last: u64,
-    bytes: usize,
-    records: Arc<Vec<Record>>,
-}
-
-impl Piece {
-    /// The durable events with their numbers.
-    pub(crate) fn events(&self) -> impl Iterator<Item = (u64, &Record)> {
-        (self.first..).zip(self.records.iter().filter(|record| record.event.is_durable()))
-    }
-}
-
-/// What the follower is to take in.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// These.
-    Pieces(Vec<Piece>),
-    /// What the log has: it is no longer here.
-    Log,
-}
-
-/// All that has happened to a batch from its beginning on, with the pipeline it belongs to.
-#[derive(Debug)]
-pub(crate) struct Story {
-    pub(crate) pipeline: PipelineId,
-    /// Event by event: its number, its round, its place there.
-    events: Vec<(u64, Arc<Vec<Record>>, usize)>,
-}
-
-impl Story {
-    /// The events in order.
-    pub(crate) fn events(&self) -> impl Iterator<Item = (u64, &Record)> {
-        self.events.iter().map(|(seq, records, place)| (*seq, &records[*place]))
-    }
-}
-
 impl Tail {
-    /// The tail of a log that ends at `committed`.
+    /// The tail of a log that ends at `committed`, all of which the tables have taken in.
     pub(crate) fn new(committed: u64) -> Tail {
         let inner = Inner {
-            pieces: VecDeque::new(),
+            rounds: VecDeque::new(),
             bytes: 0,
+            waiting: 0,
             committed,
-            taken: 0,
+            taken: committed,
             wanted: 0,
             since: None,
             waits_for: None,
             awaited: None,
+            wants_room: false,
             closed: false,
         };
-        Tail { inner: Mutex::new(inner), bell: Condvar::new(), arrival: Condvar::new() }
+        let [bell, arrival, room] = [(); 3].map(|()| Condvar::new());
+        Tail { inner: Mutex::new(inner), bell, arrival, room }
     }
 
-    /// Adds a round; its durable events are in the log and end at `last`.
-    pub(crate) fn push(&self, last: u64, records: &Arc<Vec<Record>>) {
-        let durable = records.iter().filter(|record| record.event.is_durable());
-        let (count, bytes) =
-            durable.fold((0, 0), |(count, bytes), record| (count + 1, bytes + weight(record)));
-        if count == 0 {
+    /// Adds a round that the tables have taken in already: for a log that is being replayed.
+    pub(crate) fn recall(&self, round: Arc<Committed>) {
+        let mut inner = self.lock();
+        inner.bytes += round.bytes();
+        (inner.committed, inner.taken) = (round.last, round.last);
+        inner.rounds.push_back(round);
+        let dropped = inner.shed();
+        drop(inner);
+        drop(dropped);
+    }
+
+    /// Adds a round that is durable.
+    pub(crate) fn push(&self, round: &Arc<Committed>) {
+        if round.durable() == 0 {
             return;
         }
-        let piece = Piece { first: last + 1 - count, last, bytes, records: Arc::clone(records) };
         let mut inner = self.lock();
-        inner.bytes += bytes;
-        inner.pieces.push_back(piece);
-        inner.committed = last;
+        inner.bytes += round.bytes();
+        inner.waiting += round.bytes();
+        inner.rounds.push_back(Arc::clone(round));
+        inner.committed = round.last;
         inner.since.get_or_insert_with(Instant::now);
-        let dropped = inner.shed(|inner, _| inner.bytes > limits::TAIL_BYTES);
+        let dropped = inner.shed();
         match inner.waits_for {
             Some(WaitsFor::Any) => self.bell.notify_one(),
             Some(WaitsFor::Much) if inner.is_much() => self.bell.notify_one(),
@@ -140,12 +115,29 @@ impl Tail {
         drop(dropped);
     }
 
+    /// Waits while the tables are so far behind that there is no room for more; for a while only,
+    /// for tables that cannot be filled must not stop those who ask why.
+    pub(crate) fn wait_for_room(&self) {
+        let began = Instant::now();
+        let mut inner = self.lock();
+        while !inner.closed && inner.waiting > limits::PENDING_BYTES {
+            let left = limits::PENDING_PATIENCE.to_std().saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            // So much is taken in at once: that needs no further ringing.
+            inner.wants_room = true;
+            let woken = self.room.wait_timeout(inner, left);
+            inner = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// The number of the last committed event.
     pub(crate) fn committed(&self) -> u64 {
         self.lock().committed
     }
 
-    /// Somebody waits for this event: the follower hurries to take it in.
+    /// Somebody waits for this event: the tables hurry to take it in.
     pub(crate) fn want(&self, seq: u64) {
         let mut inner = self.lock();
         if seq > inner.wanted {
@@ -159,6 +151,7 @@ impl Tail {
         self.lock().closed = true;
         self.bell.notify_one();
         self.arrival.notify_all();
+        self.room.notify_all();
     }
 
     /// Waits until the follower has taken in this event, and says how far it is; nothing once the
@@ -188,11 +181,11 @@ impl Tail {
         false
     }
 
-    /// Waits for what the follower is to take in next, which has come as far as `after`. Nothing
+    /// Waits for what the tables are to take in next, which have come as far as `after`. Nothing
     /// once the tail is closed: behind or not, a server that stops does not wait for its tables.
-    pub(crate) fn next(&self, after: u64) -> Option<Next> {
+    pub(crate) fn next(&self, after: u64) -> Option<Vec<Arc<Committed>>> {
         let mut inner = self.lock();
-        inner.taken = after;
+        inner.come_to(after);
         loop {
             if inner.closed {
                 return None;
@@ -207,10 +200,8 @@ impl Tail {
             let waited = inner.since.map_or(limits::GATHER.to_std(), |since| since.elapsed());
             let left = limits::GATHER.to_std().saturating_sub(waited);
             if left.is_zero() || inner.wanted > after || inner.is_much() {
-                let next = inner.take(after);
-                if let Next::Pieces(pieces) = &next
-                    && pieces.last().is_some_and(|piece| piece.last >= inner.committed)
-                {
+                let next = inner.take(after, limits::CHANGES_PER_CHUNK);
+                if next.last().is_some_and(|round| round.last >= inner.committed) {
                     inner.since = None;
                 }
                 return Some(next);
@@ -222,62 +213,35 @@ impl Tail {
         }
     }
 
-    /// What comes after an event, as much as one read of the log would give; nothing where that is
-    /// no longer here.
-    pub(super) fn after(&self, seq: u64) -> Option<Vec<Piece>> {
-        match self.lock().take(seq) {
-            Next::Pieces(pieces) => Some(pieces),
-            Next::Log => None,
+    /// What comes after an event, as much as a listener takes at a time; nothing where what comes
+    /// next is no longer here, and then the event before the first that is.
+    pub(super) fn after(&self, seq: u64) -> Result<Vec<Arc<Committed>>, u64> {
+        let inner = self.lock();
+        let first = inner.rounds.front().map_or(inner.committed + 1, |round| round.first());
+        if seq + 1 < first {
+            return Err(first - 1);
         }
+        Ok(inner.take(seq, limits::EVENTS_PER_READ))
     }
 
-    /// The follower has come this far. What was taken in is kept for a while: see [`Tail::story`].
+    /// The newest rounds, newest first, for whoever looks for one thing in them.
+    pub(crate) fn newest(&self, most: usize) -> Vec<Arc<Committed>> {
+        self.lock().rounds.iter().rev().take(most).map(Arc::clone).collect()
+    }
+
+    /// The tables have come this far.
     pub(crate) fn took(&self, seq: u64) {
         let mut inner = self.lock();
-        inner.taken = seq;
+        inner.come_to(seq);
         if inner.awaited.is_some_and(|awaited| awaited <= seq) {
             self.arrival.notify_all();
         }
-        let dropped = inner.shed(|inner, piece| {
-            let kept = inner.committed - piece.last;
-            piece.last <= seq && (kept > limits::TAIL_KEPT || inner.bytes > limits::TAIL_KEPT_BYTES)
-        });
+        if std::mem::take(&mut inner.wants_room) {
+            self.room.notify_all();
+        }
+        let dropped = inner.shed();
         drop(inner);
         drop(dropped);
-    }
-
-    /// All that has happened to a batch, if it began a short while ago and it is not much.
-    pub(crate) fn story(&self, batch: BatchId, runs: &Runs) -> Option<Story> {
-        let inner = self.lock();
-        let (mut events, mut jobs) = (Vec::new(), 0_u64);
-        let newest = inner.pieces.iter().rev().flat_map(|piece| {
-            let numbered = piece.records.iter().enumerate().rev();
-            let durable = numbered.filter(|(_, record)| record.event.is_durable());
-            (piece.first..=piece.last)
-                .rev()
-                .zip(durable.map(move |(at, record)| (piece, at, record)))
-        });
-        for (seq, (piece, place, record)) in newest.take(limits::STORY_LOOK_BACK) {
-            match view::is_all_about(&record.event, batch, runs) {
-                None => continue,
-                Some(false) => return None,
-                Some(true) => {}
-            }
-            events.push((seq, Arc::clone(&piece.records), place));
-            if let Event::BatchOpened { pipeline, .. } = &record.event {
-                events.reverse();
-                return Some(Story { pipeline: *pipeline, events });
-            }
-            jobs += match &record.event {
-                Event::JobsAdded { jobs, .. } => jobs.len() as u64,
-                // A range is one row, however many jobs it has.
-                _ => 0,
-            };
-            if events.len() as u64 + jobs > limits::STORY_EVENTS as u64 {
-                return None;
-            }
-        }
-        None
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -289,49 +253,46 @@ impl Inner {
     /// Whether so much has gathered that it should be taken in.
     fn is_much(&self) -> bool {
         self.committed - self.taken.min(self.committed) >= limits::EVENTS_PER_READ as u64
-            || self.bytes >= limits::EVENT_BYTES_PER_READ
+            || self.waiting >= limits::EVENT_BYTES_PER_READ
     }
 
-    /// What comes after an event, as much as one read of the log would give, by whole rounds.
-    fn take(&self, after: u64) -> Next {
-        let mut from = after + 1;
+    /// Notes how far the tables have come.
+    fn come_to(&mut self, seq: u64) {
+        let from = self.rounds.partition_point(|round| round.last <= self.taken);
+        let taken = self.rounds.range(from..).take_while(|round| round.last <= seq);
+        self.waiting -= taken.map(|round| round.bytes()).sum::<usize>();
+        self.taken = self.taken.max(seq);
+    }
+
+    /// What comes after an event, by whole rounds, at most so many events but at least one round.
+    fn take(&self, after: u64, most: usize) -> Vec<Arc<Committed>> {
+        let from = self.rounds.partition_point(|round| round.last <= after);
         let mut taken = Vec::new();
         let (mut events, mut bytes) = (0, 0);
-        for piece in self.pieces.iter().skip_while(|piece| piece.last <= after) {
-            let much =
-                events >= limits::EVENTS_PER_READ as u64 || bytes >= limits::EVENT_BYTES_PER_READ;
-            if much || piece.first != from {
+        for round in self.rounds.range(from..) {
+            if events >= most as u64 || bytes >= limits::CHUNK_BYTES {
                 break;
             }
-            from = piece.last + 1;
-            events += from - piece.first;
-            bytes += piece.bytes;
-            taken.push(piece.clone());
+            events += round.durable();
+            bytes += round.bytes();
+            taken.push(Arc::clone(round));
         }
-        if taken.is_empty() { Next::Log } else { Next::Pieces(taken) }
+        taken
     }
 
-    /// Lets the oldest rounds go while they are too many; they are freed without the lock.
-    fn shed(&mut self, surplus: impl Fn(&Inner, &Piece) -> bool) -> Vec<Piece> {
+    /// Lets the oldest rounds go that the tables have taken in while they are too many; they are
+    /// freed without the lock.
+    fn shed(&mut self) -> Vec<Arc<Committed>> {
         let mut dropped = Vec::new();
-        while let Some(piece) = self.pieces.front()
-            && surplus(self, piece)
-        {
-            self.bytes -= piece.bytes;
-            dropped.extend(self.pieces.pop_front());
+        while let Some(round) = self.rounds.front() {
+            let kept = self.committed - round.last;
+            let surplus = kept >= limits::FEED_KEPT || self.bytes > limits::FEED_KEPT_BYTES;
+            if round.last > self.taken || !surplus {
+                break;
+            }
+            self.bytes -= round.bytes();
+            dropped.extend(self.rounds.pop_front());
         }
         dropped
     }
-}
-
-/// What an event takes in memory, roughly.
-fn weight(record: &Record) -> usize {
-    let more = match &record.event {
-        Event::JobsAdded { jobs, .. } => {
-            jobs.iter().map(|job| JOB_BYTES + job.input.inline_len()).sum()
-        }
-        Event::AttemptSucceeded { success, .. } => success.output.inline_len(),
-        _ => 0,
-    };
-    size_of::<Record>() + more
 }

@@ -1,30 +1,31 @@
 //! The core loop publishes while subscribers come and read. Looked at under thousands of schedules:
-//! each committed event comes once and in order, the pulse between, and the end is told last.
+//! each committed event comes once and in order, ephemeral ones between, and the end is told last.
 
-use gristmill_model::{Time, WorkerId};
+use gristmill_model::access::Actor;
+use gristmill_model::event::{EphemeralEvent, Record};
+use gristmill_model::{BatchId, Time, WorkerId};
 use gristmill_threads::{Clock, Model};
 use shuttle::future::block_on;
 use shuttle::thread;
 
 use super::*;
-use crate::log::{Log, MemoryLog};
 
 /// Commits in all.
 const ROUNDS: u64 = 3;
 
-fn round() -> Vec<Record> {
+fn round(seq: u64) -> Arc<Committed> {
     let worker = WorkerId(1);
     let events = [
-        Event::BatchClosed { batch: BatchId(1) },
-        Event::WorkerDisconnected { worker, until: Time(1) },
+        Event::Batch(BatchEvent::Closed { batch: BatchId(1) }),
+        Event::Ephemeral(EphemeralEvent::WorkerDisconnected { worker, until: Time(1) }),
     ];
-    events.map(|event| Record { at: Time(1), event }).to_vec()
+    let record = |event| Record { at: Time(1).into(), actor: Actor::SERVER, event };
+    Arc::new(Committed::new(seq, events.map(record).to_vec(), Vec::new()))
 }
 
 /// Publishes all rounds, each by `publish`, to two subscribers, one of whom comes when they like.
-fn all_is_told(publish: fn(&Publisher, u64, &Arc<Vec<Record>>)) {
-    let mut log = MemoryLog::default();
-    let (publisher, feed) = feed(log.reader().unwrap(), Runs::default(), 0);
+fn all_is_told(publish: fn(&Publisher, &Arc<Committed>)) {
+    let (publisher, feed) = feed(Arc::new(Tail::new(0)));
     let early = feed.subscribe(Topic::default(), None);
     let subscribers = [Some(early), None].map(|early| {
         let feed = feed.clone();
@@ -33,10 +34,8 @@ fn all_is_told(publish: fn(&Publisher, u64, &Arc<Vec<Record>>)) {
             hear(subscription)
         })
     });
-    for _ in 0..ROUNDS {
-        let records = Arc::new(round());
-        let seq = log.append(&records).unwrap();
-        publish(&publisher, seq, &records);
+    for seq in 1..=ROUNDS {
+        publish(&publisher, &round(seq));
         thread::yield_now();
     }
     drop(publisher);
@@ -66,12 +65,30 @@ fn each_event_comes_once_and_in_order() {
 #[test]
 fn a_pulse_before_its_time_is_found() {
     let found = Model::new(Clock::StandsStill).finds(|| {
-        all_is_told(|publisher, seq, records| {
-            let record = Arc::new(records[1].clone());
-            drop(publisher.pulses.send(Pulse { seq, record }));
+        all_is_told(|publisher, round| {
+            drop(publisher.ephemeral.send(Arc::clone(round)));
             thread::yield_now();
-            publisher.publish(seq, records);
+            publisher.publish(round);
         });
     });
     assert!(found.why.contains("each once, in order") || found.why.contains("a pulse comes after"));
+}
+
+#[test]
+fn whoever_is_too_far_behind_is_told_how_much_was_missed_and_goes_on() {
+    let (publisher, feed) = feed(Arc::new(Tail::new(0)));
+    let mut slow = feed.subscribe(Topic::default(), None);
+    let rounds = limits::FEED_KEPT + 5;
+    for seq in 1..=rounds {
+        publisher.publish(&round(seq));
+        publisher.tail.took(seq);
+    }
+    assert_eq!(slow.next_up_to(rounds), Err(Missed { events: 5, through: 5 }));
+    let mut heard = Vec::new();
+    while let Some(event) = slow.next_up_to(rounds).unwrap() {
+        heard.push(event.seq);
+    }
+    assert!(heard.into_iter().eq(6..=rounds));
+    let mut late = feed.subscribe(Topic::batch(BatchId(2)), Some(rounds - 1));
+    assert_eq!(late.next_up_to(rounds), Ok(None), "it does not concern them");
 }

@@ -2,23 +2,23 @@
 
 use std::str::FromStr;
 
-use gristmill_model::event::Event;
-use gristmill_model::filter::{Field, Filter, Op, Term};
+use gristmill_model::event::{EphemeralEvent, Event};
+use gristmill_model::filter::{self, Field, Filter, Op};
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::{BatchId, JobId, WorkerId};
 
-use super::view;
+use super::view::About;
 
 /// A choice of events; the default is all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Topic {
     /// All of these must hold.
-    terms: Vec<About>,
+    terms: Vec<Term>,
 }
 
 /// Something that an event is about: one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum About {
+enum Term {
     Jobs(Vec<JobId>),
     Batches(Vec<BatchId>),
     Workers(Vec<WorkerId>),
@@ -28,32 +28,32 @@ impl Topic {
     /// What happens to one batch and its jobs.
     #[must_use]
     pub fn batch(batch: BatchId) -> Topic {
-        Topic { terms: vec![About::Batches(vec![batch])] }
+        Topic { terms: vec![Term::Batches(vec![batch])] }
     }
 
     /// What happens to one job.
     #[must_use]
     pub fn job(job: JobId) -> Topic {
-        Topic { terms: vec![About::Jobs(vec![job])] }
+        Topic { terms: vec![Term::Jobs(vec![job])] }
     }
 
     /// What happens to one worker and the attempts there.
     #[must_use]
     pub fn worker(worker: WorkerId) -> Topic {
-        Topic { terms: vec![About::Workers(vec![worker])] }
+        Topic { terms: vec![Term::Workers(vec![worker])] }
     }
 
-    pub(super) fn concerns(&self, event: &Event, about: &[BatchId]) -> bool {
+    pub(super) fn concerns(&self, event: &Event, about: &About) -> bool {
         // They come all the time: only who asks for workers hears of them.
-        let sampled = matches!(event, Event::DevicesSampled { .. });
-        if sampled && !self.terms.iter().any(|term| matches!(term, About::Workers(_))) {
+        let sampled = matches!(event, Event::Ephemeral(EphemeralEvent::DevicesSampled { .. }));
+        if sampled && !self.terms.iter().any(|term| matches!(term, Term::Workers(_))) {
             return false;
         }
         self.terms.iter().all(|term| match term {
-            About::Jobs(jobs) => jobs.iter().any(|job| view::names_job(event, *job)),
-            About::Batches(batches) => about.iter().any(|batch| batches.contains(batch)),
-            About::Workers(workers) => {
-                view::worker_of(event).is_some_and(|worker| workers.contains(&worker))
+            Term::Jobs(jobs) => jobs.iter().any(|job| about.names_job(*job)),
+            Term::Batches(batches) => about.batches.iter().any(|batch| batches.contains(batch)),
+            Term::Workers(workers) => {
+                event.worker().is_some_and(|worker| workers.contains(&worker))
             }
         })
     }
@@ -64,15 +64,15 @@ impl FromStr for Topic {
 
     fn from_str(text: &str) -> Result<Topic, Rejection> {
         let filter: Filter = text.parse()?;
-        Ok(Topic { terms: filter.terms.iter().map(about).collect::<Result<_, _>>()? })
+        Ok(Topic { terms: filter.terms.iter().map(parse).collect::<Result<_, _>>()? })
     }
 }
 
-fn about(term: &Term) -> Result<About, Rejection> {
+fn parse(term: &filter::Term) -> Result<Term, Rejection> {
     match (&term.field, term.op) {
-        (Field::Id, Op::Is) => Ok(About::Jobs(ids(&term.values)?)),
-        (Field::Batch, Op::Is) => Ok(About::Batches(ids(&term.values)?)),
-        (Field::Worker, Op::Is) => Ok(About::Workers(ids(&term.values)?)),
+        (Field::Id, Op::Is) => Ok(Term::Jobs(ids(&term.values)?)),
+        (Field::Batch, Op::Is) => Ok(Term::Batches(ids(&term.values)?)),
+        (Field::Worker, Op::Is) => Ok(Term::Workers(ids(&term.values)?)),
         _ => Err(Rejection::new(
             Code::InvalidFilter,
             format!("`{term}`: events can be chosen by id=JOB, batch=BATCH and worker=WORKER"),

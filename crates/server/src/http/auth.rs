@@ -65,7 +65,7 @@ impl Guard {
         same_origin(host, headers)?;
         match &self.token {
             None => self.local(host),
-            Some(_) if path == OPEN => Ok(Actor::Local),
+            Some(_) if path == OPEN => Ok(Actor::LOCAL),
             Some(token) => bearer(token, headers),
         }
     }
@@ -77,7 +77,7 @@ impl Guard {
         let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
         let is_ours = address.is_ok_and(|ip| ip.is_loopback() || ip == self.bound.ip());
         if is_ours || name.eq_ignore_ascii_case("localhost") {
-            return Ok(Actor::Local);
+            return Ok(Actor::LOCAL);
         }
         let detail = format!(
             "the request is for `{}`, not for this machine: ask http://{}",
@@ -107,7 +107,7 @@ fn bearer(token: &TokenHash, headers: &HeaderMap) -> Result<Actor, Rejection> {
     match given.split_once(' ') {
         Some((scheme, given)) if scheme.eq_ignore_ascii_case("bearer") => {
             if token.admits(given.trim()) {
-                return Ok(Actor::Token);
+                return Ok(Actor::TOKEN);
             }
             Err(Rejection::new(Code::Unauthorized, "the token is not this server's"))
         }
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn names_of_this_machine_are_taken_and_others_are_not() {
         for host in ["localhost:7077", "127.0.0.1:7077", "127.9.9.9", "[::1]:7077", "LOCALHOST"] {
-            assert_eq!(ask("127.0.0.1:7077", &[("host", host)]), Ok(Actor::Local), "{host}");
+            assert_eq!(ask("127.0.0.1:7077", &[("host", host)]), Ok(Actor::LOCAL), "{host}");
         }
         for host in ["evil.example:7077", "127.0.0.1.evil.example", "10.0.0.1", "", "@"] {
             assert_eq!(ask("127.0.0.1:7077", &[("host", host)]), Err(Code::Forbidden), "{host}");
@@ -143,7 +143,7 @@ mod tests {
     fn a_page_of_another_site_is_refused_and_our_own_is_not() {
         let host = ("host", "localhost:7077");
         let from = |origin| ask("127.0.0.1:7077", &[host, ("origin", origin)]);
-        assert_eq!(from("http://localhost:7077"), Ok(Actor::Local));
+        assert_eq!(from("http://localhost:7077"), Ok(Actor::LOCAL));
         for origin in ["http://evil.example", "null", "http://localhost:8080", "https://localhost"]
         {
             assert_eq!(from(origin), Err(Code::Forbidden), "{origin}");

@@ -6,7 +6,6 @@ use axum::extract::{self, FromRequest, Request};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use gristmill_engine::State;
 use gristmill_model::access::Actor;
 use gristmill_model::api::{
     Accepted, Affected, AppendRequest, Batch, BatchRequest, Job, JobRequest, KnownJob, Links, Page,
@@ -26,7 +25,6 @@ use super::bulk::{self, Source};
 use super::intake;
 use super::jobs::lines_of_jobs;
 use super::lines::Lines;
-use super::overlay::Overlay;
 use super::parts::{self, PageQuery, Path, Query, Wait};
 use super::problem::{Answer, Refusal};
 use super::{many, range};
@@ -40,9 +38,7 @@ pub(super) async fn list(
     Query(page): Query<PageQuery>,
 ) -> Answer<Json<Page<Batch>>> {
     let (limit, after) = (page.limit()?, page.after()?);
-    let mut page = api.ask(move |tables| tables.batches(after, limit)).await?;
-    page.items = overlaid(&api, page.items).await?;
-    Ok(Json(page))
+    Ok(Json(api.ask(move |tables| tables.batches(after, limit)).await?))
 }
 
 /// Submits jobs as one batch.
@@ -244,44 +240,14 @@ pub(super) async fn wait_for(api: &Api, goal: Goal, span: Span) -> Answer<()> {
 }
 
 pub(super) async fn find(api: &Api, id: BatchId) -> Answer<Batch> {
-    let shown = show_row(api, id).await?;
-    let mut found = overlaid(api, vec![shown]).await?;
-    found.pop().ok_or_else(|| missing(id))
+    let found = api.handle.read().batch(id).await?;
+    found.ok_or_else(|| Refusal::new(Code::NoSuchBatch, format!("no batch {id}")))
 }
 
 /// Finds a batch once it is final, or as it is after a while.
 async fn find_final(api: &Api, id: BatchId, span: Span) -> Answer<Batch> {
-    let overlay = move |state: &State| Overlay::of(state, id);
-    let overlay = tokio::select! {
-        looked = api.handle.wait_and_look(Goal::Batch(id), span, overlay) => looked?,
-        () = api.stopping.cancelled() => None,
-    };
-    // What was seen in the moment of its end needs not be asked for again.
-    let Some(overlay) = overlay else { return find(api, id).await };
-    let mut shown = show_row(api, id).await?;
-    overlay.lay_over(&mut shown);
-    Ok(shown)
-}
-
-/// What the tables show of a batch.
-async fn show_row(api: &Api, id: BatchId) -> Answer<Batch> {
-    let found = api.ask_about(Some(id), move |tables| tables.batch(id)).await?;
-    found.ok_or_else(|| missing(id))
-}
-
-fn missing(id: BatchId) -> Refusal {
-    Refusal::new(Code::NoSuchBatch, format!("no batch {id}"))
-}
-
-/// The rows, with what only the engine knows laid over them.
-async fn overlaid(api: &Api, mut batches: Vec<Batch>) -> Answer<Vec<Batch>> {
-    let overlay = move |state: &State| {
-        for shown in &mut batches {
-            Overlay::of(state, shown.id).lay_over(shown);
-        }
-        batches
-    };
-    Ok(api.handle.look(overlay).await?)
+    wait_for(api, Goal::Batch(id), span).await?;
+    find(api, id).await
 }
 
 fn accepted(submitted: Submitted) -> Response {

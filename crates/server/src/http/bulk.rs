@@ -282,7 +282,7 @@ async fn ask(
     lines: &[u64],
     before: u64,
 ) -> Answer<Submitted> {
-    match api.handle.request(actor.clone(), command).await {
+    match api.handle.request(*actor, command).await {
         Ok(Reply::Batch(submitted)) => Ok(submitted),
         Ok(other) => Err(Refusal::new(Code::Internal, format!("a batch was answered: {other:?}"))),
         Err(rejection) => Err(api.refusal(placed(rejection, lines, before)).await),

@@ -53,7 +53,7 @@ pub(super) async fn sessions(
         let here = state.workers().filter(|(id, _)| worker.is_none_or(|only| only == *id));
         page(here.flat_map(|(id, found)| {
             let sessions = state.samples(id).map_or(&[][..], |samples| &samples.sessions);
-            let name = found.name.to_string();
+            let name = found.name().to_owned();
             sessions.iter().cloned().map(move |sample| Session {
                 worker: id,
                 worker_name: name.clone(),
@@ -128,7 +128,7 @@ pub(super) fn of_worker(state: &Engine, id: WorkerId, worker: &Worker) -> Vec<De
         let quarantined = health.quarantined.clone();
         Device {
             worker: id,
-            worker_name: worker.name.to_string(),
+            worker_name: worker.name().to_owned(),
             id: device.id.clone(),
             kind: device.kind.clone(),
             name: device.name.clone(),

@@ -9,17 +9,16 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
+use gristmill_model::BatchId;
 use gristmill_model::api::{FeedEvent, Problem};
 use gristmill_model::problem::Code;
-use gristmill_model::{BatchId, limits};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::parts::{Path, Query};
 use super::problem::{Answer, Refusal};
 use super::{Api, batches};
-use crate::feed::{Subscription, Topic};
-use crate::log::LogError;
+use crate::feed::{Missed, Subscription, Topic};
 
 /// `?filter=`
 #[derive(Debug, Deserialize, IntoParams)]
@@ -62,13 +61,8 @@ pub(super) async fn of_batch(
 
 fn follow(api: &Api, topic: Topic, headers: &HeaderMap) -> Answer<Response> {
     let last = last_event(headers)?;
-    let committed = api.handle.feed().committed();
-    let earliest = committed.saturating_sub(limits::REPLAYED_EVENTS as u64);
-    let missed = last.map_or(0, |last| earliest.saturating_sub(last));
-    let after = last.map(|last| last.max(earliest));
-    let gap = (missed > 0).then(|| Ok(gap(missed, earliest)));
-    let events = stream_of(api.handle.feed().subscribe(topic, after));
-    let events = stream::iter(gap).chain(events).take_until(api.stopping.clone().cancelled_owned());
+    let events = stream_of(api.handle.feed().subscribe(topic, last));
+    let events = events.take_until(api.stopping.clone().cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -79,13 +73,7 @@ fn stream_of(
         match subscription.next().await {
             Ok(Some(event)) => Some((Ok(shown(&event)), subscription)),
             Ok(None) => None,
-            Err(LogError::Compacted { through }) => {
-                Some((Ok(gap(subscription.missed(), through)), subscription))
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the feed breaks off");
-                None
-            }
+            Err(Missed { events, through }) => Some((Ok(gap(events, through)), subscription)),
         }
     })
 }

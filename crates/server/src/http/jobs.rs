@@ -13,12 +13,11 @@ use gristmill_model::access::Actor;
 use gristmill_model::api::{
     Accepted, Explanation, Job, Links, Page, Problem, SingleRequest, Unmet,
 };
+use gristmill_model::cause::Cause;
 use gristmill_model::command::{Command, Reply, Submission, Submitted};
-use gristmill_model::filter::{Field, Filter, Op, Term};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Code;
-use gristmill_model::terms::EndedBy;
-use gristmill_model::{BatchId, JobId, limits};
+use gristmill_model::{JobId, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -79,8 +78,7 @@ pub(super) async fn list(
         newest_first: query.order == Order::Newest,
     };
     if !parts::wants_lines(&headers) {
-        let batch = only_batch(&page.filter);
-        let mut jobs = api.ask_about(batch, move |tables| tables.jobs(&page)).await?;
+        let mut jobs = api.ask(move |tables| tables.jobs(&page)).await?;
         api.handle.lists().show(&mut jobs.items).await;
         return Ok(Json(jobs).into_response());
     }
@@ -96,13 +94,6 @@ pub(super) async fn list(
         }
     };
     Ok(lines_of_jobs(api, start, next))
-}
-
-/// The one batch whose jobs a filter can find, where it names one.
-fn only_batch(filter: &Filter) -> Option<BatchId> {
-    let names_one =
-        |term: &&Term| term.field == Field::Batch && term.op == Op::Is && term.values.len() == 1;
-    filter.terms.iter().find(names_one)?.values[0].parse().ok()
 }
 
 /// Submits one job, which becomes a batch of its own.
@@ -211,8 +202,7 @@ async fn unmet(api: &Api, id: JobId) -> Answer<Option<String>> {
         let Some(Unmet { on, when, at }) = unmet.find(|one| job.finished_at == Some(one.at)) else {
             return Ok(None);
         };
-        let mut told =
-            format!("it was cancelled at {at} because {}", EndedBy::Dependency(on, when));
+        let mut told = format!("it was cancelled at {at} because {}", Cause::Dependency(on, when));
         let stands = tables.standing_of(on)?;
         let stands: Vec<String> =
             stands.iter().map(|(state, jobs)| format!("{jobs} {state}")).collect();
@@ -225,8 +215,7 @@ async fn unmet(api: &Api, id: JobId) -> Answer<Option<String>> {
 }
 
 pub(super) async fn find(api: &Api, id: JobId) -> Answer<Job> {
-    let batch = api.handle.feed().batch_of(id);
-    let found = api.ask_about(batch, move |tables| tables.job(id)).await?;
+    let found = api.handle.read().job(id).await?;
     let Some(mut job) = found else { return Err(no_such(api, id).await?) };
     api.handle.lists().show(std::slice::from_mut(&mut job)).await;
     Ok(job)

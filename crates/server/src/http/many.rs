@@ -118,7 +118,7 @@ pub(super) async fn change(
     let mut affected = Affected { jobs: 0, forgotten: 0 };
     while let Some(runs) = found.next(api).await? {
         affected.forgotten += forgotten_among(api, &runs).await?;
-        match api.handle.request(actor.clone(), (verb.command)(runs)).await {
+        match api.handle.request(actor, (verb.command)(runs)).await {
             Ok(Reply::Count(count)) => affected.jobs += count,
             Ok(other) => {
                 let detail = format!("a {} of many was answered: {other:?}", verb.name);

@@ -96,7 +96,7 @@ fn table_of_workers(workers: &[Worker]) -> Markup {
                     td { a href={ "/v1/workers/" (worker.id) } { (worker.id) } }
                     td { (worker.name) }
                     td { (format!("{:?}", worker.state).to_lowercase()) }
-                    td { (worker.handlers.join(", ")) }
+                    td { (worker.shape.handlers.join(", ")) }
                     td .n { (worker.running) } td .n { (worker.waiting) }
                     td .n { (worker.succeeded) } td .n { (worker.failed) }
                 }

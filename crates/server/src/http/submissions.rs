@@ -34,7 +34,7 @@ pub(super) async fn connect(
         .read_buffer_size(limits::LINK_READ_BYTES)
         .max_message_size(limits::LINE_BYTES)
         .max_frame_size(limits::LINE_BYTES);
-    Ok(upgrade.on_upgrade(|socket| serve(api, actor, socket)))
+    Ok(upgrade.on_upgrade(move |socket| serve(api, actor, socket)))
 }
 
 async fn serve(api: Api, actor: Actor, socket: WebSocket) {
@@ -92,7 +92,7 @@ async fn submit(
     let request: SingleRequest =
         body::json(message).map_err(|why| Rejection::new(Code::InvalidRequest, why))?;
     let submission = intake::single(request, None)?;
-    api.handle.begin(actor.clone(), Command::Submit(submission)).await
+    api.handle.begin(*actor, Command::Submit(submission)).await
 }
 
 /// Answers in the order of the questions; what is ready together is sent together.

@@ -2,8 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gristmill_engine::Batch;
-use gristmill_model::api::{self, TermsRequest};
+use gristmill_model::api::TermsRequest;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::terms::Terms;
 use gristmill_model::{Span, Time};
@@ -42,20 +41,6 @@ fn one(
         }
         (time, span) => Ok(time.or(span.map(|span| now + span))),
     }
-}
-
-/// The terms of a batch as far as they are not fulfilled; nothing where it has none.
-pub(super) fn shown(batch: &Batch) -> Option<api::Terms> {
-    let terms = api::Terms {
-        start_at: batch.start_at(),
-        expires_at: batch.expires_at(),
-        deadline: batch.deadline(),
-        held: batch.is_held(),
-        after: batch.waits_for().collect(),
-        limit_key: batch.limit_key().map(ToString::to_string),
-        callback: batch.callback().map(str::to_owned),
-    };
-    (terms != api::Terms::default()).then_some(terms)
 }
 
 fn wall() -> Time {

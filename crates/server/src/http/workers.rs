@@ -123,7 +123,6 @@ fn overlay(worker: &mut Worker, state: &Engine) {
     let waiting = here.booking.backlog_len();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     (worker.running, worker.waiting) = (number(here.booking.held() - waiting), number(waiting));
-    worker.labels = here.labels.clone();
     worker.devices = devices::of_worker(state, worker.id, here);
     worker.state = match (state.is_connected(worker.id), here.draining, here.paused) {
         (false, ..) => WorkerState::Disconnected,

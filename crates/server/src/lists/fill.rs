@@ -64,6 +64,6 @@ impl Fill {
         let (usage, devices) = (Usage::default(), Vec::new());
         let report = Command::Report { worker, attempt, outcome, usage, devices };
         // One that has ended otherwise meanwhile needs no end.
-        let _ = self.handle.request(Actor::Server, report).await;
+        let _ = self.handle.request(Actor::SERVER, report).await;
     }
 }

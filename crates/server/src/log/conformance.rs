@@ -3,49 +3,53 @@
 //! log each time, as a restart would.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gristmill_model::access::Actor;
-use gristmill_model::event::{Event, Record};
+use gristmill_model::event::{BatchEvent, EphemeralEvent, Event, Opening, Record, WorkerEvent};
 use gristmill_model::job::JobSpec;
 use gristmill_model::payload::Payload;
-use gristmill_model::{BatchId, JobId, PipelineId, ProjectId, Time, WorkerId, limits};
+use gristmill_model::terms::Terms;
+use gristmill_model::{BatchId, JobId, Moment, PipelineId, ProjectId, Time, WorkerId, limits};
 
 use super::{Base, Compaction, Log, LogError, LogReader};
 
 /// A short record that can be told from the others.
 pub fn small(n: u64) -> Record {
-    Record { at: Time(n), event: Event::WorkerDraining { worker: WorkerId(n) } }
+    let event = Event::Worker(WorkerEvent::Draining { worker: WorkerId(n) });
+    Record { at: Time(n).into(), actor: Actor::SERVER, event }
 }
 
 /// Jobs with inputs of this many bytes.
 pub fn jobs(count: usize, bytes: usize) -> Record {
     let job = JobSpec::of(Payload::Text("x".repeat(bytes)));
-    Record {
-        at: Time(1),
-        event: Event::JobsAdded { batch: BatchId(1), first: JobId(1), jobs: vec![job; count] },
-    }
+    let (batch, first, jobs) = (BatchId(1), JobId(1), Arc::new(vec![job; count]));
+    let event = Event::Batch(BatchEvent::JobsAdded { batch, first, jobs });
+    Record { at: Time(1).into(), actor: Actor::LOCAL, event }
 }
 
 /// A record with most of what events are made of.
 pub fn rich() -> Record {
-    let event = Event::BatchOpened {
-        terms: Box::default(),
-        batch: BatchId(u64::MAX),
+    let opening = Opening {
+        terms: Terms::default(),
         project: ProjectId::DEFAULT,
         pipeline: PipelineId(1),
-        actor: Actor::Token,
         name: Some("Grüße".into()),
         key: Some(("key".into(), u64::MAX)),
         priority: -7,
         labels: BTreeMap::from([("user".into(), "ada".into())]),
     };
-    Record { at: Time(u64::MAX), event }
+    let (batch, opening) = (BatchId(u64::MAX), Arc::new(opening));
+    let event = Event::Batch(BatchEvent::Opened { batch, opening });
+    let at = Moment { now: Time(u64::MAX), wall: Time(7) };
+    Record { at, actor: Actor::TOKEN, event }
 }
 
 /// A record that is never written.
 pub fn pulse() -> Record {
-    let event = Event::LeaseRenewed { worker: WorkerId(1), until: Time(9) };
-    Record { at: Time(1), event }
+    let event =
+        Event::Ephemeral(EphemeralEvent::LeaseRenewed { worker: WorkerId(1), until: Time(9) });
+    Record { at: Time(1).into(), actor: Actor::worker(WorkerId(1)), event }
 }
 
 /// All that the log holds, read in pieces.

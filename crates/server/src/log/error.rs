@@ -18,6 +18,25 @@ pub enum LogError {
         /// The format it carries.
         found: u32,
     },
+    /// An older gristmill wrote it, and it was not converted.
+    #[error(
+        "{path}: log format {found} is older than this gristmill reads ({FORMAT}): start a server \
+         on this folder once, which converts it"
+    )]
+    Older {
+        /// The log.
+        path: PathBuf,
+        /// The format it carries.
+        found: u32,
+    },
+    /// A gristmill wrote it that was never released.
+    #[error("{path}: log format {found} is of no released gristmill and cannot be read")]
+    Unreleased {
+        /// The log.
+        path: PathBuf,
+        /// The format it carries.
+        found: u32,
+    },
     /// The file is something else.
     #[error("{path} is not a gristmill log: move it away, or name another data folder")]
     Foreign {

@@ -41,7 +41,7 @@ impl Store {
 
 impl Log for MemoryLog {
     fn append(&mut self, records: &[Record]) -> Result<u64, LogError> {
-        let new = row::encode(self.last() + 1, records)?;
+        let new = row::rows(self.last() + 1, records)?;
         self.store_mut().rows.extend(new);
         Ok(self.last())
     }
@@ -126,7 +126,7 @@ impl Compaction for MemoryCompaction {
 
     fn write(&mut self, records: &[Record]) -> Result<(), LogError> {
         let first = self.rows.last().map_or(0, Row::last) + 1;
-        self.rows.extend(row::encode(first, records)?);
+        self.rows.extend(row::rows(first, records)?);
         Ok(())
     }
 

@@ -67,12 +67,11 @@ impl Row {
 ///
 /// # Errors
 /// A record cannot be encoded.
-pub(super) fn encode(first: u64, records: &[Record]) -> Result<Vec<Row>, LogError> {
+pub(super) fn rows(first: u64, records: &[Record]) -> Result<Vec<Row>, LogError> {
     let mut rows = Vec::new();
     let mut row = Row { first, count: 0, checksum: 0, bytes: Vec::new() };
     for record in records.iter().filter(|record| record.event.is_durable()) {
-        rmp_serde::encode::write(&mut row.bytes, record)
-            .map_err(|source| LogError::Unusable { path: "event".into(), source: source.into() })?;
+        write(&mut row.bytes, record)?;
         row.count += 1;
         if row.bytes.len() >= limits::COMMIT_ROW_BYTES || row.count >= limits::COMMIT_ROW_RECORDS {
             let next = row.first + row.count;
@@ -86,11 +85,27 @@ pub(super) fn encode(first: u64, records: &[Record]) -> Result<Vec<Row>, LogErro
     Ok(rows)
 }
 
+/// Encodes records as a row has them.
+///
+/// # Errors
+/// A record cannot be encoded.
+pub(super) fn encode(records: &[Record]) -> Result<Vec<u8>, LogError> {
+    let mut bytes = Vec::new();
+    records.iter().try_for_each(|record| write(&mut bytes, record))?;
+    Ok(bytes)
+}
+
+fn write(bytes: &mut Vec<u8>, record: &Record) -> Result<(), LogError> {
+    rmp_serde::encode::write(bytes, record)
+        .map_err(|source| LogError::Unusable { path: "event".into(), source: source.into() })
+}
+
 fn sealed(row: Row) -> Row {
     Row { checksum: checksum(&row.bytes), ..row }
 }
 
-fn checksum(bytes: &[u8]) -> u64 {
+/// First eight bytes of the BLAKE3 digest.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
     let digest = blake3::hash(bytes);
     digest.as_bytes()[..8].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
@@ -145,7 +160,8 @@ impl Gathering {
 #[cfg(test)]
 mod tests {
     use gristmill_model::Time;
-    use gristmill_model::event::Event;
+    use gristmill_model::access::Actor;
+    use gristmill_model::event::{Event, ServerEvent};
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::Index;
@@ -153,13 +169,14 @@ mod tests {
     use super::*;
 
     fn record(n: u64) -> Record {
-        Record { at: Time(n), event: Event::ServerStarted { version: "x".repeat(100) } }
+        let event = Event::Server(ServerEvent::Started { version: "x".repeat(100) });
+        Record { at: Time(n).into(), actor: Actor::SERVER, event }
     }
 
     #[test]
     fn a_large_commit_becomes_rows_without_a_gap() {
         let many: Vec<Record> = (0..limits::COMMIT_ROW_RECORDS * 2 + 1).map(record).collect();
-        let rows = encode(7, &many).unwrap();
+        let rows = rows(7, &many).unwrap();
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[1].first, rows[0].last() + 1);
         let mut gathering = Gathering::new(6, usize::MAX);
@@ -170,7 +187,7 @@ mod tests {
 
     #[test]
     fn damage_is_told_and_never_panics() {
-        let good = encode(1, &[record(1), record(2)]).unwrap().remove(0);
+        let good = rows(1, &[record(1), record(2)]).unwrap().remove(0);
         let told = |row: &Row| Gathering::new(0, 10).add(row).unwrap_err();
         let mut flipped = good.clone();
         flipped.bytes[5] ^= 1;
@@ -204,7 +221,8 @@ mod tests {
     }
 
     fn event(length: usize) -> Record {
-        Record { at: Time(7), event: Event::ServerStarted { version: "x".repeat(length) } }
+        let event = Event::Server(ServerEvent::Started { version: "x".repeat(length) });
+        Record { at: Time(7).into(), actor: Actor::SERVER, event }
     }
 
     proptest! {
@@ -215,7 +233,7 @@ mod tests {
             damage in damage(),
         ) {
             let records: Vec<Record> = lengths.into_iter().map(event).collect();
-            let good = encode(first, &records).unwrap().remove(0);
+            let good = rows(first, &records).unwrap().remove(0);
             let read = |row: &Row| {
                 let mut gathering = Gathering::new(first - 1, 9);
                 gathering.add(row).map(|()| gathering.finish())

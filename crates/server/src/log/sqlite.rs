@@ -6,7 +6,7 @@
 //! older gristmill refuses a newer log.
 
 mod base;
-
+mod convert;
 mod wal;
 
 use std::fs::File;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gristmill_model::event::{FORMAT, Record};
+use gristmill_model::event::{FORMAT, OLDEST_FORMAT, Record};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::row::{self, Gathering, Row};
@@ -73,7 +73,7 @@ impl SqliteLog {
         let mut connection = Connection::open(path).map_err(told)?;
         connection.busy_timeout(BUSY).map_err(told)?;
         let format = found_format(path, &connection)?;
-        prepare(&mut connection, durability, format).map_err(told)?;
+        prepare(path, &mut connection, durability, format)?;
         settle(&connection).map_err(told)?;
         if durability == Durability::Full {
             wal::lay_out(path, CHECKPOINT_PAGES);
@@ -101,7 +101,7 @@ impl SqliteLog {
 
 impl Log for SqliteLog {
     fn append(&mut self, records: &[Record]) -> Result<u64, LogError> {
-        let rows = row::encode(self.last + 1, records)?;
+        let rows = row::rows(self.last + 1, records)?;
         let Some(newest) = rows.last() else { return Ok(self.last) };
         self.insert(&rows).map_err(|error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::TooBig) => LogError::TooLarge {
@@ -159,7 +159,11 @@ impl SqliteReader {
 pub(crate) fn look(path: &Path) -> Result<(Box<dyn LogReader>, u64), LogError> {
     let reader = SqliteReader::open(path)?;
     let connection = reader.connection.lock().unwrap_or_else(PoisonError::into_inner);
-    found_format(path, &connection)?.ok_or_else(|| LogError::Foreign { path: path.to_owned() })?;
+    let foreign = || LogError::Foreign { path: path.to_owned() };
+    let found = found_format(path, &connection)?.ok_or_else(foreign)?;
+    if found < FORMAT {
+        return Err(LogError::Older { path: path.to_owned(), found });
+    }
     let last = last(&connection).map_err(|error| LogError::from_sqlite(path, 0, error))?;
     drop(connection);
     Ok((Box::new(reader), last))
@@ -262,6 +266,9 @@ fn found_format(path: &Path, connection: &Connection) -> Result<Option<u32>, Log
         APPLICATION_ID if format > FORMAT => {
             Err(LogError::Newer { path: path.to_owned(), found: format })
         }
+        APPLICATION_ID if format < OLDEST_FORMAT => {
+            Err(LogError::Unreleased { path: path.to_owned(), found: format })
+        }
         APPLICATION_ID => Ok(Some(format)),
         0 if tables == 0 && format == 0 => Ok(None),
         _ => Err(LogError::Foreign { path: path.to_owned() }),
@@ -274,11 +281,36 @@ fn sync_folder(path: &Path) -> Result<(), LogError> {
         .map_err(|source| LogError::Unusable { path: path.to_owned(), source: source.into() })
 }
 
+/// Sets the connection up, and makes or converts the tables where they are not of today's format.
 fn prepare(
+    path: &Path,
     connection: &mut Connection,
     durability: Durability,
     format: Option<u32>,
-) -> rusqlite::Result<()> {
+) -> Result<(), LogError> {
+    let told = |error| LogError::from_sqlite(path, 0, error);
+    set_up(connection, durability).map_err(told)?;
+    if format == Some(FORMAT) {
+        return Ok(());
+    }
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(told)?;
+    match format {
+        None => {
+            transaction.execute_batch(TABLE).map_err(told)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(told)?;
+        }
+        Some(before) => {
+            tracing::info!(from = before, to = FORMAT, "the log is converted to today's format");
+            convert::to_today(path, &transaction)?;
+        }
+    }
+    // From now on events of our format are in it, which an older gristmill must not read.
+    transaction.pragma_update(None, "user_version", FORMAT).map_err(told)?;
+    transaction.commit().map_err(told)
+}
+
+fn set_up(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     let synchronous = match durability {
         Durability::Full => "FULL",
@@ -287,18 +319,7 @@ fn prepare(
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // After one huge commit the WAL shrinks back to where an ordinary one leaves it.
-    connection.pragma_update(None, "journal_size_limit", wal::length(CHECKPOINT_PAGES))?;
-    if format == Some(FORMAT) {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if format.is_none() {
-        transaction.execute_batch(TABLE)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
-    // From now on events of our format may be in it, which an older gristmill must not read.
-    transaction.pragma_update(None, "user_version", FORMAT)?;
-    transaction.commit()
+    connection.pragma_update(None, "journal_size_limit", wal::length(CHECKPOINT_PAGES))
 }
 
 /// Copies what is in the WAL into the database, synced, and begins the WAL anew.

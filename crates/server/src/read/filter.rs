@@ -1,9 +1,10 @@
 //! Filters as SQL. Whatever a person wrote travels as a bound parameter, never as SQL.
 //!
-//! The terms speak of the tables as [`super::jobs`] names them: `j` the job or a run of folded
-//! ones, `s` what was submitted, `b` its batch, `p` the pipeline, `a` the last attempt. Ids stand
-//! apart, for a run of folded jobs has many. A project is known here by its id alone: whoever asks
-//! has put ids in the place of the names.
+//! The terms speak of the tables as [`super::jobs`] names them: `j` the job with its last attempt,
+//! or a run of jobs, `x` what it was submitted with beside its input, `b` its batch, `p` the
+//! pipeline, `f` the last attempt that failed. Ids stand apart, for a run of jobs has many, and so
+//! do batches that are named, for their jobs are found by spans of ids. A project is known here by
+//! its id alone: whoever asks has put ids in the place of the names.
 //!
 //! A job that waits is stored as queued, and its batch says what that is called (`b.waits`): so a
 //! gate that opens changes one row. A term about states therefore names the stored states first,
@@ -22,6 +23,10 @@ pub(super) struct Conditions {
     values: Vec<Value>,
     /// Which ids.
     pub ids: Ids,
+    /// Only jobs of these batches.
+    pub batches: Option<BTreeSet<BatchId>>,
+    /// Only jobs that wait, of batches whose waiting jobs are scheduled.
+    pub scheduled: bool,
 }
 
 /// Which ids are meant: those from `low` to `high`.
@@ -103,6 +108,23 @@ impl Conditions {
         self.values.extend(values);
     }
 
+    /// Only jobs of these batches, of which they may be.
+    pub fn of_batches(&mut self, batches: impl IntoIterator<Item = BatchId>) {
+        let named: BTreeSet<BatchId> = batches.into_iter().collect();
+        self.batches = Some(match self.batches.take() {
+            Some(batches) => batches.intersection(&named).copied().collect(),
+            None => named,
+        });
+    }
+
+    /// The same within a span of ids.
+    pub fn within(&self, (low, high): (i64, i64)) -> Conditions {
+        let mut within = self.clone();
+        within.ids.low = within.ids.low.max(low);
+        within.ids.high = within.ids.high.min(high);
+        within
+    }
+
     /// As conditions on rows, ids included.
     pub fn on_rows(mut self) -> Conditions {
         let ids = std::mem::take(&mut self.ids);
@@ -143,6 +165,10 @@ impl Conditions {
         if (&term.field, term.op) == (&Field::State, Op::Is) {
             return self.add_states(&term.values);
         }
+        if (&term.field, term.op) == (&Field::Batch, Op::Is) {
+            let batches = term.values.iter().filter_map(|value| value.parse().ok());
+            return self.of_batches(batches);
+        }
         let (subject, named) = subject(&term.field);
         let values: Vec<Value> =
             term.values.iter().map(|value| parameter(&term.field, value)).collect();
@@ -167,19 +193,20 @@ impl Conditions {
         let waits: Vec<_> = gates.into_iter().filter(|gate| is_among(gate, wanted)).collect();
         let stored = wanted.iter().filter(|state| !matches!(&***state, "queued" | "scheduled"));
         let mut stored: Vec<Value> = stored.map(|state| text(state)).collect();
+        if !is_among("succeeded", wanted) {
+            // What the index is made for, in words: what is bound SQLite does not look at.
+            self.add("j.state <> 'succeeded'", []);
+        }
         let waits_any = among("waits", waits.len());
         let asked = waits.iter().copied().map(text);
         if waits.is_empty() {
             return self.add(among("j.state", stored.len()), stored);
         }
         if stored.is_empty() && !waits.contains(&"queued") {
-            // Few batches wait for something: found through them, not among all that is queued
-            // (a plus keeps SQLite from the index of states).
-            let sql = format!(
-                "+j.state = 'queued' AND j.batch IN (
-                     SELECT id FROM batches WHERE waits <> 'queued' AND {waits_any})"
-            );
-            return self.add(sql, asked);
+            // Few batches wait for something: found through their ids, not among all that is
+            // queued (a plus keeps SQLite from the index of states).
+            self.scheduled = true;
+            return self.add(format!("+j.state = 'queued' AND b.{waits_any}"), asked);
         }
         stored.push(text("queued"));
         self.add(among("j.state", stored.len()), stored);
@@ -202,12 +229,12 @@ fn subject(field: &Field) -> (&'static str, Vec<Value>) {
         Field::Project => "b.project",
         Field::Pipeline => "p.name",
         Field::Stage => super::jobs::STAGE,
-        Field::Worker => "a.worker",
-        Field::Key => "s.key",
-        Field::Code => super::ended::CODE,
+        Field::Worker => "j.worker",
+        Field::Key => "x.key",
+        Field::Code => super::jobs::CODE,
         // A job's own label hides its batch's.
         Field::Label(name) => {
-            let sql = "coalesce((SELECT value FROM json_each(s.labels) WHERE key = ?), \
+            let sql = "coalesce((SELECT value FROM json_each(x.labels) WHERE key = ?), \
                        (SELECT value FROM json_each(b.labels) WHERE key = ?))";
             let name = Value::Text(name.clone());
             return (sql, vec![name.clone(), name]);

@@ -1,15 +1,18 @@
 //! Jobs: by id, by key, by filter, and a batch's results in the order of submission.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use gristmill_model::api::{self, Page};
 use gristmill_model::filter::Filter;
+use gristmill_model::job::JobState;
 use gristmill_model::{BatchId, JobId, ProjectId, limits};
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Result, Row, params_from_iter};
 
-use super::column::{json, number, some_json, some_time, time, word};
+use super::column::{json, number, some_json, time, word};
 use super::filter::{Conditions, Ids};
+use super::inputs::{Extras, Inputs};
+use super::shown::{self, Common, Left, Standing};
 use super::{ReadError, Tables, page};
 
 /// The name of the stage where a job stands.
@@ -18,19 +21,23 @@ pub(super) const STAGE: &str = "p.spec ->> ('$.stages[' || j.stage || '].name')"
 /// How a job stands as people see it: what waits is called as its batch says.
 pub(super) const SHOWN: &str = "CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END";
 
-/// Everything that a job shows. The order of the tables is meant: jobs first, by an index or by
-/// id, and for each the few rows that belong to it.
-const SELECT: &str = "SELECT j.*,
-        CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END AS shown,
-        s.priority, s.labels, s.key, s.input, s.output AS output_path,
-        s.created_at, b.labels AS batch_labels, p.name AS pipeline,
+/// The code of the failure that a job shows, as [`shown::job`] finds it.
+pub(super) const CODE: &str = "coalesce(
+    CASE WHEN j.state IN ('cancelled', 'expired') THEN j.code END,
+    j.failure ->> '$.code', f.failure ->> '$.code')";
+
+/// Everything that a job shows but its input. The order of the tables is meant: jobs first, by an
+/// index or by id, and for each the few rows that belong to it.
+const SELECT: &str = "SELECT j.*, x.priority AS own_priority, x.labels, x.key,
+        x.output AS output_path, x.input AS own_input, b.labels AS batch_labels, b.waits,
+        p.name AS pipeline,
         p.spec ->> ('$.stages[' || j.stage || '].name') AS stage_name,
-        a.output AS result, a.artifacts, a.warnings
+        f.failure AS earlier_failure
     FROM jobs j
-    CROSS JOIN specs s ON s.job = j.id
+    LEFT JOIN extras x ON x.job = j.id
     CROSS JOIN batches b ON b.id = j.batch
     CROSS JOIN pipelines p ON p.id = b.pipeline
-    LEFT JOIN attempts a ON a.id = j.attempt
+    LEFT JOIN attempts f ON f.id = j.failed
     WHERE ";
 
 /// Which page of the jobs.
@@ -54,11 +61,10 @@ impl Tables<'_> {
     pub fn job(&self, id: JobId) -> Result<Option<api::Job>, ReadError> {
         let mut conditions = Conditions::default();
         conditions.ids = Ids::one(id.0);
-        let mut found = self.select_jobs(conditions.clone(), false, 1)?;
+        let mut found = self.select_jobs(&conditions, false, 1)?;
         if found.is_empty() {
-            found = self.folded_jobs(&conditions, false, 1)?;
+            found = self.jobs_in_runs(&conditions, false, 1)?;
         }
-        self.tell_ends(&mut found)?;
         Ok(found.pop())
     }
 
@@ -90,9 +96,7 @@ impl Tables<'_> {
             "j.id = (SELECT job FROM keys WHERE key = ? AND project = ?)",
             [Value::Text(key.to_owned()), integer(project.0)],
         );
-        let mut found = self.select_jobs(conditions, false, 1)?;
-        self.tell_ends(&mut found)?;
-        Ok(found.pop())
+        Ok(self.select_jobs(&conditions, false, 1)?.pop())
     }
 
     /// A page of the jobs that a filter finds.
@@ -126,7 +130,7 @@ impl Tables<'_> {
         let start = self
             .connection
             .prepare_cached(
-                "SELECT first + (?2 - place) FROM runs WHERE batch = ?1
+                "SELECT first + (?2 - place) FROM spans WHERE batch = ?1
                  AND place <= ?2 AND place + jobs > ?2 ORDER BY place DESC LIMIT 1",
             )?
             .query_row([batch.0, from.min(i64::MAX as u64)].map(u64::cast_signed), |row| {
@@ -135,7 +139,7 @@ impl Tables<'_> {
             .optional()?;
         let Some(start) = start else { return Ok(Page { items: Vec::new(), has_more: false }) };
         let mut conditions = Conditions::default();
-        conditions.add("j.batch = ?", [integer(batch.0)]);
+        conditions.of_batches([batch]);
         conditions.ids.low = start;
         self.page_of_jobs(conditions, false, limit)
     }
@@ -147,28 +151,82 @@ impl Tables<'_> {
         limit: usize,
     ) -> Result<Page<api::Job>, ReadError> {
         let limit = limit.min(limits::PAGE);
-        let mut items = self.folded_jobs(&conditions, newest_first, limit + 1)?;
-        items.extend(self.select_jobs(conditions, newest_first, limit + 1)?);
-        items.sort_by_key(|job| job.id);
-        if newest_first {
-            items.reverse();
+        let mut items = Vec::new();
+        for window in self.windows(&conditions, newest_first)? {
+            let within = conditions.within(window);
+            let room = limit + 1 - items.len();
+            let mut found = self.jobs_in_runs(&within, newest_first, room)?;
+            found.extend(self.select_jobs(&within, newest_first, room)?);
+            found.sort_by_key(|job| job.id);
+            if newest_first {
+                found.reverse();
+            }
+            found.truncate(room);
+            items.extend(found);
+            if items.len() > limit {
+                break;
+            }
         }
-        let mut page = page(items, limit);
-        self.tell_ends(&mut page.items)?;
-        Ok(page)
+        Ok(page(items, limit))
+    }
+
+    /// The spans of ids to look through, in the order of the page: those of the batches that are
+    /// named, or all.
+    fn windows(&self, conditions: &Conditions, newest_first: bool) -> Result<Vec<(i64, i64)>> {
+        let mut batches = conditions.batches.clone();
+        if conditions.scheduled {
+            let scheduled = self.scheduled()?;
+            batches = Some(match batches {
+                Some(named) => named.intersection(&scheduled).copied().collect(),
+                None => scheduled,
+            });
+        }
+        let Some(batches) = batches else { return Ok(vec![(0, i64::MAX)]) };
+        let mut windows = Vec::new();
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT first, first + jobs - 1 FROM spans WHERE batch = ?1")?;
+        for batch in batches {
+            let found = select.query_map([batch.0.cast_signed()], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })?;
+            for window in found {
+                windows.push(window?);
+            }
+        }
+        windows.sort_unstable();
+        if newest_first {
+            windows.reverse();
+        }
+        Ok(windows)
+    }
+
+    /// Batches whose waiting jobs are scheduled: few, with an index of their own.
+    fn scheduled(&self) -> Result<BTreeSet<BatchId>> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT id FROM batches WHERE waits <> 'queued' AND waits = ?1")?;
+        let scheduled = [JobState::Scheduled.as_str()];
+        select.query_map(scheduled, |row| number(row, "id").map(BatchId))?.collect()
     }
 
     fn select_jobs(
         &self,
-        conditions: Conditions,
+        conditions: &Conditions,
         newest_first: bool,
         limit: usize,
     ) -> Result<Vec<api::Job>> {
-        let (conditions, values) = conditions.on_rows().finish();
+        let (conditions, values) = conditions.clone().on_rows().finish();
         let order = if newest_first { "DESC" } else { "ASC" };
         let sql = format!("{SELECT} {conditions} ORDER BY j.id {order} LIMIT {limit}");
         let mut select = self.connection.prepare_cached(&sql)?;
-        select.query_map(params_from_iter(values), job_of)?.collect()
+        let mut inputs = Inputs::new(self.connection);
+        let mut rows = select.query(params_from_iter(values))?;
+        let mut jobs = Vec::new();
+        while let Some(row) = rows.next()? {
+            jobs.extend(job_of(row, &mut inputs)?);
+        }
+        Ok(jobs)
     }
 }
 
@@ -176,7 +234,9 @@ impl Tables<'_> {
 impl Tables<'_> {
     /// How SQLite would look for the jobs that a filter finds.
     pub(super) fn plan(&self, filter: &Filter) -> Vec<String> {
-        let (conditions, values) = Conditions::of(filter).on_rows().finish();
+        let conditions = Conditions::of(filter);
+        let window = self.windows(&conditions, false).unwrap().pop().unwrap_or((5, 9));
+        let (conditions, values) = conditions.within(window).on_rows().finish();
         let sql = format!("EXPLAIN QUERY PLAN {SELECT} {conditions} ORDER BY j.id LIMIT 100");
         let mut select = self.connection.prepare(&sql).unwrap();
         let steps = select.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
@@ -184,33 +244,42 @@ impl Tables<'_> {
     }
 }
 
-fn job_of(row: &Row<'_>) -> Result<api::Job> {
-    let state = word(row, "shown")?;
-    let succeeded = state == gristmill_model::job::JobState::Succeeded;
-    let mut labels: BTreeMap<String, String> = some_json(row, "batch_labels")?;
-    labels.extend(json::<BTreeMap<_, _>>(row, "labels")?.unwrap_or_default());
-    Ok(api::Job {
-        id: JobId(number(row, "id")?),
-        batch: BatchId(number(row, "batch")?),
-        index: number(row, "place")?,
-        pipeline: row.get("pipeline")?,
-        state,
-        stage: row.get("stage_name")?,
-        priority: row.get("priority")?,
-        labels,
+/// The job of a row; nothing where it is not known what was submitted.
+fn job_of(row: &Row<'_>, inputs: &mut Inputs<'_>) -> Result<Option<api::Job>> {
+    let id = JobId(number(row, "id")?);
+    let extras = Extras {
+        priority: row.get("own_priority")?,
+        labels: json(row, "labels")?.unwrap_or_default(),
         key: row.get("key")?,
-        input: some_json(row, "input")?,
         output_path: row.get("output_path")?,
-        // The last attempt's output is the job's only where that was the last stage.
-        result: if succeeded { json(row, "result")? } else { None },
-        artifacts: json(row, "artifacts")?.unwrap_or_default(),
-        warnings: json(row, "warnings")?.unwrap_or_default(),
-        failure: json(row, "failure")?,
+        input: json(row, "own_input")?,
+    };
+    let Some(submitted) = inputs.of(id, extras)? else { return Ok(None) };
+    let common = Common {
+        batch: BatchId(number(row, "batch")?),
+        pipeline: row.get("pipeline")?,
+        stage: row.get("stage_name")?,
+        labels: some_json(row, "batch_labels")?,
+        waits_as: word(row, "waits")?,
+    };
+    let standing = Standing {
+        state: word(row, "state")?,
         attempts: row.get("attempts")?,
-        created_at: some_time(row, "created_at")?,
+        cause: json(row, "cause")?,
         started_at: time(row, "started_at")?,
         finished_at: time(row, "finished_at")?,
-    })
+    };
+    let failure = match json(row, "failure")? {
+        Some(failure) => Some(failure),
+        None => json(row, "earlier_failure")?,
+    };
+    let left = Left {
+        output: json(row, "output")?,
+        artifacts: json(row, "artifacts")?.unwrap_or_default(),
+        warnings: json(row, "warnings")?.unwrap_or_default(),
+        failure,
+    };
+    Ok(Some(shown::job(id, common, submitted, standing, left)))
 }
 
 fn integer(id: u64) -> Value {

@@ -38,9 +38,10 @@ pub struct Logged {
     pub leased_at: Time,
 }
 
-const SELECT: &str =
-    "SELECT a.id, a.job, a.worker, a.state, a.failure, a.leased_at, j.batch, j.place
-    FROM attempts a CROSS JOIN jobs j ON j.id = a.job WHERE a.id <= ?1 AND ";
+const SELECT: &str = "SELECT a.id, a.job, a.worker, a.outcome, a.failure, a.leased_at, j.batch,
+        (SELECT s.place + (a.job - s.first) FROM spans s WHERE s.batch = j.batch
+            AND s.first <= a.job AND s.first + s.jobs > a.job) AS place
+    FROM all_attempts a CROSS JOIN jobs j ON j.id = a.job WHERE a.id <= ?1 AND ";
 
 impl Tables<'_> {
     /// The newest attempt there is.
@@ -48,7 +49,10 @@ impl Tables<'_> {
     /// # Errors
     /// The tables cannot be read.
     pub fn last_attempt(&self) -> Result<Option<AttemptId>, ReadError> {
-        let mut select = self.connection.prepare_cached("SELECT max(id) FROM attempts")?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT max(coalesce((SELECT max(id) FROM attempts), 0),
+                     (SELECT max(attempt) FROM jobs WHERE attempt IS NOT NULL))",
+        )?;
         let last: Option<i64> = select.query_row([], |row| row.get(0))?;
         Ok(last.map(|id| AttemptId(id.cast_unsigned())))
     }
@@ -58,7 +62,11 @@ impl Tables<'_> {
     /// # Errors
     /// The tables cannot be read.
     pub fn place_of(&self, job: JobId) -> Result<Option<u64>, ReadError> {
-        let mut select = self.connection.prepare_cached("SELECT place FROM jobs WHERE id = ?1")?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT s.place + (j.id - s.first) AS place FROM jobs j
+             CROSS JOIN spans s ON s.batch = j.batch AND s.first <= j.id AND s.first + s.jobs > j.id
+             WHERE j.id = ?1",
+        )?;
         Ok(select.query_row([job.0.cast_signed()], |row| number(row, "place")).optional()?)
     }
 
@@ -87,7 +95,7 @@ impl Tables<'_> {
         after: Option<&Logged>,
     ) -> Result<Vec<Logged>, ReadError> {
         let id = batch.0.cast_signed();
-        let sql = "SELECT min(first), max(first + jobs) FROM runs WHERE batch = ?1";
+        let sql = "SELECT min(first), max(first + jobs) FROM spans WHERE batch = ?1";
         let ends = self.connection.prepare_cached(sql)?.query_row([id], |row| {
             Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
         })?;
@@ -128,7 +136,7 @@ impl Tables<'_> {
 }
 
 fn logged(row: &Row<'_>) -> Result<Logged> {
-    let state: AttemptState = super::attempts::state_of(&row.get::<_, String>("state")?)?;
+    let state: AttemptState = super::attempts::state_of(row)?;
     Ok(Logged {
         job: JobId(number(row, "job")?),
         batch: BatchId(number(row, "batch")?),

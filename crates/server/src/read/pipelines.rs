@@ -5,16 +5,16 @@ use gristmill_model::{PipelineId, ProjectId, limits};
 use rusqlite::{OptionalExtension, Result, Row};
 
 use super::column::{number, some_json, some_time};
-use super::fresh::PipelineRow;
 use super::{ReadError, Tables, page};
 
 impl Tables<'_> {
-    /// A pipeline's row as it is.
-    pub(super) fn pipeline_row(&self, id: PipelineId) -> Result<PipelineRow, ReadError> {
+    /// A version of a pipeline.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn pipeline(&self, id: PipelineId) -> Result<Option<api::Pipeline>, ReadError> {
         let mut select = self.connection.prepare_cached("SELECT * FROM pipelines WHERE id = ?1")?;
-        let columns = select.column_count();
-        Ok(select
-            .query_row([id.0.cast_signed()], |row| (0..columns).map(|n| row.get(n)).collect())?)
+        Ok(select.query_row([id.0.cast_signed()], pipeline_of).optional()?)
     }
 
     /// The newest version of a pipeline, by its name.

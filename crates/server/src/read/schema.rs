@@ -1,10 +1,11 @@
-//! The read tables, and when they are made anew: there are no migrations, only the log. Where that
-//! was compacted the tables are the only place that remembers jobs of old: then they are never
-//! removed, but moved aside.
+//! The read tables, and when they are made anew: what they show is in the log. Where that was
+//! compacted the tables are the only place that remembers jobs of old: then tables of the version
+//! before are converted, and others never removed, but moved aside.
 //!
 //! Values that people search are columns; everything else is JSON, so that any SQLite tool can look
-//! inside. Times are microseconds, states are the words of the API. What is said once (a job's
-//! input) lies apart from what moves (its state), for SQLite writes whole rows.
+//! inside. Times are microseconds, states are the words of the API. What is said once (jobs'
+//! inputs) lies apart from what moves (their states), for SQLite writes whole rows; and of jobs
+//! that nothing has happened to yet there is one row for many.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -12,13 +13,15 @@ use std::path::{Path, PathBuf};
 
 use gristmill_model::limits;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::ReadError;
+use super::{ReadError, version5};
 use crate::log::LogId;
 
 /// Raise it with every change to [`TABLES`] or to what is written there.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
+/// The version of which tables are converted.
+const BEFORE: u32 = 5;
 
 const TABLES: &str = "
 -- how far the tables have come, in which log; and after which event they know all that happened:
@@ -34,85 +37,95 @@ CREATE TABLE pipelines (
 CREATE INDEX pipelines_by_name ON pipelines (project, name, version);
 
 CREATE TABLE batches (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL, pipeline INTEGER NOT NULL,
-    actor TEXT NOT NULL, name TEXT, priority INTEGER NOT NULL, labels TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL, project_name TEXT,
+    pipeline INTEGER NOT NULL, actor TEXT NOT NULL, name TEXT, priority INTEGER NOT NULL,
+    labels TEXT NOT NULL,
     -- its terms as they were submitted, where there are any
-    terms TEXT, created_at INTEGER NOT NULL, closed_at INTEGER,
-    -- when a job last became final
-    settled_at INTEGER,
-    -- how its jobs are called that are stored as queued: the batch is their gate
+    terms TEXT, created_at INTEGER NOT NULL,
+    -- how many of its jobs stand where
+    open INTEGER NOT NULL, counts TEXT NOT NULL,
+    -- how its jobs are called that are stored as queued: the batch may keep them from beginning
     waits TEXT NOT NULL,
     -- why: a person, a time that has not come, what has not ended
     held INTEGER NOT NULL, start_at INTEGER, pending TEXT,
+    finished_at INTEGER,
     -- when the end was announced to whoever is to be called, and what came of the call
     announced_at INTEGER, delivered INTEGER, call_detail TEXT, called_at INTEGER,
     -- the engine has forgotten it
-    pruned INTEGER NOT NULL
+    forgotten INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX batches_that_wait ON batches (waits) WHERE waits <> 'queued';
 CREATE INDEX batches_to_call ON batches (id) WHERE announced_at IS NOT NULL AND delivered IS NULL;
--- what of a batch's terms ended jobs of it, in the order in which it did: all of them that became
--- final in this state just then; with what it was that had been waited for
-CREATE TABLE ends (
-    batch INTEGER NOT NULL, place INTEGER NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL,
-    target TEXT, at INTEGER NOT NULL,
-    PRIMARY KEY (batch, place)
+CREATE INDEX batches_to_name ON batches (project) WHERE project_name IS NULL;
+-- what a batch waited for and what ended otherwise than it was to end
+CREATE TABLE unmet (
+    batch INTEGER NOT NULL, at INTEGER NOT NULL, target TEXT NOT NULL, wanted TEXT NOT NULL,
+    PRIMARY KEY (batch, at, target)
 ) STRICT, WITHOUT ROWID;
--- how many of a batch's jobs stand where
-CREATE TABLE counts (
-    batch INTEGER NOT NULL, state TEXT NOT NULL, jobs INTEGER NOT NULL,
-    PRIMARY KEY (batch, state)
-) STRICT, WITHOUT ROWID;
--- the jobs of a batch as runs of ids: `jobs` of them from `first` on, at `place` in the batch
-CREATE TABLE runs (
+-- the jobs of a batch as spans of ids: `jobs` of them from `first` on, the first at `place`
+CREATE TABLE spans (
     batch INTEGER NOT NULL, place INTEGER NOT NULL, first INTEGER NOT NULL, jobs INTEGER NOT NULL,
     PRIMARY KEY (batch, place)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE jobs (
-    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, place INTEGER NOT NULL, state TEXT NOT NULL,
-    stage INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    -- the last attempt, and the last failure
-    attempt INTEGER, failure TEXT, started_at INTEGER, finished_at INTEGER
-) STRICT;
-CREATE INDEX jobs_by_state ON jobs (state);
-CREATE INDEX jobs_by_batch ON jobs (batch, state);
--- jobs that were accepted as one record, by the first of them
-CREATE TABLE ranges (
-    first INTEGER PRIMARY KEY, batch INTEGER NOT NULL, place INTEGER NOT NULL,
-    priority INTEGER NOT NULL, source TEXT NOT NULL, created_at INTEGER NOT NULL
-) STRICT;
--- those of them that have no rows in `jobs`, as runs that stand alike
-CREATE TABLE folds (
+-- what was submitted of jobs with consecutive ids: a range's source, or a page of single inputs
+CREATE TABLE inputs (
     first INTEGER PRIMARY KEY, jobs INTEGER NOT NULL, batch INTEGER NOT NULL,
-    range INTEGER NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL
+    place INTEGER NOT NULL, priority INTEGER NOT NULL, source TEXT, each TEXT,
+    created_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX folds_by_state ON folds (state);
-CREATE INDEX folds_by_batch ON folds (batch, state);
--- what was submitted
-CREATE TABLE specs (
-    job INTEGER PRIMARY KEY, priority INTEGER NOT NULL, labels TEXT, key TEXT,
-    input TEXT NOT NULL, output TEXT, created_at INTEGER NOT NULL
+-- what single jobs were submitted with beside their inputs; and the inputs of those of a range of
+-- which a base tells what the stage before had left
+CREATE TABLE extras (
+    job INTEGER PRIMARY KEY, priority INTEGER, labels TEXT, key TEXT, output TEXT, input TEXT
 ) STRICT;
 CREATE TABLE keys (
     key TEXT NOT NULL, project INTEGER NOT NULL, job INTEGER NOT NULL,
     PRIMARY KEY (key, project)
 ) STRICT, WITHOUT ROWID;
 
+-- jobs that nothing has happened to alone and that stand alike, as runs of ids
+CREATE TABLE runs (
+    first INTEGER PRIMARY KEY, jobs INTEGER NOT NULL, batch INTEGER NOT NULL,
+    state TEXT NOT NULL, at INTEGER NOT NULL,
+    -- why they were cancelled or expired: the code of the failure that they show, and the cause
+    code TEXT, cause TEXT
+) STRICT;
+CREATE INDEX runs_by_state ON runs (state);
+CREATE INDEX runs_by_batch ON runs (batch, state);
+-- the other jobs, each with its last attempt
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, state TEXT NOT NULL, stage INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, failed INTEGER, code TEXT, cause TEXT,
+    started_at INTEGER, finished_at INTEGER,
+    attempt INTEGER, at_stage INTEGER, number INTEGER, worker INTEGER, alternative INTEGER,
+    leased_at INTEGER, ended_at INTEGER, outcome TEXT, output TEXT, artifacts TEXT, warnings TEXT,
+    failure TEXT, wall INTEGER, cpu INTEGER, memory INTEGER, devices TEXT
+) STRICT;
+-- most jobs have succeeded: those are found without an index
+CREATE INDEX jobs_by_state ON jobs (state) WHERE state <> 'succeeded';
+CREATE INDEX jobs_by_attempt ON jobs (attempt);
+-- attempts that another one of the same job has followed
 CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY, job INTEGER NOT NULL, stage INTEGER NOT NULL, number INTEGER NOT NULL,
-    worker INTEGER NOT NULL, state TEXT NOT NULL, output TEXT, artifacts TEXT, warnings TEXT,
-    failure TEXT, usage TEXT, leased_at INTEGER NOT NULL, ended_at INTEGER,
-    -- which of the stage's alternative resources it books, and the devices that it had
-    alternative INTEGER NOT NULL, devices TEXT
+    id INTEGER PRIMARY KEY, job INTEGER NOT NULL, at_stage INTEGER, number INTEGER, worker INTEGER,
+    alternative INTEGER, leased_at INTEGER, ended_at INTEGER, outcome TEXT, output TEXT,
+    artifacts TEXT, warnings TEXT, failure TEXT, wall INTEGER, cpu INTEGER, memory INTEGER,
+    devices TEXT
 ) STRICT;
 CREATE INDEX attempts_by_job ON attempts (job);
+-- every attempt, whichever of the two tables has it
+CREATE VIEW all_attempts AS
+    SELECT id, job, at_stage, number, worker, alternative, leased_at, ended_at, outcome, output,
+        artifacts, warnings, failure, wall, cpu, memory, devices FROM attempts
+    UNION ALL
+    SELECT attempt, id, at_stage, number, worker, alternative, leased_at, ended_at, outcome,
+        output, artifacts, warnings, failure, wall, cpu, memory, devices
+    FROM jobs WHERE leased_at IS NOT NULL;
 
 CREATE TABLE workers (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, handlers TEXT NOT NULL,
-    capacity TEXT NOT NULL, shared_disk INTEGER NOT NULL, succeeded INTEGER NOT NULL,
-    failed INTEGER NOT NULL, joined_at INTEGER NOT NULL, left_at INTEGER, labels TEXT NOT NULL,
-    paused INTEGER NOT NULL
+    id INTEGER PRIMARY KEY, description TEXT NOT NULL, joined_at INTEGER NOT NULL,
+    left_at INTEGER, draining INTEGER NOT NULL, paused INTEGER NOT NULL,
+    succeeded INTEGER NOT NULL, failed INTEGER NOT NULL
 ) STRICT;
 ";
 
@@ -139,6 +152,9 @@ pub(crate) fn open(
     last: u64,
     begins: u64,
 ) -> Result<(Connection, u64), ReadError> {
+    if begins > 0 && version(path).is_ok_and(|found| found == BEFORE) {
+        convert(path)?;
+    }
     match judge(path, log, last, begins) {
         Ok(fit) => return Ok(fit),
         Err(unfit) if begins == 0 || unfit == Unfit::Begun => remove(path)?,
@@ -152,6 +168,23 @@ pub(crate) fn open(
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok((connection, 0))
+}
+
+/// Makes tables of the version before those of today. Damaged ones are left to be judged.
+fn convert(path: &Path) -> Result<(), ReadError> {
+    tracing::info!(from = BEFORE, to = VERSION, "read.db is being converted");
+    match version5::convert(path, TABLES, VERSION) {
+        Err(error) if is_damage(&error) => {
+            tracing::warn!(%error, "read.db cannot be converted");
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let damage = [ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase];
+    error.sqlite_error_code().is_some_and(|code| damage.contains(&code))
 }
 
 /// Why tables cannot be used.
@@ -286,17 +319,6 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
         absent_is_fine(fs::remove_file(with(path, suffix)))?;
     }
     Ok(())
-}
-
-/// Tables in memory that are of no log.
-///
-/// # Errors
-/// There is no memory for them.
-pub(super) fn in_memory() -> Result<Connection, ReadError> {
-    let connection = Connection::open_in_memory()?;
-    connection.execute_batch(TABLES)?;
-    plan_once(&connection)?;
-    Ok(connection)
 }
 
 /// Keeps statements, and keeps their plans: without being told so SQLite makes many of them anew

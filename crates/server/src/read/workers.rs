@@ -5,6 +5,7 @@
 //! shown as ready with nothing running, for the caller to overlay.
 
 use gristmill_model::api::{self, Page, WorkerState};
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{WorkerId, limits};
 use rusqlite::{OptionalExtension, Result, Row};
 
@@ -44,26 +45,26 @@ impl Tables<'_> {
 }
 
 fn worker_of(row: &Row<'_>) -> Result<api::Worker> {
-    let state = match row.get_ref("state")?.as_str()? {
-        "draining" => WorkerState::Draining,
-        "gone" => WorkerState::Gone,
-        _ if row.get("paused")? => WorkerState::Paused,
-        _ => WorkerState::Ready,
+    let left_at = time(row, "left_at")?;
+    let state = match (left_at, row.get("draining")?, row.get("paused")?) {
+        (Some(_), ..) => WorkerState::Gone,
+        (None, true, _) => WorkerState::Draining,
+        (None, false, true) => WorkerState::Paused,
+        (None, false, false) => WorkerState::Ready,
     };
+    let WorkerDescription { name, version, shape } = some_json(row, "description")?;
     Ok(api::Worker {
         id: WorkerId(number(row, "id")?),
-        name: row.get("name")?,
+        name,
+        version,
         state,
-        handlers: some_json(row, "handlers")?,
-        capacity: some_json(row, "capacity")?,
-        shared_disk: row.get("shared_disk")?,
-        labels: some_json(row, "labels")?,
+        shape,
         running: 0,
         waiting: 0,
         succeeded: number(row, "succeeded")?,
         failed: number(row, "failed")?,
         devices: Vec::new(),
         joined_at: some_time(row, "joined_at")?,
-        left_at: time(row, "left_at")?,
+        left_at,
     })
 }

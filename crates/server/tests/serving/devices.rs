@@ -25,7 +25,9 @@ fn mill(instance: u64, offers: Vec<PipelineSpec>) -> FromWorker {
     let devices = (0..2).map(|n| Device::new("gpu", format!("GPU-{n}"), 16 << 30)).collect();
     let handlers = vec!["command".to_owned(), "caption".to_owned()];
     let capacity = Capacity { devices, ..Capacity::of_cpus(8) };
-    FromWorker::Hello(Hello { handlers, capacity, offers, ..hello(instance, vec![]) })
+    let mut hello = Hello { offers, ..hello(instance, vec![]) };
+    (hello.description.shape.handlers, hello.description.shape.capacity) = (handlers, capacity);
+    FromWorker::Hello(hello)
 }
 
 fn job(pipeline: &str) -> Value {

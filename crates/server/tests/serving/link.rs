@@ -34,7 +34,7 @@ async fn whoever_does_not_greet_is_refused() {
     let refused = Worker::refused(&world, b"\xc1 no frame".to_vec()).await;
     assert!(matches!(refused, Some(ToWorker::Refused { .. }) | None), "{refused:?}");
     let mut nameless = hello(1, vec![]);
-    nameless.name.clear();
+    nameless.description.name.clear();
     let first = rmp_serde::to_vec(&FromWorker::Hello(nameless)).unwrap();
     let refused = Worker::refused(&world, first).await;
     assert!(matches!(refused, Some(ToWorker::Refused { code: Code::InvalidRequest, .. })));

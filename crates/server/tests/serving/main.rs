@@ -11,6 +11,7 @@ mod calls;
 mod compaction;
 mod devices;
 mod events;
+mod golden;
 mod link;
 mod lists;
 mod logs;

@@ -31,7 +31,7 @@ async fn submit(world: &World, list: Digest) -> BatchId {
         range: Some(Source::Lines(Lines { list, count })),
         ..Submission::new(PipelineRef::Inline(spec), vec![])
     };
-    match world.handle().request(Actor::Local, Command::Submit(submission)).await.unwrap() {
+    match world.handle().request(Actor::LOCAL, Command::Submit(submission)).await.unwrap() {
         Reply::Batch(submitted) => submitted.batch,
         other => panic!("{other:?}"),
     }
@@ -90,7 +90,7 @@ async fn who_waits_for_a_folded_job_waits_until_it_ends() {
     assert!(!world.handle().wait(job, Span::millis(1)).await.unwrap());
     let handle = world.handle();
     let waiting = tokio::spawn(async move { handle.wait(job, Span::seconds(30)).await });
-    world.handle().request(Actor::Local, Command::CancelBatch(batch)).await.unwrap();
+    world.handle().request(Actor::LOCAL, Command::CancelBatch(batch)).await.unwrap();
     assert!(waiting.await.unwrap().unwrap());
     assert!(world.handle().wait(goal, Span::seconds(30)).await.unwrap());
 }

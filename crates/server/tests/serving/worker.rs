@@ -8,6 +8,7 @@ use gristmill_model::attempt::{Failure, FailureKind, Outcome, Success, Usage};
 use gristmill_model::payload::Payload;
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Hello, PROTOCOL, ToWorker, Welcome};
+use gristmill_model::worker::WorkerDescription;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -25,19 +26,10 @@ pub struct Worker {
 }
 
 pub fn hello(instance: u64, holds: Vec<AttemptId>) -> Hello {
-    Hello {
-        protocol: PROTOCOL,
-        version: "test".into(),
-        instance,
-        name: format!("scripted-{instance}"),
-        handlers: vec!["command".into()],
-        capacity: Capacity::of_cpus(64),
-        prefetch: 1_000,
-        shared_disk: false,
-        holds,
-        offers: vec![],
-        labels: Default::default(),
-    }
+    let name = format!("scripted-{instance}");
+    let mut description = WorkerDescription::new(&name, &["command"], Capacity::of_cpus(64));
+    description.version = "test".into();
+    Hello { protocol: PROTOCOL, instance, description, prefetch: 1_000, holds, offers: vec![] }
 }
 
 impl Worker {

@@ -76,17 +76,24 @@ impl World {
         World::made(timing, guarded, None).await
     }
 
+    /// On a data folder that is there.
+    pub fn on(folder: TempDir, timing: Timing) -> World {
+        World::in_folder(folder, timing, false, None)
+    }
+
     async fn made(timing: Timing, guarded: bool, keep_events: Option<u64>) -> World {
+        World::in_folder(TempDir::new().unwrap(), timing, guarded, keep_events)
+    }
+
+    fn in_folder(
+        folder: TempDir,
+        timing: Timing,
+        guarded: bool,
+        keep_events: Option<u64>,
+    ) -> World {
         let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
-        let mut world = World {
-            folder: TempDir::new().unwrap(),
-            timing,
-            keep_events,
-            server: None,
-            listener: None,
-            http,
-            token: None,
-        };
+        let mut world =
+            World { folder, timing, keep_events, server: None, listener: None, http, token: None };
         world.open(guarded);
         world
     }

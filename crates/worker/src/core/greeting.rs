@@ -22,14 +22,9 @@ impl Core {
         let who = &self.identity;
         Hello {
             protocol: PROTOCOL,
-            version: env!("CARGO_PKG_VERSION").into(),
             instance: who.instance,
-            name: who.name.clone(),
-            handlers: who.handlers.clone(),
-            capacity: who.capacity.clone(),
+            description: who.description.clone(),
             prefetch: self.prefetch_told,
-            shared_disk: who.shared_disk,
-            labels: who.labels.clone(),
             offers: who.offers.clone(),
             holds: self.holding.ours().chain(self.reports.attempts()).collect(),
         }

@@ -1,14 +1,13 @@
 //! What goes into a worker's core and what comes out of it.
 
-use std::collections::BTreeMap;
-
 use gristmill_model::AttemptId;
 use gristmill_model::attempt::Failure;
 use gristmill_model::device::DeviceSample;
 use gristmill_model::pipeline::PipelineSpec;
 use gristmill_model::problem::Code;
-use gristmill_model::resources::Capacity;
+
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker};
+use gristmill_model::worker::WorkerDescription;
 
 use super::{Opening, SessionId};
 
@@ -17,16 +16,8 @@ use super::{Opening, SessionId};
 pub struct Identity {
     /// Drawn at random when the process started.
     pub instance: u64,
-    /// A name for people.
-    pub name: String,
-    /// Kinds of handler that it runs.
-    pub handlers: Vec<String>,
-    /// What it has to give.
-    pub capacity: Capacity,
-    /// Whether it sees the submitters' disk.
-    pub shared_disk: bool,
-    /// What stages may require or prefer of it.
-    pub labels: BTreeMap<String, String>,
+    /// What it is and has.
+    pub description: WorkerDescription,
     /// Pipelines for the sessions that it runs.
     pub offers: Vec<PipelineSpec>,
     /// The most attempts that it will hold beyond those that run; it begins with one and learns

@@ -15,6 +15,7 @@ use gristmill_model::payload::Payload;
 use gristmill_model::pipeline::{CommandSpec, Handler};
 use gristmill_model::resources::{Capacity, Resources};
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Stream, ToWorker, Welcome};
+use gristmill_model::worker::WorkerDescription;
 use gristmill_model::{AttemptId, BatchId, JobId, Span, Time, WorkerId};
 
 use super::{Action, Core, Identity, Input};
@@ -33,16 +34,10 @@ impl Stage {
     }
 
     fn with(capacity: Capacity) -> Stage {
-        let core = Core::new(Identity {
-            instance: 7,
-            name: "mill".into(),
-            handlers: ["command", "a", "b"].map(String::from).to_vec(),
-            capacity,
-            shared_disk: true,
-            labels: Default::default(),
-            offers: Vec::new(),
-            prefetch: 1_024,
-        });
+        let mut description = WorkerDescription::new("mill", &["command", "a", "b"], capacity);
+        description.shape.shared_disk = true;
+        let (instance, offers) = (7, Vec::new());
+        let core = Core::new(Identity { instance, description, offers, prefetch: 1_024 });
         Stage { core, now: Time(1_000_000), out: Vec::new() }
     }
 

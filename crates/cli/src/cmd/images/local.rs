@@ -17,7 +17,7 @@ use gristmill_model::payload::{Artifact, Payload, Place};
 use gristmill_model::pipeline::{PipelineSpec, StageSpec};
 use gristmill_model::resources::Resources;
 use gristmill_model::{BatchId, JobId, limits};
-use gristmill_server::feed::{Subscription, Topic};
+use gristmill_server::feed::{Missed, Subscription, Topic};
 use gristmill_server::read::JobPage;
 use gristmill_server::{Handle, Server};
 use gristmill_worker::device::Claimed;
@@ -90,7 +90,7 @@ impl Local {
             Some(batch) => Command::Append { batch, jobs, range: None, close: false },
             None => Command::Submit(Submission { open: true, ..self.submission(jobs) }),
         };
-        let Reply::Batch(submitted) = self.handle.request(Actor::Local, command).await? else {
+        let Reply::Batch(submitted) = self.handle.request(Actor::LOCAL, command).await? else {
             return Err(Error::internal("a submission was not answered with a batch"));
         };
         self.batch = Some(submitted.batch);
@@ -98,14 +98,18 @@ impl Local {
     }
 
     pub async fn again(&mut self, job: JobId) -> Result<()> {
-        self.handle.request(Actor::Local, Command::RetryJob(job)).await?;
+        self.handle.request(Actor::LOCAL, Command::RetryJob(job)).await?;
         Ok(())
     }
 
     pub async fn next(&mut self) -> Result<News> {
         loop {
             let event = tokio::select! {
-                event = self.feed.next() => event.map_err(records::unreadable)?,
+                event = self.feed.next() => match event {
+                    Ok(event) => event,
+                    // So many ended meanwhile that some were not told: they are asked after.
+                    Err(Missed { .. }) => return Ok(News::LookAgain),
+                },
                 why = self.handle.failed() => return Err(why.into()),
                 left = &mut self.worker => {
                     let why = left.map_or_else(|panic| panic.to_string(), |left| match left {
@@ -134,7 +138,7 @@ impl Local {
         self.shutdown.drain();
         if let (false, Some(batch)) = (interrupted, self.batch) {
             let close = Command::Append { batch, jobs: Vec::new(), range: None, close: true };
-            self.handle.request(Actor::Local, close).await?;
+            self.handle.request(Actor::LOCAL, close).await?;
         }
         // It leaves when all that it did is recorded. A second Ctrl-C ends the process.
         if !self.worker.is_finished() {

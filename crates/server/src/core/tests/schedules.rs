@@ -24,7 +24,7 @@ impl Steered {
     /// A loop whose inbox holds one message: who writes may have to wait for room.
     fn start() -> Steered {
         let log = MemoryLog::default();
-        let (publisher, feed) = feed::feed(log.reader().unwrap(), feed::Runs::default(), 0);
+        let (publisher, feed) = feed::feed(Arc::new(Tail::new(0)));
         let (inbox, messages) = mpsc::channel(1);
         let (fails, _) = watch::channel(None);
         let engine = Engine::new(Timing::default());
@@ -49,7 +49,7 @@ fn ask<T>(
 }
 
 fn request(inbox: &mpsc::Sender<Message>, command: Command) {
-    let request = Request { actor: Actor::Local, command };
+    let request = Request { actor: Actor::LOCAL, command };
     ask(inbox, |answer| Message::Request { request, answer });
 }
 

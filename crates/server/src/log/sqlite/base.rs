@@ -186,7 +186,7 @@ impl Compaction for SqliteCompaction {
 
     fn write(&mut self, records: &[Record]) -> Result<(), LogError> {
         let mut aside = self.aside.expect("a base was begun");
-        for row in row::encode(aside.records + 1, records)? {
+        for row in row::rows(aside.records + 1, records)? {
             self.insert(aside.generation, &row).map_err(self.told())?;
             aside.records = row.last();
         }

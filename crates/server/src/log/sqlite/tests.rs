@@ -53,16 +53,14 @@ fn a_newer_format_is_refused_and_left_alone() {
 }
 
 #[test]
-fn an_older_format_is_read_and_marked_as_ours() {
+fn a_format_that_was_never_released_is_refused_and_left_alone() {
     let site = Site::new();
     site.open().append(&[small(1)]).unwrap();
-    site.sql("PRAGMA user_version = 0");
+    let oldest = OLDEST_FORMAT - 1;
+    site.sql(&format!("PRAGMA user_version = {oldest}"));
+    assert!(matches!(site.refusal(), LogError::Unreleased { found, .. } if found == oldest));
+    site.sql(&format!("PRAGMA user_version = {FORMAT}"));
     assert_eq!(site.open().last(), 1);
-    let version: u32 = Connection::open(site.path())
-        .unwrap()
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
-    assert_eq!(version, FORMAT);
 }
 
 #[test]

@@ -1,16 +1,21 @@
-//! The follower over a log: it keeps up, waits for nobody, goes on after a restart, and builds the
-//! tables anew when they cannot be trusted.
+//! Recovery and the follower over a log: what the tables lack is made up for at the start, they
+//! keep up after that and wait for nobody, and they are built anew when they cannot be trusted.
 
 use std::path::Path;
 
-use crate::feed::{Runs, Tail};
-use crate::follower::Follower;
+use gristmill_model::event::JobsEvent;
+use gristmill_model::job::JobState;
+
+use crate::core::recover;
+use crate::feed::{Missed, Tail, Topic, feed};
+use crate::follower::{self, Follower};
 use crate::log::{Log, MemoryLog};
 
 use super::*;
 
 struct Mill {
     log: MemoryLog,
+    engine: Engine,
     tail: Arc<Tail>,
     follower: Follower,
     read: Read,
@@ -18,19 +23,22 @@ struct Mill {
 
 impl Mill {
     fn start(folder: &Path, log: MemoryLog) -> Mill {
-        let tail = Arc::new(Tail::new(log.last()));
-        let path = folder.join("read.db");
-        let reader = log.reader().unwrap();
-        let (follower, read) =
-            Follower::start(&path, reader, log.last(), Arc::clone(&tail)).unwrap();
-        Mill { log, tail, follower, read }
+        let (path, reader) = (folder.join("read.db"), log.reader().unwrap());
+        let (mut engine, tail) = (Engine::new(Timing::default()), Arc::new(Tail::new(0)));
+        let mut tables = follower::Tables::open(&path, &*reader, log.last()).unwrap();
+        recover(&mut engine, &*reader, log.last(), &mut tables, &tail).unwrap();
+        assert_eq!((tables.seq(), tail.committed()), (log.last(), log.last()));
+        let (follower, read) = Follower::start(&path, tables, Arc::clone(&tail)).unwrap();
+        Mill { log, engine, tail, follower, read }
     }
 
     fn append(&mut self, events: Vec<Event>) {
-        let records: Vec<_> =
-            events.into_iter().map(|event| Record { at: at(self.log.last()), event }).collect();
+        let second = self.log.last();
+        let records: Vec<_> = events.into_iter().map(|event| record(second, event)).collect();
+        records.iter().for_each(|record| self.engine.apply(record));
         let last = self.log.append(&records).unwrap();
-        self.tail.push(last, &Arc::new(records));
+        let round = Committed::new(last, records, self.engine.take_changes());
+        self.tail.push(&Arc::new(round));
     }
 
     fn stop(self) -> MemoryLog {
@@ -90,8 +98,80 @@ async fn a_restart_goes_on_and_a_rebuild_equals_what_was_live() {
         let mill = Mill::start(folder.path(), log.clone());
         assert_eq!(mill.jobs().await, 3);
         mill.stop();
-        assert_eq!(rows(folder.path()), live);
+        assert_same_rows(&rows(folder.path()), &live);
     }
+}
+
+#[test]
+fn tables_that_were_left_behind_are_brought_up_at_the_start() {
+    let events = [
+        defined(1, 1),
+        joined(1),
+        opened(1),
+        added(1, 1, plain(3)),
+        leased(1, 1, 0, 1, 1),
+        leased(2, 2, 0, 1, 1),
+        succeeded(1, 1, 1, "grist", Then::NextStage),
+        failed(2, 2, 1, FailureKind::Failed, Then::Fail),
+        leased(3, 1, 1, 1, 1),
+        closed(1),
+        succeeded(3, 1, 1, "flour", Then::Succeed),
+        Event::Jobs(JobsEvent::Retried { jobs: vec![JobRun::one(JobId(2))] }),
+    ];
+    let records: Vec<Record> = (1..).zip(events).map(|(n, event)| record(n, event)).collect();
+    let made = |left_at: usize| {
+        let (folder, mut log) = (TempDir::new().unwrap(), MemoryLog::default());
+        for piece in [&records[..left_at], &records[left_at..]] {
+            log.append(piece).unwrap();
+            Mill::start(folder.path(), log.clone()).stop();
+        }
+        let mut rows = rows(folder.path());
+        // Each log is another.
+        rows.retain(|row| !row.starts_with("position"));
+        rows
+    };
+    let at_once = made(0);
+    for left_at in 1..=records.len() {
+        assert_same_rows(&made(left_at), &at_once);
+    }
+}
+
+#[test]
+fn what_was_recovered_is_there_for_listeners() {
+    let folder = TempDir::new().unwrap();
+    let mill = Mill::start(folder.path(), compacted());
+    let (publisher, feed) = feed(Arc::clone(&mill.tail));
+    let mut listens = feed.subscribe(Topic::job(JobId(2)), Some(2));
+    assert_eq!(listens.next_up_to(7), Err(Missed { events: 4, through: 6 }));
+    let leased = listens.next_up_to(7).unwrap().unwrap();
+    assert_eq!((leased.seq, &*leased.event), (7, "attempt_leased"));
+    assert_eq!((leased.batch, leased.state), (Some(BatchId(1)), Some(JobState::Running)));
+    assert_eq!(listens.next_up_to(7), Ok(None));
+    drop(publisher);
+    mill.stop();
+}
+
+#[tokio::test]
+async fn what_is_young_is_shown_though_the_tables_stand_still() {
+    use JobState::{Queued, Running, Succeeded};
+    let folder = TempDir::new().unwrap();
+    let mut mill = Mill::start(folder.path(), MemoryLog::default());
+    mill.append(vec![defined(1, 1), joined(1), opened(1), added(1, 1, plain(2))]);
+    assert_eq!(mill.read.job(JobId(1)).await.unwrap().unwrap().state, Queued);
+    mill.tail.close();
+    assert!(mill.read.caught_up(99, Span::seconds(60)).await.is_err(), "the follower has ended");
+    mill.append(vec![leased(1, 1, 0, 1, 1), leased(2, 2, 0, 1, 1)]);
+    mill.append(vec![succeeded(1, 1, 1, "grist", Then::Succeed), opened(2)]);
+    let read = mill.read.clone();
+    let job = read.job(JobId(1)).await.unwrap().unwrap();
+    assert_eq!((job.state, job.result), (Succeeded, Some(text("grist"))));
+    assert_eq!(read.job(JobId(2)).await.unwrap().unwrap().state, Running);
+    let counts = read.batch(BatchId(1)).await.unwrap().unwrap().counts;
+    assert_eq!(counts, BTreeMap::from([(Succeeded, 1), (Running, 1)]));
+    assert!(read.batch(BatchId(2)).await.unwrap().unwrap().open);
+    assert!(read.position() < mill.log.last());
+    assert!(matches!(read.job(JobId(9)).await, Err(ReadError::Stopped)));
+    mill.stop();
 }
 
 #[tokio::test]
@@ -117,26 +197,11 @@ fn sql(path: &Path, statements: &str) {
     Connection::open(path).unwrap().execute_batch(statements).unwrap();
 }
 
-#[tokio::test]
-async fn a_story_that_is_not_whole_is_asked_of_the_tables() {
-    let folder = TempDir::new().unwrap();
-    let mut mill = Mill::start(folder.path(), MemoryLog::default());
-    let mut runs = Runs::default();
-    runs.learn(&added(2, 9, plain(1)));
-    mill.append(vec![defined(1, 1), opened(1), added(1, 9, plain(1))]);
-    mill.append(vec![opened(2), leased(1, 9, 0, 1, 1)]);
-    // The runs make believe that job 9 is of batch 2, where nobody added it.
-    let story = mill.tail.story(BatchId(2), &runs).unwrap();
-    let question = |tables: &Tables<'_>| Ok(tables.totals()?.values().sum::<u64>());
-    assert_eq!(mill.read.ask_about(Some(story), question).await.unwrap(), 1);
-    mill.stop();
-}
-
 /// A log of three jobs of which the first is done, with a base in the place of all but the last
 /// events.
 fn compacted() -> MemoryLog {
     let mut log = MemoryLog::default();
-    let mut engine = gristmill_engine::Engine::new(Default::default());
+    let mut engine = Engine::new(Timing::default());
     let events = vec![
         defined(1, 1),
         joined(1),
@@ -145,7 +210,7 @@ fn compacted() -> MemoryLog {
         leased(1, 1, 0, 1, 1),
         succeeded(1, 1, 1, "grist", Then::Succeed),
     ];
-    let records: Vec<_> = events.into_iter().map(|event| Record { at: at(1), event }).collect();
+    let records: Vec<_> = events.into_iter().map(|event| record(1, event)).collect();
     log.append(&records).unwrap();
     records.iter().for_each(|record| engine.apply(record));
     let mut compaction = log.compaction().unwrap();
@@ -153,7 +218,7 @@ fn compacted() -> MemoryLog {
     compaction.write(&engine.snapshot().collect::<Vec<_>>()).unwrap();
     compaction.finish(6).unwrap();
     while compaction.clear().unwrap() {}
-    log.append(&[Record { at: at(2), event: leased(2, 2, 0, 1, 1) }]).unwrap();
+    log.append(&[record(2, leased(2, 2, 0, 1, 1))]).unwrap();
     log
 }
 
@@ -181,7 +246,7 @@ async fn tables_are_made_from_a_base_and_say_that_they_were() {
         })
         .await
         .unwrap();
-    use gristmill_model::job::JobState::{Queued, Running, Succeeded};
+    use JobState::{Queued, Running, Succeeded};
     assert_eq!(jobs, [None, Some(Running), Some(Queued)]);
     assert_eq!(batch.counts, BTreeMap::from([(Succeeded, 1), (Running, 1), (Queued, 1)]));
     assert_eq!(after, 6);
@@ -192,7 +257,7 @@ async fn tables_are_made_from_a_base_and_say_that_they_were() {
     let mill = Mill::start(folder.path(), log);
     assert_eq!(mill.read.position(), 7);
     mill.stop();
-    assert_eq!(rows(folder.path()), live);
+    assert_same_rows(&rows(folder.path()), &live);
     assert!(aside(folder.path()).is_empty());
 }
 
@@ -247,6 +312,6 @@ async fn tables_that_were_only_begun_are_begun_again() {
     let mill = Mill::start(folder.path(), log);
     assert_eq!(mill.jobs().await, 3);
     mill.stop();
-    assert_eq!(rows(folder.path()), live);
+    assert_same_rows(&rows(folder.path()), &live);
     assert!(aside(folder.path()).is_empty());
 }

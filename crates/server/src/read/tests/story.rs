@@ -1,7 +1,8 @@
 //! One story in which every kind of event happens, and what the API shows on the way.
 
 use gristmill_model::api::{AttemptState, WorkerState};
-use gristmill_model::event::LeaveReason;
+use gristmill_model::cause::Cause;
+use gristmill_model::event::{JobsEvent, LeaveReason, ServerEvent};
 use gristmill_model::job::JobState;
 
 use super::*;
@@ -9,7 +10,7 @@ use super::*;
 /// Two workers, and a closed batch of three jobs of which the first says all that one can say.
 fn begun() -> Fed {
     let mut fed = Fed::new();
-    fed.feed(1, Event::ServerStarted { version: "0.1.0".into() });
+    fed.feed(1, Event::Server(ServerEvent::Started { version: "0.1.0".into() }));
     fed.feed(2, defined(1, 1));
     fed.feed(3, joined(1));
     fed.feed(3, joined(2));
@@ -21,7 +22,7 @@ fn begun() -> Fed {
     first.labels = labels(&[("user", "grace"), ("sort", "winter")]);
     fed.feed(5, added(1, 1, vec![first]));
     fed.feed(6, added(1, 2, plain(2)));
-    fed.feed(7, Event::BatchClosed { batch: BatchId(1) });
+    fed.feed(7, closed(1));
     fed
 }
 
@@ -54,7 +55,7 @@ fn a_job_passes_its_stages_with_a_retry_and_a_lost_worker() {
     fed.feed(11, failed(1, 1, 1, FailureKind::Failed, Then::Retry { at: at(12) }));
     assert_eq!(fed.job(1).state, JobState::Retrying);
     assert_eq!(fed.job(1).failure.unwrap().code, "stone_worn");
-    fed.feed(12, Event::BackoffElapsed { job: JobId(1) });
+    fed.feed(12, Event::Jobs(JobsEvent::BackoffElapsed { job: JobId(1) }));
     assert_eq!(fed.job(1).state, JobState::Queued);
     fed.feed(13, leased(2, 1, 0, 2, 2));
     fed.feed(14, succeeded(2, 1, 2, "grist", Then::NextStage));
@@ -97,13 +98,17 @@ fn a_job_passes_its_stages_with_a_retry_and_a_lost_worker() {
 fn an_attempt_shows_what_it_booked_and_had() {
     let mut fed = begun();
     let mut lease = leased(1, 1, 0, 1, 1);
-    let Event::AttemptLeased { alternative, .. } = &mut lease else { unreachable!("it leases") };
+    let Event::Attempt(AttemptEvent::Leased { alternative, .. }) = &mut lease else {
+        unreachable!("it leases")
+    };
     *alternative = 2;
     fed.feed(10, lease);
     let attempt = fed.tables().attempt(AttemptId(1)).unwrap().unwrap();
     assert_eq!((attempt.alternative, attempt.devices), (2, vec![]));
     let mut end = failed(1, 1, 1, FailureKind::Failed, Then::Fail);
-    let Event::AttemptFailed { devices, .. } = &mut end else { unreachable!("it fails") };
+    let Event::Attempt(AttemptEvent::Failed { devices, .. }) = &mut end else {
+        unreachable!("it fails")
+    };
     *devices = vec!["GPU-1".into(), "GPU-2".into()];
     fed.feed(11, end);
     let attempt = fed.tables().attempt(AttemptId(1)).unwrap().unwrap();
@@ -115,11 +120,12 @@ fn an_attempt_shows_what_it_booked_and_had() {
 fn a_batch_ends_and_begins_again_when_a_job_is_retried() {
     let mut fed = begun();
     assert_eq!(fed.batch(1).counts, BTreeMap::from([(JobState::Queued, 3)]));
-    let actor = Actor::Local;
+    let cause = Cause::Request;
     fed.feed(10, leased(1, 1, 0, 1, 1));
-    fed.feed(11, Event::CancelRequested { jobs: vec![JobId(1)], actor: actor.clone() });
+    fed.feed(11, Event::Jobs(JobsEvent::CancelRequested { jobs: vec![JobId(1)], cause }));
     assert_eq!(fed.job(1).state, JobState::Cancelling);
-    fed.feed(12, Event::JobsCancelled { jobs: vec![JobRun::one(JobId(2))], actor: actor.clone() });
+    let jobs = vec![JobRun::one(JobId(2))];
+    fed.feed(12, Event::Jobs(JobsEvent::Cancelled { jobs, cause }));
     fed.feed(13, failed(1, 1, 1, FailureKind::Cancelled, Then::Cancel));
     fed.feed(14, leased(2, 3, 0, 1, 1));
     assert_eq!((fed.batch(1).finished, fed.batch(1).finished_at), (false, None));
@@ -130,10 +136,11 @@ fn a_batch_ends_and_begins_again_when_a_job_is_retried() {
     assert_eq!((batch.jobs, &*batch.actor, batch.created_at), (3, "local", at(4)));
     assert_eq!((batch.name.as_deref(), &*batch.pipeline), (Some("harvest"), "mill"));
 
-    fed.feed(16, Event::JobsRetried { jobs: vec![JobRun::one(JobId(3))], actor });
+    fed.feed(16, Event::Jobs(JobsEvent::Retried { jobs: vec![JobRun::one(JobId(3))] }));
     assert_eq!((fed.job(3).state, fed.job(3).finished_at), (JobState::Queued, None));
     assert_eq!((fed.batch(1).finished, fed.batch(1).finished_at), (false, None));
     fed.feed(17, leased(3, 3, 0, 2, 1));
+    fed.feed(18, Event::Jobs(JobsEvent::CancelRequested { jobs: vec![JobId(3)], cause }));
     fed.feed(18, succeeded(3, 3, 1, "grist", Then::Cancel));
     assert_eq!((fed.job(3).state, fed.job(3).result), (JobState::Cancelled, None));
     assert_eq!(fed.batch(1).finished_at, Some(at(18)));
@@ -145,7 +152,7 @@ fn a_batch_without_jobs_ends_when_it_is_closed() {
     let mut fed = begun();
     fed.feed(20, opened(2));
     assert!(!fed.batch(2).finished && fed.batch(2).open);
-    fed.feed(21, Event::BatchClosed { batch: BatchId(2) });
+    fed.feed(21, closed(2));
     assert_eq!((fed.batch(2).finished, fed.batch(2).finished_at), (true, Some(at(21))));
     assert_eq!(fed.tables().batch(BatchId(3)).unwrap(), None);
 }
@@ -156,15 +163,18 @@ fn workers_come_work_drain_and_go() {
     fed.feed(10, leased(1, 1, 0, 1, 1));
     fed.feed(10, leased(2, 2, 0, 1, 1));
     fed.feed(11, succeeded(1, 1, 1, "grist", Then::NextStage));
-    fed.feed(12, Event::WorkerDraining { worker: WorkerId(1) });
+    fed.feed(12, Event::Worker(WorkerEvent::Draining { worker: WorkerId(1) }));
     let worker = |fed: &Fed| fed.tables().worker(WorkerId(1)).unwrap().unwrap();
     assert_eq!((worker(&fed).state, worker(&fed).left_at), (WorkerState::Draining, None));
     fed.feed(13, failed(2, 2, 1, FailureKind::Lost, Then::Requeue));
-    fed.feed(13, Event::WorkerLeft { worker: WorkerId(1), reason: LeaveReason::LeaseExpired });
+    fed.feed(
+        13,
+        Event::Worker(WorkerEvent::Left { worker: WorkerId(1), reason: LeaveReason::LeaseExpired }),
+    );
     let gone = worker(&fed);
     assert_eq!((gone.state, gone.left_at), (WorkerState::Gone, Some(at(13))));
     assert_eq!((gone.succeeded, gone.failed, &*gone.name), (1, 1, "miller-1"));
-    assert_eq!((gone.capacity, gone.shared_disk), (Capacity::of_cpus(2), true));
+    assert_eq!((gone.shape.capacity, gone.shape.shared_disk), (Capacity::of_cpus(2), true));
     let ids = |gone_too| {
         let page = fed.tables().workers(gone_too, None, 10).unwrap();
         page.items.into_iter().map(|worker| worker.id.0).collect::<Vec<_>>()

@@ -10,7 +10,7 @@ fn a_worker_says_hello_and_nothing_else_before_it_is_welcome() {
     else {
         panic!("no hello: {:?}", stage.out);
     };
-    assert_eq!((hello.instance, hello.prefetch, hello.shared_disk), (7, 1, true));
+    assert_eq!((hello.instance, hello.prefetch, hello.description.shape.shared_disk), (7, 1, true));
     assert!(hello.holds.is_empty());
     assert!(stage.run(&[1]).is_empty(), "work before the welcome is not believed");
     assert!(stage.pass(Span::seconds(60)).is_empty(), "no heartbeat either");

@@ -12,6 +12,7 @@ use gristmill_model::payload::Payload;
 use gristmill_model::problem::exit;
 use gristmill_model::resources::Capacity;
 use gristmill_model::wire::{Assignment, Ended, FromWorker, Hello, PROTOCOL, ToWorker};
+use gristmill_model::worker::WorkerDescription;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -78,17 +79,15 @@ async fn link(args: &Args, number: u32) -> Result<()> {
 }
 
 fn hello(number: u32) -> FromWorker {
+    let name = format!("no-op-{number}");
+    let mut description = WorkerDescription::new(&name, &["images"], Capacity::of_cpus(CPUS));
+    description.shape.shared_disk = true;
     FromWorker::Hello(Hello {
         protocol: PROTOCOL,
-        version: env!("CARGO_PKG_VERSION").into(),
         instance: u64::from(std::process::id()) << 32 | u64::from(number + 1),
-        name: format!("no-op-{number}"),
-        handlers: vec!["images".into()],
-        capacity: Capacity::of_cpus(CPUS),
+        description,
         prefetch: limits::PREFETCH,
-        shared_disk: true,
         holds: Vec::new(),
-        labels: Default::default(),
         offers: Vec::new(),
     })
 }

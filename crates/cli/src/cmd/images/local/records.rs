@@ -66,7 +66,7 @@ fn refused(folder: &Path, error: &StartError) -> Error {
 /// Ends what an interrupted run left in the queue: what of it is still wanted is asked for again.
 pub async fn clear(handle: &Handle) -> Result<()> {
     for batch in unfinished(handle).await? {
-        handle.request(Actor::Local, Command::CancelBatch(batch)).await?;
+        handle.request(Actor::LOCAL, Command::CancelBatch(batch)).await?;
         if !handle.wait(Goal::Batch(batch), limits::WAIT).await? {
             return Err(Error::internal(format!("{batch} of an earlier run does not end"))
                 .hint("--force starts over"));

@@ -15,8 +15,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Lines, Open, Origin, Over, Subscription, Teller, Topic, lines};
 use crate::core::Goal;
+use crate::feed::Missed;
 use crate::http::Api;
-use crate::log::LogError;
 
 /// What is said of an attempt for which there is no room.
 const FULL: &str = "[not followed: too many attempts run at once; name a worker as well]";
@@ -74,7 +74,7 @@ impl Live {
                 News::Event(event) => self.hear(&event, to, last).await?,
                 News::Finished => {
                     let seq = to.api.handle.feed().committed();
-                    while let Some(event) = heard(self.events.next_up_to(seq).await)? {
+                    while let Some(event) = heard(self.events.next_up_to(seq))? {
                         self.hear(&event, to, last).await?;
                     }
                     return self.end_all(to).await;
@@ -175,7 +175,7 @@ fn has_left(event: &FeedEvent, to: &Teller) -> bool {
     event.event == "worker_left" && event.worker.is_some() && event.worker == to.whose.worker
 }
 
-fn heard(event: Result<Option<FeedEvent>, LogError>) -> Result<Option<FeedEvent>, Over> {
+fn heard(event: Result<Option<FeedEvent>, Missed>) -> Result<Option<FeedEvent>, Over> {
     event.map_err(|error| {
         tracing::warn!(%error, "a joint log breaks off");
         Over

@@ -1,56 +1,51 @@
-//! Jobs of ranges that have no rows: shown from the run in which they lie, and made up one by one
-//! for as long as a page has room. So a page costs what it shows, however many jobs there are.
+//! Jobs that have no rows of their own: shown from the run in which they lie, and made up one by
+//! one for as long as a page has room. So a page costs what it shows, however many jobs there are.
 
 use std::collections::BTreeMap;
 
+use gristmill_model::JobId;
 use gristmill_model::api;
+use gristmill_model::cause::Cause;
 use gristmill_model::job::JobState;
-use gristmill_model::source::Items;
-use gristmill_model::{BatchId, JobId, Time};
+use gristmill_model::{BatchId, Time};
 use rusqlite::types::Value;
 use rusqlite::{Result, Row, params_from_iter};
 
 use super::Tables;
-use super::column::{items, number, some_json, some_time, word};
+use super::column::{json, number, some_json, some_time, word};
 use super::filter::Conditions;
+use super::inputs::{Extras, Inputs};
+use super::shown::{self, Common, Left, Standing};
 
-/// A run of folded jobs, under the names that conditions know. What a job has only once something
-/// has happened to it alone is nothing here.
-const SELECT: &str =
-    "SELECT j.id, j.jobs, j.batch, j.range, j.since, r.place, r.priority, r.source,
-        r.created_at, b.labels, p.name AS pipeline,
-        CASE j.state WHEN 'queued' THEN b.waits ELSE j.state END AS shown,
-        p.spec ->> '$.stages[0].name' AS stage_name
-    FROM (SELECT first AS id, jobs, batch, range, state, since, since AS finished_at, 0 AS stage,
-            NULL AS failure FROM folds) j
-    CROSS JOIN ranges r ON r.first = j.range
+/// A run, under the names that conditions know. What a job has only once something has happened to
+/// it alone is nothing here.
+const SELECT: &str = "SELECT j.id, j.jobs, j.batch, j.at, j.state, j.cause, b.labels, b.waits,
+        p.name AS pipeline, p.spec ->> '$.stages[0].name' AS stage_name
+    FROM (SELECT first AS id, jobs, batch, state, at, at AS finished_at, 0 AS stage, code, cause,
+            NULL AS failure, NULL AS worker FROM runs) j
     CROSS JOIN batches b ON b.id = j.batch
     CROSS JOIN pipelines p ON p.id = b.pipeline
-    CROSS JOIN (SELECT NULL AS labels, NULL AS key) s
-    CROSS JOIN (SELECT NULL AS worker) a
+    CROSS JOIN (SELECT NULL AS labels, NULL AS key) x
+    CROSS JOIN (SELECT NULL AS failure) f
     WHERE ";
 
-/// A run of folded jobs.
+/// Jobs that stand alike.
 struct Run {
     first: i64,
     last: i64,
     batch: BatchId,
-    /// The first job of the range, and its place in the batch.
-    range: u64,
-    place: u64,
     state: JobState,
-    since: Time,
+    at: Time,
+    cause: Option<Cause>,
     pipeline: String,
     stage: String,
-    priority: i32,
     labels: BTreeMap<String, String>,
-    items: Items,
-    created_at: Time,
+    waits_as: JobState,
 }
 
 impl Tables<'_> {
-    /// Folded jobs that conditions find, at most so many.
-    pub(super) fn folded_jobs(
+    /// Jobs of runs that conditions find, at most so many.
+    pub(super) fn jobs_in_runs(
         &self,
         conditions: &Conditions,
         newest_first: bool,
@@ -60,16 +55,18 @@ impl Tables<'_> {
         if newest_first {
             spans.reverse();
         }
-        let mut jobs = Vec::new();
+        let (mut jobs, mut inputs) = (Vec::new(), Inputs::new(self.connection));
         for span in spans {
-            for run in self.folds_in(conditions, span, newest_first, limit - jobs.len())? {
+            for run in self.runs_in(conditions, span, newest_first, limit - jobs.len())? {
                 let (low, high) = (run.first.max(span.0), run.last.min(span.1));
                 let mut ids: Box<dyn Iterator<Item = i64>> = Box::new(low..=high);
                 if newest_first {
                     ids = Box::new((low..=high).rev());
                 }
                 let meant = ids.filter(|id| conditions.ids.has(*id));
-                jobs.extend(meant.take(limit - jobs.len()).filter_map(|id| run.job(id)));
+                for id in meant.take(limit - jobs.len()) {
+                    jobs.extend(run.job(id, &mut inputs)?);
+                }
             }
             if jobs.len() == limit {
                 break;
@@ -79,7 +76,7 @@ impl Tables<'_> {
     }
 
     /// Runs that reach into a span of ids, as many as can matter.
-    fn folds_in(
+    fn runs_in(
         &self,
         conditions: &Conditions,
         (low, high): (i64, i64),
@@ -91,7 +88,7 @@ impl Tables<'_> {
         let order = if newest_first { "DESC" } else { "ASC" };
         let sql = format!(
             "{SELECT} {sql} AND j.id <= ? AND j.id + j.jobs > ?
-             AND j.id >= coalesce((SELECT max(first) FROM folds WHERE first <= ?), 0)
+             AND j.id >= coalesce((SELECT max(first) FROM runs WHERE first <= ?), 0)
              ORDER BY j.id {order} LIMIT {limit}"
         );
         values.extend([high, low, low].map(Value::Integer));
@@ -101,30 +98,24 @@ impl Tables<'_> {
 }
 
 impl Run {
-    fn job(&self, id: i64) -> Option<api::Job> {
-        let id = id.cast_unsigned();
-        let index = id - self.range;
-        Some(api::Job {
-            id: JobId(id),
+    fn job(&self, id: i64, inputs: &mut Inputs<'_>) -> Result<Option<api::Job>> {
+        let id = JobId(id.cast_unsigned());
+        let Some(submitted) = inputs.of(id, Extras::default())? else { return Ok(None) };
+        let common = Common {
             batch: self.batch,
-            index: self.place + index,
             pipeline: self.pipeline.clone(),
-            state: self.state,
             stage: self.stage.clone(),
-            priority: self.priority,
             labels: self.labels.clone(),
-            key: None,
-            input: self.items.item(index)?,
-            output_path: None,
-            result: None,
-            artifacts: Vec::new(),
-            warnings: Vec::new(),
-            failure: None,
+            waits_as: self.waits_as,
+        };
+        let standing = Standing {
+            state: self.state,
             attempts: 0,
-            created_at: self.created_at,
+            cause: self.cause,
             started_at: None,
-            finished_at: self.state.is_final().then_some(self.since),
-        })
+            finished_at: self.state.is_final().then_some(self.at),
+        };
+        Ok(Some(shown::job(id, common, submitted, standing, Left::default())))
     }
 }
 
@@ -134,15 +125,12 @@ fn run_of(row: &Row<'_>) -> Result<Run> {
         first,
         last: first + row.get::<_, i64>("jobs")? - 1,
         batch: BatchId(number(row, "batch")?),
-        range: number(row, "range")?,
-        place: number(row, "place")?,
-        state: word(row, "shown")?,
-        since: some_time(row, "since")?,
+        state: word(row, "state")?,
+        at: some_time(row, "at")?,
+        cause: json(row, "cause")?,
         pipeline: row.get("pipeline")?,
         stage: row.get("stage_name")?,
-        priority: row.get("priority")?,
         labels: some_json(row, "labels")?,
-        items: items(row, "source")?,
-        created_at: some_time(row, "created_at")?,
+        waits_as: word(row, "waits")?,
     })
 }
