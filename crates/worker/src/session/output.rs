@@ -9,6 +9,9 @@ use gristmill_model::wire::Stream;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::{Instant, timeout_at};
 
+/// The most that one pipe holds, unless it was made larger (pipe(7), "Pipe capacity").
+const PIPE_BYTES: usize = 64 * 1024;
+
 /// Both streams of a process, piece by piece.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -38,8 +41,13 @@ impl Output {
     }
 
     /// What is there already, without waiting: a host flushes before it says that an item has
-    /// ended, so what the item printed is here by then.
-    pub(super) fn take(&mut self) -> Option<(Stream, Vec<u8>)> {
+    /// ended, so what the item printed is here by then. No more than fits into both pipes, so that
+    /// one who prints without end holds nothing up.
+    pub(super) fn printed(&mut self) -> Vec<(Stream, Vec<u8>)> {
+        std::iter::from_fn(|| self.take()).take(2 * PIPE_BYTES / limits::LOG_PIECE_BYTES).collect()
+    }
+
+    fn take(&mut self) -> Option<(Stream, Vec<u8>)> {
         let out = read(&mut self.stdout).map(|bytes| (Stream::Stdout, bytes));
         out.or_else(|| read(&mut self.stderr).map(|bytes| (Stream::Stderr, bytes)))
     }
@@ -90,7 +98,13 @@ async fn readable(pipe: Option<&Receiver>) {
 /// Reads what is there; lets go of a pipe that has closed.
 fn read(pipe: &mut Option<Receiver>) -> Option<Vec<u8>> {
     let mut bytes = vec![0; limits::LOG_PIECE_BYTES];
-    match pipe.as_ref()?.try_read(&mut bytes) {
+    let open = pipe.as_ref()?;
+    // tokio reads only what it has heard of; what came since is in the pipe all the same.
+    let got = open.try_read(&mut bytes).or_else(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(rustix::io::read(open, &mut bytes)?),
+        _ => Err(error),
+    });
+    match got {
         Ok(0) => *pipe = None,
         Ok(count) => {
             bytes.truncate(count);

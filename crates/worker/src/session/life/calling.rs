@@ -38,6 +38,10 @@ impl Life {
             told: Vec::new(),
             deadline: None,
         };
+        // What was printed before the call is not of its attempts.
+        for (_, bytes) in self.host.output.printed() {
+            self.host.output.keep(&self.work.name, &bytes);
+        }
         self.heard = Instant::now();
         let said = self.host.frames.say(&ToHost::Call(Call { call: at.call, items })).await;
         let end = match said {
@@ -181,7 +185,7 @@ impl Life {
 
     /// What was printed and not yet looked at belongs to the call that ends.
     async fn flush_output(&mut self, at: &mut Sitting) {
-        while let Some((stream, bytes)) = self.host.output.take() {
+        for (stream, bytes) in self.host.output.printed() {
             if at.sitters.is_empty() {
                 self.host.output.keep(&self.work.name, &bytes);
             } else {
