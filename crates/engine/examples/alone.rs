@@ -31,7 +31,7 @@ fn main() {
 
     let started = Instant::now();
     for _ in 0..jobs / limits::JOBS_PER_COMMAND {
-        ask(&mut engine, &mut log, Command::Submit(submission()));
+        ask(&mut engine, &mut log, Command::Submit(Box::new(submission())));
     }
     print("submit", jobs, started);
 
@@ -43,6 +43,7 @@ fn main() {
         out.clear();
         engine.place(Time(2).into(), &mut out);
         let held = run(&engine, &out);
+        drop(engine.take_changes());
         log.append(&mut out);
         if held.is_empty() {
             break;
@@ -92,7 +93,7 @@ fn success() -> Outcome {
 fn greet(engine: &mut Engine, log: &mut Vec<Record>) -> WorkerId {
     let description = WorkerDescription::new("bench", &["command"], Capacity::of_cpus(2));
     let greeting = Greeting { prefetch: limits::PREFETCH, ..Greeting::new(1, description) };
-    match ask(engine, log, Command::Greet(greeting)) {
+    match ask(engine, log, Command::Greet(Box::new(greeting))) {
         Reply::Welcome { worker, .. } => worker,
         other => panic!("a greeting answers with a welcome, not {other:?}"),
     }

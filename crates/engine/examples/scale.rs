@@ -98,13 +98,13 @@ impl Mill {
         let project = format!("p{}", self.next % self.projects);
         self.next += 1;
         let submission = Submission { project, ..Submission::new(pipeline, jobs) };
-        self.ask(Command::Submit(submission));
+        self.ask(Command::Submit(Box::new(submission)));
     }
 
     fn greet(&mut self, instance: u64) {
         let description = WorkerDescription::new("bench", &["command"], Capacity::of_cpus(1));
         let greeting = Greeting { prefetch: 64, ..Greeting::new(instance, description) };
-        self.ask(Command::Greet(greeting));
+        self.ask(Command::Greet(Box::new(greeting)));
     }
 
     fn ask(&mut self, command: Command) -> Reply {

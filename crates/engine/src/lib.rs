@@ -100,7 +100,7 @@ impl Engine {
             Command::DefinePipeline { project, spec } => {
                 decide::pipeline::define(turn, &project, spec)
             }
-            Command::Submit(submission) => decide::submit::submit(turn, submission),
+            Command::Submit(submission) => decide::submit::submit(turn, *submission),
             Command::Append { batch, jobs, range, close } => {
                 decide::append::append(turn, batch, jobs, range, close)
             }
@@ -123,7 +123,7 @@ impl Engine {
             Command::SettleCallback { batch, delivered, detail } => {
                 decide::callback::settle(turn, batch, delivered, detail)
             }
-            Command::Greet(greeting) => decide::greet::greet(turn, greeting),
+            Command::Greet(greeting) => decide::greet::greet(turn, *greeting),
             Command::Heartbeat { worker } => decide::heartbeat::heartbeat(turn, worker),
             Command::SetPrefetch { worker, prefetch } => {
                 decide::heartbeat::prefetch(turn, worker, prefetch)

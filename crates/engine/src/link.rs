@@ -22,26 +22,31 @@ pub fn greeting(hello: Hello) -> Greeting {
 
 /// What a frame of a worker that was welcomed asks. `Hello` and `Log` ask nothing here: the first
 /// is answered by whoever keeps the connection, the second goes to the store of captured output.
-#[must_use]
-pub fn commands(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
+pub fn commands(worker: WorkerId, frame: FromWorker) -> impl Iterator<Item = Command> {
+    let (asked, ended) = match frame {
+        // Reports that are refused as stale are a sign of life too.
+        FromWorker::Ended(ended) => (vec![Command::Heartbeat { worker }], ended),
+        other => (asked(worker, other), Vec::new()),
+    };
+    let reports = ended.into_iter().map(move |ended| Command::Report {
+        worker,
+        attempt: ended.attempt,
+        outcome: ended.outcome,
+        usage: ended.usage,
+        devices: ended.devices,
+    });
+    asked.into_iter().chain(reports)
+}
+
+/// What a frame asks beside its reports.
+fn asked(worker: WorkerId, frame: FromWorker) -> Vec<Command> {
     match frame {
-        FromWorker::Hello(_) | FromWorker::Log { .. } => Vec::new(),
+        FromWorker::Hello(_) | FromWorker::Log { .. } | FromWorker::Ended(_) => Vec::new(),
         FromWorker::Heartbeat => vec![Command::Heartbeat { worker }],
         FromWorker::Prefetch(prefetch) => vec![Command::SetPrefetch { worker, prefetch }],
         FromWorker::Progress { attempt, done, total, message } => {
             let progress = Progress { done, total, message };
             vec![Command::Progress { worker, attempt, progress }]
-        }
-        FromWorker::Ended(ended) => {
-            // Reports that are refused as stale are a sign of life too.
-            let reports = ended.into_iter().map(|e| Command::Report {
-                worker,
-                attempt: e.attempt,
-                outcome: e.outcome,
-                usage: e.usage,
-                devices: e.devices,
-            });
-            std::iter::once(Command::Heartbeat { worker }).chain(reports).collect()
         }
         FromWorker::Partial { attempt, index, value } => {
             vec![Command::Partial { worker, attempt, index, value }]

@@ -35,7 +35,7 @@ pub enum Command {
         spec: PipelineSpec,
     },
     /// Submit jobs as one batch.
-    Submit(Submission),
+    Submit(Box<Submission>),
     /// Add jobs to an open batch.
     Append {
         /// Which batch.
@@ -157,7 +157,7 @@ pub enum Command {
         detail: String,
     },
     /// A worker connected, for the first time or again.
-    Greet(Greeting),
+    Greet(Box<Greeting>),
     /// A worker is alive and holds these attempts.
     Heartbeat {
         /// Which worker.

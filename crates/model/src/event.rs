@@ -44,7 +44,8 @@ pub const FORMAT: u32 = 4;
 /// The oldest version that still loads. Format 1 was never released.
 pub const OLDEST_FORMAT: u32 = 2;
 
-/// What happened.
+/// What happened. Kept small, for millions are made and handed on: what is large and seldom stands
+/// in a box.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// To the server itself.
@@ -64,10 +65,12 @@ pub enum Event {
     /// To a worker's device.
     Device(DeviceEvent),
     /// A part of the state as it was, in place of the events that led to it.
-    Restored(Part),
+    Restored(Box<Part>),
     /// What is never written.
     Ephemeral(EphemeralEvent),
 }
+
+const _: () = assert!(size_of::<Event>() <= 120, "as large as an attempt's end, and no larger");
 
 impl Event {
     /// Whether the event belongs in the log.

@@ -117,7 +117,10 @@ async fn submit(handle: &Handle, jobs: usize) -> Result<()> {
         stage.resources = Resources { cpus: 0, ..stage.resources };
         let spec = PipelineSpec { name: "noop".into(), stages: vec![stage] };
         let submission = Submission::new(PipelineRef::Inline(spec), specs);
-        handle.request(Actor::LOCAL, Command::Submit(submission)).await.map_err(refused)?;
+        handle
+            .request(Actor::LOCAL, Command::Submit(Box::new(submission)))
+            .await
+            .map_err(refused)?;
     }
     Ok(())
 }

@@ -186,8 +186,10 @@ fn check(
                 Event::Attempt(AttemptEvent::Leased { attempt, .. }) => {
                     newest = newest.max(Some(*attempt))
                 }
-                Event::Restored(restored::Part::Shares { next: [.., attempt, _], .. }) => {
-                    newest = newest.max(Some(AttemptId(*attempt)));
+                Event::Restored(part) => {
+                    if let restored::Part::Shares { next: [.., attempt, _], .. } = **part {
+                        newest = newest.max(Some(AttemptId(attempt)));
+                    }
                 }
                 _ => {}
             }

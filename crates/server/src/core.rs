@@ -70,6 +70,8 @@ pub(crate) struct Core {
     failed: watch::Sender<Option<Rejection>>,
     /// Rounds since invariants were last checked.
     rounds: u32,
+    /// How many records the last round had: the next is most likely to have as many.
+    usual: usize,
 }
 
 /// Whether the loop goes on.
@@ -106,6 +108,7 @@ impl Core {
             publisher,
             failed,
             rounds: 0,
+            usual: 0,
         }
     }
 
@@ -158,7 +161,8 @@ impl Core {
     /// One round. An error is the store's: nothing of the round was told to anybody.
     fn round(&mut self, now: Time) -> Result<Next, Rejection> {
         let at = Moment { now, wall: wall_clock() };
-        let mut round = Round::default();
+        let records = Vec::with_capacity(self.usual + self.usual / 4);
+        let mut round = Round { records, ..Round::default() };
         let mut stop = false;
         while round.commands < limits::COMMANDS_PER_COMMIT
             && !stop
@@ -254,7 +258,7 @@ impl Core {
         answer: Answer<Connection>,
         round: &mut Round,
     ) {
-        match self.ask(at, Actor::NEW_WORKER, Command::Greet(greeting), round) {
+        match self.ask(at, Actor::NEW_WORKER, Command::Greet(Box::new(greeting)), round) {
             Ok(Reply::Welcome { worker, stale }) => {
                 let connection = self.links.open(worker, frames);
                 let timing = self.engine.state().timing();
@@ -299,6 +303,7 @@ impl Core {
 
     /// The round is durable: now everybody hears of it.
     fn release(&mut self, seq: u64, round: Round) {
+        self.usual = round.records.len();
         let changes = self.engine.take_changes();
         let committed = Arc::new(Committed::new(seq, round.records, changes));
         self.publisher.publish(&committed);

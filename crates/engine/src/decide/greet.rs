@@ -2,6 +2,7 @@
 //! what was leased to it, and the difference is settled here.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gristmill_model::access::Actor;
 use gristmill_model::attempt::{Failure, FailureKind, Usage};
@@ -42,6 +43,7 @@ pub(crate) fn greet(turn: &mut Turn, greeting: Greeting) -> Result<Reply, Reject
 fn join(turn: &mut Turn, greeting: Greeting) -> WorkerId {
     let worker = WorkerId(turn.state().next().worker);
     let Greeting { instance, description, .. } = greeting;
+    let description = Arc::new(description);
     let joined = WorkerEvent::Joined { worker, instance, description };
     turn.emit_by(Actor::worker(worker), Event::Worker(joined));
     worker

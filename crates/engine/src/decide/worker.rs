@@ -40,6 +40,7 @@ pub(crate) fn declare(
             return Err(Rejection::new(Code::TooMany, detail));
         }
     }
+    let shape = shape.map(Box::new);
     turn.emit(Event::Worker(WorkerEvent::Declared { name, shape }));
     Ok(Reply::Done)
 }

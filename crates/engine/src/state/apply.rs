@@ -159,7 +159,7 @@ impl State {
                 self.pulse.disconnect(*worker, at + self.timing.lease);
             }
             WorkerEvent::Paused { worker, paused } => self.pause_worker(*worker, *paused),
-            WorkerEvent::Declared { name, shape } => self.declare(name, shape.as_ref()),
+            WorkerEvent::Declared { name, shape } => self.declare(name, shape.as_deref()),
             WorkerEvent::Draining { worker } => self.drain(*worker),
             WorkerEvent::Left { worker, .. } => self.leave(*worker),
         }

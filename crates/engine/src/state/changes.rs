@@ -74,8 +74,9 @@ impl State {
             }
         }
         self.changes.records = 0;
-        // The next round is most likely to be as large.
-        let next = Vec::with_capacity(self.changes.made.len());
+        // The next round is most likely to be about as large.
+        let made = self.changes.made.len();
+        let next = Vec::with_capacity(made + made / 4);
         std::mem::replace(&mut self.changes.made, next)
     }
 

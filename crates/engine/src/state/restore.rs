@@ -25,7 +25,7 @@ impl State {
         let declared = self.declared().map(|(name, shape)| {
             Event::Worker(WorkerEvent::Declared {
                 name: name.to_owned(),
-                shape: Some(shape.clone()),
+                shape: Some(Box::new(shape.clone())),
             })
         });
         let pipelines = self.pipelines.iter().map(|(id, pipeline)| {
@@ -36,7 +36,7 @@ impl State {
                 spec: Arc::clone(&pipeline.spec),
             })
         });
-        let first = self.project_parts().map(Event::Restored);
+        let first = self.project_parts().map(restored);
         let work = self.batch_parts().chain(self.range_parts()).chain(self.job_parts());
         let workers = self.worker_parts().chain(self.attempt_parts()).chain(self.bound_parts());
         let last = std::iter::once_with(|| self.shares_part());
@@ -44,7 +44,7 @@ impl State {
             .chain(pipelines)
             .chain(flows)
             .chain(declared)
-            .chain(work.chain(workers).chain(last).map(Event::Restored))
+            .chain(work.chain(workers).chain(last).map(restored))
     }
 
     fn project_parts(&self) -> impl Iterator<Item = Part> + '_ {
@@ -179,7 +179,7 @@ impl State {
                 ended,
             } => {
                 self.next.worker = worker.0;
-                self.join(*worker, *instance, description);
+                self.join(*worker, *instance, &Arc::new(description.clone()));
                 self.pulse.disconnect(*worker, self.at.now + self.timing.lease);
                 let found = self.worker_mut(*worker);
                 (found.draining, found.paused) = (*draining, *paused);
@@ -347,4 +347,8 @@ fn part_of(id: JobId, job: &Job) -> JobPart {
         shortages: job.shortages,
         past: job.past.as_deref().copied(),
     }
+}
+
+fn restored(part: Part) -> Event {
+    Event::Restored(Box::new(part))
 }

@@ -54,13 +54,18 @@ impl Worker {
 }
 
 impl State {
-    pub(super) fn join(&mut self, id: WorkerId, instance: u64, description: &WorkerDescription) {
+    pub(super) fn join(
+        &mut self,
+        id: WorkerId,
+        instance: u64,
+        description: &Arc<WorkerDescription>,
+    ) {
         assert_eq!(id.0, self.next.worker, "worker ids come in order");
         self.next.worker += 1;
         let shape = &description.shape;
         let worker = Worker {
             instance,
-            description: Arc::new(description.clone()),
+            description: Arc::clone(description),
             draining: false,
             paused: false,
             booking: Booking::new(shape.capacity.clone()),

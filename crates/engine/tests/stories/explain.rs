@@ -73,7 +73,7 @@ fn explain(world: &World, job: JobId) -> Explanation {
 /// A worker of one CPU that likes to hold so many beyond those that run.
 fn prefetching(world: &mut World, prefetch: u32) -> WorkerId {
     let greeting = Greeting { prefetch, ..crate::world::greeting(7, 1) };
-    match world.ask(Command::Greet(greeting)).unwrap() {
+    match world.ask(Command::Greet(Box::new(greeting))).unwrap() {
         Reply::Welcome { worker, .. } => worker,
         other => panic!("{other:?}"),
     }

@@ -26,7 +26,7 @@ fn join(world: &mut World, capacity: Capacity, labels: BTreeMap<String, String>)
     let mut description = WorkerDescription::new("fitted", &["command"], capacity);
     description.shape.labels = labels;
     let greeting = Greeting::new(instance, description);
-    match world.ask(Command::Greet(greeting)).unwrap() {
+    match world.ask(Command::Greet(Box::new(greeting))).unwrap() {
         Reply::Welcome { worker, .. } => worker,
         other => panic!("{other:?}"),
     }
@@ -173,7 +173,7 @@ fn resources_that_are_badly_named_or_too_many_are_turned_away() {
     });
     let jobs = vec![JobSpec::of(Payload::empty())];
     let submission = Submission::new(PipelineRef::Inline(spec), jobs);
-    let refused = world.ask(Command::Submit(submission)).unwrap_err();
+    let refused = world.ask(Command::Submit(Box::new(submission))).unwrap_err();
     assert_eq!(refused.code, Code::InvalidPipeline);
     assert!(refused.detail.contains("stage `a`: `a b` is not a resource name"), "{refused}");
 

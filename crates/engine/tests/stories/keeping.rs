@@ -56,7 +56,7 @@ fn what_was_forgotten_is_told_from_what_never_was() {
         Command::Hold(Target::Batch(old.batch)),
         Command::Append { batch: old.batch, jobs, range: None, close: false },
         Command::CancelJob(old.first),
-        Command::Submit(late),
+        Command::Submit(Box::new(late)),
     ] {
         assert_eq!(world.ask(command).unwrap_err().code, Code::BatchForgotten);
     }

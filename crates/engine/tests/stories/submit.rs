@@ -98,7 +98,9 @@ fn an_open_batch_takes_more_until_it_is_closed() {
     let mut world = World::new();
     let pipeline = PipelineRef::Inline(pipeline(&["a"]));
     let submission = Submission { open: true, ..Submission::new(pipeline, vec![]) };
-    let Reply::Batch(made) = world.ask(Command::Submit(submission)).unwrap() else { panic!() };
+    let Reply::Batch(made) = world.ask(Command::Submit(Box::new(submission))).unwrap() else {
+        panic!()
+    };
     let append =
         |close| Command::Append { batch: made.batch, jobs: vec![text("x")], range: None, close };
     world.ask(append(false)).unwrap();

@@ -104,7 +104,7 @@ impl World {
     }
 
     pub fn submit_batch(&mut self, submission: Submission) -> Result<Submitted, Rejection> {
-        match self.ask(Command::Submit(submission))? {
+        match self.ask(Command::Submit(Box::new(submission)))? {
             Reply::Batch(submitted) => Ok(submitted),
             other => panic!("a submission answers with a batch, not {other:?}"),
         }
@@ -120,7 +120,7 @@ impl World {
     }
 
     pub fn greet_as(&mut self, greeting: Greeting) -> (WorkerId, Vec<AttemptId>) {
-        match self.ask(Command::Greet(greeting)).expect("welcome") {
+        match self.ask(Command::Greet(Box::new(greeting))).expect("welcome") {
             Reply::Welcome { worker, stale } => (worker, stale),
             other => panic!("a greeting answers with a welcome, not {other:?}"),
         }

@@ -1,5 +1,7 @@
 //! Events of workers, connected and declared.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::WorkerId;
@@ -16,7 +18,7 @@ pub enum WorkerEvent {
         /// The number its process drew.
         instance: u64,
         /// What it is and has.
-        description: WorkerDescription,
+        description: Arc<WorkerDescription>,
     },
     /// A worker is given no more work for a while, or is given work again.
     Paused {
@@ -30,7 +32,7 @@ pub enum WorkerEvent {
         /// A name for people.
         name: String,
         /// What it would have to give.
-        shape: Option<WorkerShape>,
+        shape: Option<Box<WorkerShape>>,
     },
     /// A worker takes no more work.
     Draining {

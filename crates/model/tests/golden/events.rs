@@ -113,7 +113,7 @@ pub(super) fn parts() -> Vec<Event> {
             next: [3, 2, 4, 18, 22, 3],
         },
     ];
-    parts.into_iter().map(Event::Restored).collect()
+    parts.into_iter().map(|part| Event::Restored(Box::new(part))).collect()
 }
 
 pub(super) fn range(source: Source) -> Event {
@@ -226,9 +226,13 @@ pub(super) fn events() -> Vec<Event> {
         Event::Jobs(JobsEvent::Retried { jobs: runs() }),
         Event::Jobs(JobsEvent::Held { jobs: runs() }),
         Event::Jobs(JobsEvent::Released { jobs: runs() }),
-        Event::Worker(WorkerEvent::Joined { worker, instance: 42, description: description() }),
+        Event::Worker(WorkerEvent::Joined {
+            worker,
+            instance: 42,
+            description: description().into(),
+        }),
         Event::Worker(WorkerEvent::Paused { worker, paused: true }),
-        Event::Worker(WorkerEvent::Declared { name: "big".into(), shape: Some(shape()) }),
+        Event::Worker(WorkerEvent::Declared { name: "big".into(), shape: Some(shape().into()) }),
         Event::Worker(WorkerEvent::Declared { name: "big".into(), shape: None }),
         Event::Device(DeviceEvent::Quarantined {
             worker,

@@ -35,7 +35,7 @@ impl Site {
         let (engine, tail) = (Engine::new(Timing::default()), Arc::new(Tail::new(0)));
         let mut site = Site { folder, engine, log, tail, now: 1 };
         let miller = WorkerDescription::new("miller", &["command"], Capacity::of_cpus(2));
-        site.ask(Command::Greet(Greeting { prefetch: 1, ..Greeting::new(7, miller) }));
+        site.ask(Command::Greet(Box::new(Greeting { prefetch: 1, ..Greeting::new(7, miller) })));
         site
     }
 
@@ -56,7 +56,7 @@ impl Site {
         let stages = vec![StageSpec::new("only", Handler::Command(command))];
         let spec = PipelineSpec { name: "grind".into(), stages };
         let specs = (0..jobs).map(|n| JobSpec::of(Payload::Text(n.to_string()))).collect();
-        self.ask(Command::Submit(Submission::new(PipelineRef::Inline(spec), specs)));
+        self.ask(Command::Submit(Box::new(Submission::new(PipelineRef::Inline(spec), specs))));
         for _ in left..jobs {
             let attempt = *self.engine.state().worker(WORKER).unwrap().attempts.first().unwrap();
             let output = Payload::Text("flour".into());

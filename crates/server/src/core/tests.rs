@@ -105,7 +105,7 @@ fn submission() -> Command {
     let stage = StageSpec::new("only", Handler::Command(command));
     let spec = PipelineSpec { name: "p".into(), stages: vec![stage] };
     let jobs = vec![JobSpec::of(Payload::empty())];
-    Command::Submit(Submission::new(PipelineRef::Inline(spec), jobs))
+    Command::Submit(Box::new(Submission::new(PipelineRef::Inline(spec), jobs)))
 }
 
 #[test]

@@ -94,7 +94,8 @@ impl Tail {
         drop(dropped);
     }
 
-    /// Adds a round that is durable.
+    /// Adds a round that is durable. It is the tables that let old ones go, when they have taken
+    /// something in: to free them is work that the core loop need not wait for.
     pub(crate) fn push(&self, round: &Arc<Committed>) {
         if round.durable() == 0 {
             return;
@@ -105,14 +106,11 @@ impl Tail {
         inner.rounds.push_back(Arc::clone(round));
         inner.committed = round.last;
         inner.since.get_or_insert_with(Instant::now);
-        let dropped = inner.shed();
         match inner.waits_for {
             Some(WaitsFor::Any) => self.bell.notify_one(),
             Some(WaitsFor::Much) if inner.is_much() => self.bell.notify_one(),
             _ => {}
         }
-        drop(inner);
-        drop(dropped);
     }
 
     /// Waits while the tables are so far behind that there is no room for more; for a while only,
@@ -252,8 +250,8 @@ impl Tail {
 impl Inner {
     /// Whether so much has gathered that it should be taken in.
     fn is_much(&self) -> bool {
-        self.committed - self.taken.min(self.committed) >= limits::EVENTS_PER_READ as u64
-            || self.waiting >= limits::EVENT_BYTES_PER_READ
+        self.committed - self.taken.min(self.committed) >= limits::CHANGES_PER_CHUNK as u64
+            || self.waiting >= limits::CHUNK_BYTES
     }
 
     /// Notes how far the tables have come.

@@ -143,7 +143,7 @@ pub(super) async fn submit(
     let mut taking = Taking { keyed: key.is_some().then(|| Keyed::of(&jobs)), skip: 0 };
     let count = jobs.len() as u64;
     head.jobs = jobs;
-    let mut submitted = ask(api, &actor, Command::Submit(head), &lines, 0).await?;
+    let mut submitted = ask(api, &actor, Command::Submit(Box::new(head)), &lines, 0).await?;
     if last {
         return Ok(submitted);
     }

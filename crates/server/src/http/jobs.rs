@@ -127,7 +127,7 @@ pub(super) async fn accept(
     actor: Actor,
     submission: Submission,
 ) -> Answer<(JobId, Submitted)> {
-    match api.handle.request(actor, Command::Submit(submission)).await {
+    match api.handle.request(actor, Command::Submit(Box::new(submission))).await {
         Ok(Reply::Batch(submitted)) => {
             let job = submitted.known.first().map_or(submitted.first, |(_, job)| *job);
             Ok((job, submitted))

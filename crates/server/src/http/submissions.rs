@@ -92,7 +92,7 @@ async fn submit(
     let request: SingleRequest =
         body::json(message).map_err(|why| Rejection::new(Code::InvalidRequest, why))?;
     let submission = intake::single(request, None)?;
-    api.handle.begin(*actor, Command::Submit(submission)).await
+    api.handle.begin(*actor, Command::Submit(Box::new(submission))).await
 }
 
 /// Answers in the order of the questions; what is ready together is sent together.

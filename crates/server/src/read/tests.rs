@@ -287,6 +287,7 @@ fn joined(worker: u64) -> Event {
     let name = format!("miller-{worker}");
     let mut description = WorkerDescription::new(&name, &["command"], Capacity::of_cpus(2));
     description.shape.shared_disk = true;
+    let description = Arc::new(description);
     let (instance, worker) = (worker, WorkerId(worker));
     Event::Worker(WorkerEvent::Joined { worker, instance, description })
 }

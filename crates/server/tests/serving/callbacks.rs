@@ -91,7 +91,7 @@ async fn submit(world: &World, callback: &str) -> Result<BatchId, Rejection> {
         terms: Terms { callback: Some(callback.into()), ..Terms::default() },
         ..Submission::new(PipelineRef::Inline(spec), vec![JobSpec::of(Payload::empty()); 2])
     };
-    match world.handle().request(Actor::LOCAL, Command::Submit(submission)).await? {
+    match world.handle().request(Actor::LOCAL, Command::Submit(Box::new(submission))).await? {
         Reply::Batch(submitted) => Ok(submitted.batch),
         other => panic!("{other:?}"),
     }

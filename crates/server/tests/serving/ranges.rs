@@ -31,7 +31,8 @@ async fn submit(world: &World, list: Digest) -> BatchId {
         range: Some(Source::Lines(Lines { list, count })),
         ..Submission::new(PipelineRef::Inline(spec), vec![])
     };
-    match world.handle().request(Actor::LOCAL, Command::Submit(submission)).await.unwrap() {
+    match world.handle().request(Actor::LOCAL, Command::Submit(Box::new(submission))).await.unwrap()
+    {
         Reply::Batch(submitted) => submitted.batch,
         other => panic!("{other:?}"),
     }

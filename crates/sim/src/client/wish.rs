@@ -62,7 +62,7 @@ impl Client {
             range,
             open,
         };
-        (Command::Submit(submission), keyed, doomed)
+        (Command::Submit(Box::new(submission)), keyed, doomed)
     }
 
     /// More jobs for a batch that is open. Those that carry keys may be asked for twice.

@@ -199,7 +199,7 @@ impl History {
             }
             Command::Submit(submission) => {
                 let name = submission.name.clone().unwrap_or_default();
-                let submission = submission.clone();
+                let submission = (**submission).clone();
                 let fresh = Asked { submission, times: 0, made: 0 };
                 self.asked.entry(name).or_insert(fresh).times += 1;
             }

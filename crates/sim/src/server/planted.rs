@@ -248,8 +248,8 @@ pub(super) fn hear(bug: Option<Bug>, command: &mut Command) -> bool {
 /// What a base tells.
 pub(super) fn base(bug: Option<Bug>, records: &mut [Record]) {
     for record in records {
-        if let (Some(Bug::BaseForgetsDevices), Event::Restored(Part::Worker { devices, .. })) =
-            (bug, &mut record.event)
+        if let (Some(Bug::BaseForgetsDevices), Event::Restored(part)) = (bug, &mut record.event)
+            && let Part::Worker { devices, .. } = &mut **part
         {
             devices.clear();
         }
@@ -323,7 +323,7 @@ pub(super) fn range_again(groups: &[Vec<Record>]) -> Option<Command> {
             let pipeline = PipelineRef::Inline((**spec).clone());
             let (name, labels, range) = (name.clone(), labels.clone(), Some(source.clone()));
             let again = Submission::new(pipeline, Vec::new());
-            Some(Command::Submit(Submission { name, labels, range, ..again }))
+            Some(Command::Submit(Box::new(Submission { name, labels, range, ..again })))
         }
         _ => None,
     })

@@ -191,8 +191,8 @@ impl Round<'_> {
         if let Command::Submit(submission) = &command
             && twice
         {
-            let second = Submission { key: None, ..submission.clone() };
-            self.ask(Actor::LOCAL, Command::Submit(second)).ok();
+            let second = Submission { key: None, ..(**submission).clone() };
+            self.ask(Actor::LOCAL, Command::Submit(Box::new(second))).ok();
         }
         let answer = self.ask(Actor::LOCAL, command);
         self.release.answers.push((client, number, answer));
@@ -211,7 +211,7 @@ impl Round<'_> {
             _ => Vec::new(),
         };
         let unheard = self.scene.has(Bug::SettlesUnheard) && self.scene.dice.chance(50);
-        for mut command in link::commands(worker, frame).into_iter().filter(|_| !unheard) {
+        for mut command in link::commands(worker, frame).filter(|_| !unheard) {
             if !planted::hear(self.scene.bug, &mut command) {
                 continue;
             }
@@ -242,7 +242,7 @@ impl Round<'_> {
 
     fn hello(&mut self, link: LinkId, hello: Hello) {
         let known = self.scene.judge.worker_of(hello.instance).is_some();
-        let mut greet = Command::Greet(link::greeting(hello));
+        let mut greet = Command::Greet(Box::new(link::greeting(hello)));
         self.planted.command(self.scene.bug, &self.process.engine, &mut greet);
         match self.ask(Actor::NEW_WORKER, greet) {
             Ok(Reply::Welcome { worker, mut stale }) => {

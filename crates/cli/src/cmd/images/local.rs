@@ -88,7 +88,7 @@ impl Local {
         let jobs = orders.iter().map(job).collect();
         let command = match self.batch {
             Some(batch) => Command::Append { batch, jobs, range: None, close: false },
-            None => Command::Submit(Submission { open: true, ..self.submission(jobs) }),
+            None => Command::Submit(Box::new(Submission { open: true, ..self.submission(jobs) })),
         };
         let Reply::Batch(submitted) = self.handle.request(Actor::LOCAL, command).await? else {
             return Err(Error::internal("a submission was not answered with a batch"));

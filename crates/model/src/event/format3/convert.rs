@@ -115,7 +115,7 @@ impl Converter {
                 let defined = PipelineEvent::Defined { pipeline, project, version, spec };
                 (server, New::Pipeline(defined))
             }
-            Event::Restored(part) => (server, New::Restored((*part).into())),
+            Event::Restored(part) => (server, New::Restored(Box::new((*part).into()))),
             event => self.work(seq, event, at),
         }
     }
@@ -227,15 +227,17 @@ fn worker(event: Event) -> (access::Actor, super::super::Event) {
         Event::WorkerJoined { worker, instance, name, handlers, capacity, shared_disk, labels } => {
             let shape = WorkerShape { capacity, handlers, labels, shared_disk };
             let description = WorkerDescription { name, version: String::new(), shape };
+            let description = Arc::new(description);
             let joined = WorkerEvent::Joined { worker, instance, description };
             (access::Actor::worker(worker), New::Worker(joined))
         }
         Event::WorkerPaused { worker, paused, actor } => {
             (actor.today(None), New::Worker(WorkerEvent::Paused { worker, paused }))
         }
-        Event::WorkerDeclared { name, shape } => {
-            (access::Actor::SERVER, New::Worker(WorkerEvent::Declared { name, shape }))
-        }
+        Event::WorkerDeclared { name, shape } => (
+            access::Actor::SERVER,
+            New::Worker(WorkerEvent::Declared { name, shape: shape.map(Box::new) }),
+        ),
         Event::WorkerDraining { worker } => {
             (access::Actor::SERVER, New::Worker(WorkerEvent::Draining { worker }))
         }

@@ -95,7 +95,7 @@ fn a_batch_expires() {
         let Command::Submit(submission) = submission() else { unreachable!("it submits") };
         let expires_at = Some(Time(1) + Span::seconds(10));
         let terms = Terms { expires_at, ..Terms::default() };
-        request(inbox, Command::Submit(Submission { terms, ..submission }));
+        request(inbox, Command::Submit(Box::new(Submission { terms, ..*submission })));
         ask(inbox, |answer| Message::wait(Goal::Batch(BatchId(1)), |_| (), answer));
     });
     let other = running.client(|inbox| {

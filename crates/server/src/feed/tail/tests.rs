@@ -95,7 +95,7 @@ fn the_follower_is_roused_by_whoever_asks_by_much_and_by_the_end() {
         tail.push(&round(1, [closed()]));
         tail.want(1);
         assert_eq!(hears.recv(), Ok(1));
-        let much = limits::EVENTS_PER_READ;
+        let much = limits::CHANGES_PER_CHUNK;
         tail.push(&round(1 + much as u64, vec![closed(); much]));
         assert_eq!(hears.recv(), Ok(1 + much as u64));
         tail.close();
@@ -106,18 +106,14 @@ fn the_follower_is_roused_by_whoever_asks_by_much_and_by_the_end() {
 #[test]
 fn much_is_what_waits_and_not_what_is_kept_for_listeners() {
     let tail = Tail::new(0);
-    let piece = limits::EVENT_BYTES_PER_READ / 2;
-    for last in 1..=3 {
-        tail.push(&heavy(last, [closed()], piece));
-        tail.took(last);
-        assert!(!tail.lock().is_much());
-    }
-    assert!(tail.lock().bytes > limits::EVENT_BYTES_PER_READ);
-    tail.push(&heavy(4, [closed()], piece));
+    tail.push(&heavy(1, [closed()], limits::FEED_KEPT_BYTES / 4 * 3));
+    tail.took(1);
+    tail.push(&heavy(2, [closed()], limits::CHUNK_BYTES / 4 * 3));
+    assert_eq!(first(&tail), 1, "it is kept for listeners");
+    assert!(tail.lock().bytes > limits::CHUNK_BYTES);
     assert!(!tail.lock().is_much());
-    tail.push(&heavy(5, [closed()], piece));
+    tail.push(&heavy(3, [closed()], limits::CHUNK_BYTES / 4));
     assert!(tail.lock().is_much());
-    assert!(first(&tail) > 1, "the oldest have made room");
 }
 
 #[test]
@@ -133,10 +129,12 @@ fn what_was_not_taken_in_stays_and_of_the_rest_as_many_events_as_are_promised() 
     tail.took(most * 2);
     assert_eq!(first(&tail), most + 1);
     tail.push(&round(most * 2 + 7, vec![closed(); 7]));
+    assert_eq!(first(&tail), most + 1, "the tables let go, not the core loop");
+    tail.took(most * 2 + 7);
     assert_eq!(first(&tail), most + 8);
     // A round goes as a whole, when the last of it is too far back.
-    tail.took(most * 2 + 7);
     tail.push(&round(most * 3 + 6, vec![closed(); most as usize - 1]));
+    tail.took(most * 3 + 6);
     assert_eq!(first(&tail), most * 2 + 1);
 }
 

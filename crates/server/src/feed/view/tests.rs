@@ -37,6 +37,7 @@ impl Mill {
         let defined = PipelineEvent::Defined { pipeline, project, version: 1, spec };
         mill.see(Event::Pipeline(defined));
         let description = WorkerDescription::new("miller", &["command"], Capacity::of_cpus(2));
+        let description = Arc::new(description);
         let (worker, instance) = (WorkerId(1), 7);
         mill.see(Event::Worker(WorkerEvent::Joined { worker, instance, description }));
         for batch in 1..=3 {

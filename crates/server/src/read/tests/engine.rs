@@ -55,7 +55,7 @@ impl Driven {
         let (name, cpus) = (format!("miller-{instance}"), Capacity::of_cpus(3));
         let description = WorkerDescription::new(&name, &["command"], cpus);
         let greeting = Greeting { prefetch: 2, ..Greeting::new(instance, description) };
-        let Ok(Reply::Welcome { worker, .. }) = self.ask(Command::Greet(greeting)) else {
+        let Ok(Reply::Welcome { worker, .. }) = self.ask(Command::Greet(Box::new(greeting))) else {
             panic!("a worker is welcome")
         };
         self.workers.push(worker);
@@ -181,7 +181,7 @@ impl Driven {
             ..Submission::new(PipelineRef::Inline(PipelineSpec::clone(&spec)), self.own(jobs))
         };
         let key = submission.jobs.first().and_then(|job| job.key.clone());
-        if let Ok(Reply::Batch(submitted)) = self.ask(Command::Submit(submission)) {
+        if let Ok(Reply::Batch(submitted)) = self.ask(Command::Submit(Box::new(submission))) {
             self.keys.extend(key.map(|key| (submitted.first, key)));
             self.add(&submitted, jobs, items.as_ref());
         }

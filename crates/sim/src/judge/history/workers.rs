@@ -42,7 +42,7 @@ impl History {
             Event::Worker(WorkerEvent::Declared { name, shape }) => {
                 self.ever_set.insert(format!("declared {name} {}", shape.is_some()));
                 match shape {
-                    Some(shape) => self.declared.insert(name.clone(), shape.clone()),
+                    Some(shape) => self.declared.insert(name.clone(), (**shape).clone()),
                     None => self.declared.remove(name),
                 };
                 Ok(())
