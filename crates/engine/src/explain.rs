@@ -11,7 +11,7 @@ mod waits;
 use gristmill_model::api::{Explanation, GivesWay, WorkerVerdict};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::Rejection;
-use gristmill_model::{BatchId, JobId, Time, WorkerId};
+use gristmill_model::{BatchId, JobId, Moment, Time, WorkerId};
 
 use crate::decide::find_state;
 use crate::schedule::fit::{self, Fit, Reason};
@@ -35,17 +35,17 @@ impl Waiting {
     }
 }
 
-pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation, Rejection> {
-    let shown = find_state(state, id)?;
+pub(crate) fn explain(state: &State, at: Moment, id: JobId) -> Result<Explanation, Rejection> {
+    let (now, shown) = (at.now, find_state(state, id)?);
     let Some(waiting) = waiting(state, id) else {
-        let (since, summary) = over::told(state, now, id, shown);
+        let (since, summary) = over::told(state, at, id, shown);
         let told = plain(id, shown, since, summary);
         return Ok(match backlog::of(state, id).filter(|_| shown == JobState::Running) {
             Some(backlog) => at_worker(told, backlog),
             None => told,
         });
     };
-    let waits_for = waits::reasons(state, now, &waiting);
+    let waits_for = waits::reasons(state, at, &waiting);
     let queued = shown == JobState::Queued;
     let ids = state.workers().map(|(worker, _)| worker);
     let fits: Vec<(WorkerId, Fit)> =
@@ -58,7 +58,7 @@ pub(crate) fn explain(state: &State, now: Time, id: JobId) -> Result<Explanation
     Ok(Explanation {
         ahead: place.as_ref().map(|place| place.ahead),
         would_help: waits::remedies(state, now, &waiting, &fits),
-        estimated_start: estimate::of(state, now, &waiting, place.as_ref(), &fits),
+        estimated_start: estimate::of(state, at, &waiting, place.as_ref(), &fits),
         behind: place.map(|place| place.next).unwrap_or_default(),
         rivals,
         waits_for,
@@ -99,19 +99,13 @@ fn waiting(state: &State, id: JobId) -> Option<Waiting> {
             batch,
             class,
             rank,
-            since: job.since,
+            since: job.since.wall,
         });
     }
     let (range, fold) = state.fold(id)?;
     let class = state.class_of_fold(range.batch);
     let (batch, rank) = (range.batch, range.rank());
-    (fold.state == JobState::Queued).then_some(Waiting {
-        id,
-        batch,
-        class,
-        rank,
-        since: fold.since,
-    })
+    (fold.state == JobState::Queued).then_some(Waiting { id, batch, class, rank, since: fold.wall })
 }
 
 fn verdicts(

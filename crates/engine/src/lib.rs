@@ -160,7 +160,15 @@ impl Engine {
         timer::fire(&mut self.turn(at, Actor::SERVER, out));
     }
 
-    /// When [`Engine::tick`] must be called again at the latest, if nothing else happens.
+    /// When the wall clock shows a time that somebody has named: [`Engine::tick`] must be called
+    /// then. A wall clock may be set at any time, so whoever waits for it must look at it.
+    #[must_use]
+    pub fn next_term(&self) -> Option<Time> {
+        timer::next_term(&self.state)
+    }
+
+    /// When [`Engine::tick`] must be called again at the latest by the engine's own clock, if
+    /// nothing else happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         timer::next(&self.state)
@@ -176,8 +184,8 @@ impl Engine {
     ///
     /// # Errors
     /// `no_such_job`.
-    pub fn explain(&self, now: Time, job: JobId) -> Result<Explanation, Rejection> {
-        explain::explain(&self.state, now, job)
+    pub fn explain(&self, at: Moment, job: JobId) -> Result<Explanation, Rejection> {
+        explain::explain(&self.state, at, job)
     }
 
     /// The records that make this state from an empty one: applied in order, they stand for all

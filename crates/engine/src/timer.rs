@@ -36,16 +36,18 @@ pub(crate) fn fire(turn: &mut Turn) {
     }
 }
 
-/// When the next thing is due.
+/// When the next thing is due that people have named by the calendar, by the wall clock.
+pub(crate) fn next_term(state: &State) -> Option<Time> {
+    [deadline::next(state), expiry::next(state), start::next(state)].into_iter().flatten().min()
+}
+
+/// When the next other thing is due, by the engine's clock.
 pub(crate) fn next(state: &State) -> Option<Time> {
     let at_once = depend::is_due(state) || announce::is_due(state) || prune::is_overfull(state);
     [
         at_once.then(|| state.now()),
         lease::next(state),
         overdue::next(state),
-        deadline::next(state),
-        expiry::next(state),
-        start::next(state),
         backoff::next(state),
         prune::next(state),
         state.queue().board().next_lift(),

@@ -35,6 +35,11 @@ impl<'a> Turn<'a> {
         self.at.now
     }
 
+    /// The time by the wall clock: for what people name by the calendar, and for nothing else.
+    pub(crate) fn wall(&self) -> Time {
+        self.at.wall
+    }
+
     /// Who causes what is emitted.
     pub(crate) fn actor(&self) -> Actor {
         self.actor

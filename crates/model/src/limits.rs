@@ -149,6 +149,11 @@ pub const PREFETCH: u32 = 1_024;
 pub const ATTEMPTS_PER_WORKER: usize = HELD_PER_WORKER / 2;
 /// Timers fired in one round of the core loop; what is left fires in the next.
 pub const TIMERS_PER_ROUND: usize = 4_096;
+/// The wall clock is looked at this often while something is to happen at a given time: it may be
+/// set at any moment.
+pub const WALL_LOOK: Span = Span::seconds(1);
+/// A wall clock that is astray by more than this is told of.
+pub const WALL_ASTRAY: Span = Span::seconds(60);
 /// Attempts placed in one round of the core loop, so that replies are never long in coming.
 pub const PLACEMENTS_PER_ROUND: usize = 1_024;
 /// Commands gathered into one group commit: as many as pay for the wait on a disk, and so few that

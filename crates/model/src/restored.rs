@@ -220,6 +220,9 @@ pub struct JobPart {
     /// What it has been through, if it was ever leased or has ended.
     #[serde(default)]
     pub past: Option<Past>,
+    /// Since when by the wall clock; nothing in bases of format 3, which knew one clock.
+    #[serde(default)]
+    pub wall: Option<Time>,
 }
 
 /// What a job has been through: nothing is decided by it, people see it.

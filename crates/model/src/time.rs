@@ -24,6 +24,21 @@ pub struct Moment {
     pub wall: Time,
 }
 
+impl Moment {
+    /// What the engine's clock shows when the wall's shows this, if nobody sets that meanwhile; for
+    /// what has passed, now.
+    #[must_use]
+    pub fn now_at(self, wall: Time) -> Time {
+        self.now + wall.since(self.wall)
+    }
+
+    /// What the wall's clock shows, or showed, when the engine's shows this.
+    #[must_use]
+    pub fn wall_at(self, now: Time) -> Time {
+        self.wall + now.since(self.now) - self.now.since(now)
+    }
+}
+
 impl From<Time> for Moment {
     /// A moment at which both clocks show the same.
     fn from(time: Time) -> Moment {

@@ -33,7 +33,6 @@ use tokio::sync::{mpsc, watch};
 
 use crate::feed::{Committed, Publisher};
 use crate::log::Log;
-use crate::server::wall_clock;
 use crate::threads::Instant;
 use crate::threads::thread::{self, Thread};
 use clock::Clock;
@@ -59,6 +58,8 @@ const CHECKED_WHEN_IDLE: u32 = 32;
 pub(crate) struct Core {
     engine: Engine,
     log: Box<dyn Log>,
+    /// Reads the wall clock.
+    wall: Box<dyn Fn() -> Time + Send>,
     started: Instant,
     clock: Clock,
     inbox: mpsc::Receiver<Message>,
@@ -90,15 +91,16 @@ impl Core {
     pub(crate) fn new(
         engine: Engine,
         log: Box<dyn Log>,
-        wall: Time,
+        wall: Box<dyn Fn() -> Time + Send>,
         inbox: mpsc::Receiver<Message>,
         publisher: Publisher,
         failed: watch::Sender<Option<Rejection>>,
     ) -> Core {
-        let clock = Clock::new(wall, engine.state().now());
+        let clock = Clock::new(engine.state().now());
         Core {
             engine,
             log,
+            wall,
             started: Instant::now(),
             clock,
             inbox,
@@ -119,7 +121,7 @@ impl Core {
             let deadline = match next {
                 Next::Stop => return,
                 Next::Again => Some(self.engine.state().now()),
-                Next::Wait => self.engine.next_deadline(),
+                Next::Wait => self.due(),
             };
             let Some(now) = self.wait(deadline) else { return };
             next = match self.round(now) {
@@ -127,6 +129,15 @@ impl Core {
                 Err(rejection) => return self.refuse_everything(rejection),
             };
         }
+    }
+
+    /// When to look again at the latest. For what goes by the wall clock it is looked at now and
+    /// then, for it may be set while the loop sleeps.
+    fn due(&self) -> Option<Time> {
+        let at = Moment { now: self.clock.time(), wall: (self.wall)() };
+        let term = self.engine.next_term().map(|term| at.now_at(term));
+        let look = term.map(|term| term.min(at.now + limits::WALL_LOOK));
+        self.engine.next_deadline().into_iter().chain(look).min()
     }
 
     /// Sleeps until something arrives or the deadline has come; returns the time, or nothing when
@@ -160,7 +171,13 @@ impl Core {
 
     /// One round. An error is the store's: nothing of the round was told to anybody.
     fn round(&mut self, now: Time) -> Result<Next, Rejection> {
-        let at = Moment { now, wall: wall_clock() };
+        let at = Moment { now, wall: (self.wall)() };
+        if let Some(by) = self.clock.note_wall(at.wall) {
+            tracing::warn!(
+                "the clock of this machine went {by}: it was set, or the machine slept; leases, \
+                 pauses and rates go on as before, given times come when it shows them"
+            );
+        }
         let records = Vec::with_capacity(self.usual + self.usual / 4);
         let mut round = Round { records, ..Round::default() };
         let mut stop = false;
@@ -234,7 +251,7 @@ impl Core {
                 }
             }
             Message::Explain { job, answer } => {
-                let explained = self.engine.explain(at.now, job);
+                let explained = self.engine.explain(at, job);
                 round.pending.push(Pending::Explained(answer, Box::new(explained)));
             }
             Message::Wait { goal, question } => round.pending.push(Pending::Wait(goal, question)),

@@ -87,9 +87,9 @@ impl Server {
         let through = reader.base()?.map_or(0, |base| base.through);
         let (events, jobs) = (log.last(), engine.state().live_jobs());
         let recovered = Some(Recovered { events, kept_after: through, jobs });
-        let wall = wall_clock();
+        let at = begin(engine.state().at());
         let mut records = Vec::new();
-        engine.start(Moment { now: wall, wall }, env!("CARGO_PKG_VERSION"), &mut records);
+        engine.start(at, env!("CARGO_PKG_VERSION"), &mut records);
         let last = log.append(&records)?;
         let changes = engine.take_changes();
         tables.take(last, &changes)?;
@@ -117,7 +117,7 @@ impl Server {
         let ended = publisher.ended();
         let (inbox, messages) = mpsc::channel(limits::INBOX);
         let (fails, failed) = watch::channel(None);
-        let core = Core::new(engine, log, wall, messages, publisher, fails.clone());
+        let core = Core::new(engine, log, Box::new(wall_clock), messages, publisher, fails.clone());
         let core = thread::Builder::new()
             .name("core".into())
             .spawn(move || supervise(core, &fails))
@@ -205,7 +205,21 @@ fn supervise(core: Core, fails: &watch::Sender<Option<Rejection>>) {
     }
 }
 
-/// The time by the wall, for what is told and never decided by.
+/// The moment of a start: the server's own clock goes on where the log ends, which for an empty log
+/// is wherever the wall clock stands.
+fn begin(last: Moment) -> Moment {
+    let wall = wall_clock();
+    if last.wall > wall + limits::WALL_ASTRAY {
+        let (ends, ahead) = (last.wall, last.wall.since(wall));
+        tracing::warn!(
+            "the log ends at {ends}, {ahead} ahead of the clock of this machine: one of the two is \
+             wrong. What is to happen at a given time happens when the clock shows it"
+        );
+    }
+    Moment { now: if last.now == Time::default() { wall } else { last.now }, wall }
+}
+
+/// The time by the wall clock.
 pub(crate) fn wall_clock() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(Span::from_std(since).0)

@@ -203,10 +203,10 @@ impl Judge {
         }));
     }
 
-    /// The time of the last durable record: the server's clock, as clients may know it.
+    /// The time of the last durable record by the server's wall clock, as clients may know it.
     #[must_use]
-    pub fn clock(&self) -> Time {
-        self.history.now()
+    pub fn wall(&self) -> Time {
+        self.history.wall()
     }
 
     /// A client was answered.

@@ -240,7 +240,7 @@ impl Server {
         match &self.process {
             None => "the server is down".into(),
             Some(process) => {
-                format!("{:?}", process.engine.explain(process.clock.read(now).now, job))
+                format!("{:?}", process.engine.explain(process.clock.read(now), job))
             }
         }
     }
@@ -284,14 +284,26 @@ impl Server {
         scene.sometime(Span::millis(50), Span::seconds(30), Happening::Boot);
     }
 
+    /// Sets the wall clock for good.
+    pub fn settle_clock(&mut self, scene: &mut Scene) {
+        let running = self.process.as_mut().map(|process| &mut process.clock);
+        self.wall.settle(scene.now, running);
+        if self.process.is_some() {
+            self.plan_round(scene, true);
+        }
+    }
+
     /// Puts the next round on the agenda: soon when something waits, else at the next deadline.
     fn plan_round(&mut self, scene: &mut Scene, more: bool) {
         let process = self.process.as_mut().expect("it is up");
         let at = if more || !process.inbox.is_empty() {
             scene.now + scene.dice.span(Span(10), Span::millis(2))
         } else {
-            let Some(due) = process.engine.next_deadline() else { return };
-            process.clock.when(due).max(scene.now)
+            let (engine, clock) = (&process.engine, process.clock);
+            let due = engine.next_deadline().map(|due| clock.when(due));
+            let term = engine.next_term().map(|term| clock.when_wall(term));
+            let Some(first) = due.into_iter().chain(term).min() else { return };
+            first.max(scene.now)
         };
         if process.round_at.is_none_or(|planned| at < planned) {
             process.round_at = Some(at);

@@ -214,6 +214,7 @@ impl World {
         self.calm_since = Some(self.scene.now);
         self.scene.say("world", format_args!("faults stop"));
         self.scene.faults.calm();
+        self.server.settle_clock(&mut self.scene);
         self.nodes.iter_mut().for_each(Node::heal_devices);
         self.clients.iter_mut().for_each(|client| client.tidy(&mut self.scene));
         self.scene.later(Span::seconds(1), Happening::Inspect);

@@ -1,11 +1,11 @@
 //! Add jobs to an open batch, and close it with the last of them.
 
+use gristmill_model::BatchId;
 use gristmill_model::command::{Reply, Submitted};
 use gristmill_model::event::{BatchEvent, Event};
 use gristmill_model::job::JobSpec;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::source::Source;
-use gristmill_model::{BatchId, Time};
 
 use super::{find_batch, submit, terms};
 use crate::state::Batch;
@@ -29,7 +29,7 @@ pub(crate) fn append(
     }
     let project = found.project;
     if brings {
-        in_time(batch, found, turn.now())?;
+        in_time(turn, batch, found)?;
         let state = turn.state();
         let spec = &state.pipeline(found.pipeline).expect("a batch has its pipeline").spec;
         let key = found.limit_key().map(AsRef::as_ref);
@@ -52,9 +52,13 @@ fn nothing_new(turn: &Turn, batch: BatchId) -> Submitted {
     Submitted { batch, first, count: 0, known, replayed: false, warnings }
 }
 
-fn in_time(id: BatchId, batch: &Batch, now: Time) -> Result<(), Rejection> {
+/// A time that has come has passed for ever, though the wall clock be set back.
+fn in_time(turn: &Turn, id: BatchId, batch: &Batch) -> Result<(), Rejection> {
+    let state = turn.state();
+    let expired = batch.expires_at().filter(|at| !state.expiries().contains(&(*at, id)));
+    let ended = batch.deadline().filter(|at| !state.deadlines().contains(&(*at, id)));
     let passed = [batch.expires_at(), batch.deadline()].into_iter().flatten().min();
-    match passed.filter(|time| *time <= now) {
+    match expired.or(ended).or(passed.filter(|time| *time <= turn.wall())) {
         Some(time) => {
             let detail = format!("batch {id} takes no more jobs: its time passed at {time}");
             Err(Rejection::new(Code::WrongState, detail))

@@ -49,7 +49,7 @@ fn check(turn: &Turn, submission: &Submission) -> Result<(), Rejection> {
     check_labels(&submission.labels)?;
     let name = submission.name.as_deref().unwrap_or_default();
     check_length("batch name", name, limits::NAME_BYTES)?;
-    terms::check(turn.state(), &submission.terms, turn.now())?;
+    terms::check(turn.state(), &submission.terms, turn.wall())?;
     if submission.jobs.is_empty() && submission.range.is_none() && !submission.open {
         return Err(Rejection::new(Code::InvalidRequest, "the submission has no jobs"));
     }

@@ -11,8 +11,8 @@ use gristmill_model::{ProjectId, Time, limits};
 use crate::schedule::fit;
 use crate::state::{Batch, Ending, State, is_met};
 
-pub(super) fn check(state: &State, terms: &Terms, now: Time) -> Result<(), Rejection> {
-    check_times(terms, now)?;
+pub(super) fn check(state: &State, terms: &Terms, wall: Time) -> Result<(), Rejection> {
+    check_times(terms, wall)?;
     check_dependencies(state, terms)?;
     if let Some(key) = &terms.limit_key
         && (key.is_empty() || key.len() > limits::KEY_BYTES)
@@ -31,10 +31,10 @@ pub(super) fn check(state: &State, terms: &Terms, now: Time) -> Result<(), Rejec
     Ok(())
 }
 
-fn check_times(terms: &Terms, now: Time) -> Result<(), Rejection> {
+fn check_times(terms: &Terms, wall: Time) -> Result<(), Rejection> {
     for (what, time) in [("expires_at", terms.expires_at), ("deadline", terms.deadline)] {
         let Some(time) = time else { continue };
-        if time <= now {
+        if time <= wall {
             return bad(format!("{what} {time} has passed already"));
         }
         if terms.start_at.is_some_and(|start| start >= time) {

@@ -8,20 +8,33 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use gristmill_model::pipeline::StageSpec;
-use gristmill_model::{AttemptId, Span, Time, WorkerId, booking, limits};
+use gristmill_model::{AttemptId, Moment, Span, Time, WorkerId, booking, limits};
 
 use super::place::Place;
 use super::{Waiting, waits};
 use crate::schedule::fit::{self, Fit, Reason};
 use crate::state::{Barred, State, Worker};
 
+/// The estimate, by the wall clock.
 pub(super) fn of(
     state: &State,
-    now: Time,
+    at: Moment,
     waiting: &Waiting,
     place: Option<&Place>,
     fits: &[(WorkerId, Fit)],
 ) -> Option<Time> {
+    start(state, at, waiting, place, fits).map(|start| at.wall_at(start))
+}
+
+/// The same by the engine's clock.
+fn start(
+    state: &State,
+    at: Moment,
+    waiting: &Waiting,
+    place: Option<&Place>,
+    fits: &[(WorkerId, Fit)],
+) -> Option<Time> {
+    let now = at.now;
     let able: Vec<WorkerId> =
         fits.iter().filter(|(_, fit)| is_able(fit)).map(|(id, _)| *id).collect();
     if able.is_empty() || waits::for_somebody(state, waiting) {
@@ -30,7 +43,7 @@ pub(super) fn of(
     let ahead = place.map_or(0, |place| place.ahead);
     let bars = state.bars_of(&waiting.class, now);
     let whys: Vec<&Barred> = bars.iter().map(|(_, why)| why).collect();
-    let not_before = not_before(state, now, waiting, ahead, &whys)?;
+    let not_before = not_before(state, at, waiting, ahead, &whys)?;
     let Some(place) = place else { return Some(not_before) };
     let has_room = fits.iter().any(|(_, fit)| matches!(fit, Fit::Now { .. }));
     if ahead == 0 && has_room && bars.is_empty() {
@@ -53,13 +66,13 @@ fn is_able(fit: &Fit) -> bool {
 /// Before when it does not begin, whatever the workers do; nothing where a person must act first.
 fn not_before(
     state: &State,
-    now: Time,
+    at: Moment,
     waiting: &Waiting,
     ahead: u64,
     whys: &[&Barred],
 ) -> Option<Time> {
     let batch = state.batch(waiting.batch).expect("a job has its batch");
-    let mut earliest = batch.start_at().unwrap_or(now).max(now);
+    let mut earliest = batch.start_at().map_or(at.now, |start| at.now_at(start));
     for why in whys {
         match why {
             Barred::Paused | Barred::NextDrains => return None,

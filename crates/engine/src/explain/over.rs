@@ -1,23 +1,28 @@
 //! What is to be said of a job that does not wait for its turn: it runs, pauses, or is final.
 
 use gristmill_model::job::JobState;
-use gristmill_model::{JobId, Time, limits};
+use gristmill_model::{JobId, Moment, Time, limits};
 
 use super::count;
 use crate::state::{Job, State};
 
 /// Since when a job stands as it does, and why.
-pub(super) fn told(state: &State, now: Time, id: JobId, shown: JobState) -> (Option<Time>, String) {
+pub(super) fn told(
+    state: &State,
+    at: Moment,
+    id: JobId,
+    shown: JobState,
+) -> (Option<Time>, String) {
     let job = state.job(id);
-    let folded = || state.fold(id).map(|(_, fold)| (fold.since, fold.cause));
-    let stood = job.map(|job| (job.since, job.cause())).or_else(folded);
+    let folded = || state.fold(id).map(|(_, fold)| (fold.wall, fold.cause));
+    let stood = job.map(|job| (job.since.wall, job.cause())).or_else(folded);
     let cause = stood.and_then(|(_, cause)| cause);
     let summary = match (shown, job) {
         (JobState::Succeeded, _) => "its result is committed".into(),
-        (JobState::Running | JobState::Cancelling, Some(job)) => running(state, now, job),
+        (JobState::Running | JobState::Cancelling, Some(job)) => running(state, at.now, job),
         (JobState::Retrying, Some(job)) => {
-            let at = job.retry_at.unwrap_or(now);
-            format!("after {} it pauses until {at}", count(job.failures.into(), "failure"))
+            let until = at.wall_at(job.retry_at.unwrap_or(at.now));
+            format!("after {} it pauses until {until}", count(job.failures.into(), "failure"))
         }
         (JobState::Failed, Some(job)) if job.deaths.len() >= limits::LOST_WORKERS => {
             quarantined(job)

@@ -2,30 +2,31 @@
 
 use gristmill_model::job::JobState;
 use gristmill_model::terms::{Target, When};
-use gristmill_model::{JobId, Time, WorkerId};
+use gristmill_model::{JobId, Moment, Time, WorkerId};
 
 use super::Waiting;
 use crate::schedule::fit::{self, Fit, Reason};
 use crate::state::{Barred, Batch, State};
 
 /// A time, other jobs, a limit, a pause, a person: each in one sentence.
-pub(super) fn reasons(state: &State, now: Time, waiting: &Waiting) -> Vec<String> {
+pub(super) fn reasons(state: &State, at: Moment, waiting: &Waiting) -> Vec<String> {
     let batch = state.batch(waiting.batch).expect("a job has its batch");
     let mut reasons = Vec::new();
     if is_held(state, waiting.id) {
         reasons.push("somebody holds it".to_owned());
     }
     gate(batch, waiting, &mut reasons);
-    reasons.extend(state.bars_of(&waiting.class, now).into_iter().map(
-        |((_, scope), why)| match why {
+    reasons.extend(state.bars_of(&waiting.class, at.now).into_iter().map(|((_, scope), why)| {
+        match why {
             Barred::Paused => format!("{scope} is paused"),
             Barred::NextDrains => format!("{scope}, which comes next, is draining"),
             Barred::Busy { in_use, most } => format!("{scope} runs {in_use} of at most {most}"),
             Barred::TooSoon { rate, until } => {
+                let until = at.wall_at(until);
                 format!("{scope} begins at most {rate}: until {until}")
             }
-        },
-    ));
+        }
+    }));
     reasons
 }
 

@@ -247,7 +247,7 @@ impl Batch {
 }
 
 impl Extra {
-    fn of(opening: &Opening) -> Option<Box<Extra>> {
+    fn of(opening: &Opening, at: Moment) -> Option<Box<Extra>> {
         let (terms, key) = (&opening.terms, &opening.key);
         let extra = Extra {
             gate: Gate {
@@ -255,7 +255,7 @@ impl Extra {
                 start_at: terms.start_at,
                 pending: terms.after.iter().map(|d| (d.on, d.when)).collect(),
             },
-            age_from: terms.start_at,
+            age_from: terms.start_at.map(|start| at.now_at(start)),
             expires_at: terms.expires_at,
             deadline: terms.deadline,
             limit_key: terms.limit_key.as_deref().map(Arc::from),
@@ -299,7 +299,7 @@ impl State {
             finished: None,
             counts: [0; JobState::ALL.len()],
             live: 0,
-            extra: Extra::of(opening),
+            extra: Extra::of(opening, self.at),
         };
         self.batches.insert(id, batch);
         for dependency in &terms.after {

@@ -9,7 +9,7 @@ use gristmill_model::event::Then;
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::payload::{Payload, Place};
 use gristmill_model::restored::Past;
-use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Time, WorkerId};
+use gristmill_model::{AttemptId, BatchId, JobId, JobRun, Moment, Time, WorkerId};
 
 use super::lane::Rank;
 use super::{Class, State, queue};
@@ -26,7 +26,7 @@ pub struct Job {
     /// [`State::shown`] says what people see.
     pub state: JobState,
     /// Since when it stands there.
-    pub since: Time,
+    pub since: Moment,
     /// Its place among those that wait: the smaller goes first.
     pub rank: Rank,
     /// Input of the stage where it stands.
@@ -52,7 +52,7 @@ pub struct Job {
 }
 
 impl Job {
-    pub(super) fn new(batch: BatchId, rank: Rank, input: Payload, since: Time) -> Job {
+    pub(super) fn new(batch: BatchId, rank: Rank, input: Payload, since: Moment) -> Job {
         Job {
             batch,
             stage: 0,
@@ -140,7 +140,7 @@ impl State {
                 self.keyed_jobs.insert(id, key.clone());
             }
             let rank = queue::rank(age_from, spec.priority.unwrap_or(priority));
-            let mut job = Job::new(batch, rank, spec.input.clone(), at);
+            let mut job = Job::new(batch, rank, spec.input.clone(), self.at);
             job.output = spec.output.as_deref().map(Box::from);
             job.shared_disk = spec.needs_shared_disk();
             if let Some((rank, disk, run)) = waiting.push(rank, job.shared_disk, id) {
@@ -299,7 +299,7 @@ impl State {
         let job = self.job_mut(id);
         let from = std::mem::replace(&mut job.state, to);
         assert!(may_become(from, to), "{id} was {from} and cannot become {to}");
-        job.since = at;
+        job.since = Moment { now: at, wall };
         if from.is_final() || to.is_final() {
             job.past_mut().finished_at = to.is_final().then_some(wall);
         }

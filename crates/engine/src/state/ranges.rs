@@ -8,7 +8,7 @@ use gristmill_model::cause::Cause;
 use gristmill_model::job::JobState;
 use gristmill_model::restored::Past;
 use gristmill_model::source::{Items, Source};
-use gristmill_model::{BatchId, JobId, JobRun, Time};
+use gristmill_model::{BatchId, JobId, JobRun, Moment, Time};
 
 use super::jobs::{Job, may_become};
 use super::lane::Rank;
@@ -194,7 +194,8 @@ impl State {
         let first = self.range_of(id).expect("only a job of a range is unfolded").0;
         let range = self.ranges.get_mut(&first).expect("found just now");
         let fold = range.cut(JobRun::one(id));
-        let mut job = Job::new(range.batch, range.rank, range.input(first, id), fold.since);
+        let since = Moment { now: fold.since, wall: fold.wall };
+        let mut job = Job::new(range.batch, range.rank, range.input(first, id), since);
         job.state = fold.state;
         if fold.state.is_final() || fold.cause.is_some() {
             let finished_at = fold.state.is_final().then_some(fold.wall);

@@ -9,7 +9,7 @@ use gristmill_model::event::{Event, Opening, PipelineEvent, ProjectEvent, Worker
 use gristmill_model::job::{JobSpec, JobState};
 use gristmill_model::restored::{BatchPart, JobPart, Part, Past};
 use gristmill_model::terms::{Dependency, Terms};
-use gristmill_model::{JobId, JobRun, Time};
+use gristmill_model::{JobId, JobRun, Moment, Time};
 
 use super::attempts::Attempt;
 use super::jobs::Job;
@@ -247,7 +247,7 @@ impl State {
             batch: part.batch,
             stage: part.stage,
             state: part.state,
-            since: part.since,
+            since: Moment { now: part.since, wall: part.wall.unwrap_or(part.since) },
             rank: part.rank,
             input: part.input.clone(),
             output: part.output.as_deref().map(Box::from),
@@ -334,7 +334,7 @@ fn part_of(id: JobId, job: &Job) -> JobPart {
         batch: job.batch,
         stage: job.stage,
         state: job.state,
-        since: job.since,
+        since: job.since.now,
         rank: job.rank,
         input: job.input.clone(),
         output: job.output.as_deref().map(str::to_owned),
@@ -346,6 +346,7 @@ fn part_of(id: JobId, job: &Job) -> JobPart {
         retry_at: job.retry_at,
         shortages: job.shortages,
         past: job.past.as_deref().copied(),
+        wall: Some(job.since.wall),
     }
 }
 

@@ -205,7 +205,7 @@ impl State {
     /// When there is no such job.
     pub(crate) fn stands_since(&self, id: JobId) -> Time {
         match (self.job(id), self.fold(id)) {
-            (Some(job), _) => job.since,
+            (Some(job), _) => job.since.now,
             (None, Some((_, fold))) => fold.since,
             (None, None) => panic!("{id} is here"),
         }

@@ -15,7 +15,7 @@ pub(super) fn next(state: &State) -> Option<Time> {
 
 pub(super) fn fire(turn: &mut Turn) -> bool {
     let Some((at, batch)) = turn.state().deadlines().first().copied() else { return false };
-    if at > turn.now() {
+    if at > turn.wall() {
         return false;
     }
     let found = turn.state().batch(batch).expect("timers name batches that are here");

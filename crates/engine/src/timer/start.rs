@@ -12,7 +12,7 @@ pub(super) fn next(state: &State) -> Option<Time> {
 
 pub(super) fn fire(turn: &mut Turn) -> bool {
     match turn.state().starts().first().copied() {
-        Some((at, batch)) if at <= turn.now() => {
+        Some((at, batch)) if at <= turn.wall() => {
             turn.emit(Event::Batch(BatchEvent::StartReached { batch }));
             true
         }

@@ -170,7 +170,7 @@ fn who_comes_from_the_stage_before_makes_nobody_wait_anew_behind_a_hot_session()
     let since = world.now;
     world.pass(Span::seconds(9));
     ends(&mut world, mill, slow, success("flour"), &[]);
-    let told = world.engine.explain(world.now, slow).unwrap();
+    let told = world.engine.explain(world.at(), slow).unwrap();
     let courtesy = told.workers[0].gives_way.clone().expect("nobody has waited for long enough");
     assert_eq!(courtesy.until, since + limits::HOT_PATIENCE_LEAST);
     done(&mut world, mill, runs);
@@ -298,7 +298,7 @@ fn a_device_out_of_service_is_named_by_explain() {
     world.ask(set("GPU-0", "it fell off the bus")).unwrap();
     let job = world.submit(session("a", 1), &["x"]).first;
     assert_eq!(world.state(job), JobState::Queued);
-    let told = world.engine.explain(world.now, job).unwrap();
+    let told = world.engine.explain(world.at(), job).unwrap();
     assert!(told.summary.contains("GPU-0 is out of service: it fell off the bus"), "{told:?}");
     let unknown = world.ask(set("GPU-9", "?")).unwrap_err();
     assert_eq!(unknown.code, Code::NoSuchDevice);

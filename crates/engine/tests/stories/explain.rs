@@ -14,7 +14,7 @@ use gristmill_model::{JobId, Span, Time, WorkerId};
 use crate::world::{World, pipeline, success};
 
 fn summary(world: &World, job: JobId) -> String {
-    world.engine.explain(world.now, job).unwrap().summary
+    world.engine.explain(world.at(), job).unwrap().summary
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn a_queued_job_says_what_it_waits_for() {
     let job = world.submit(big, &["x"]).first;
     assert!(summary(&world, job).contains("start one with `gristmill work`"));
     world.worker(2);
-    let explanation = world.engine.explain(world.now, job).unwrap();
+    let explanation = world.engine.explain(world.at(), job).unwrap();
     assert_eq!(explanation.workers[0].reason, "needs 8 cpus, has 2");
     assert!(!explanation.workers[0].fits);
 }
@@ -37,7 +37,7 @@ fn every_reason_has_its_words() {
     let worker = world.worker(1);
     let waits = JobId(made.first.0 + 1);
     let reason = |world: &World, job| {
-        world.engine.explain(world.now, job).unwrap().workers[0].reason.clone()
+        world.engine.explain(world.at(), job).unwrap().workers[0].reason.clone()
     };
     assert_eq!(
         reason(&world, waits),
@@ -51,7 +51,7 @@ fn every_reason_has_its_words() {
     assert!(reason(&world, waits).contains("draining"));
     world.ask(Command::Disconnect(worker)).unwrap();
     assert!(reason(&world, waits).contains("connection is broken"));
-    assert_eq!(world.engine.explain(world.now, waits).unwrap().ahead, Some(0));
+    assert_eq!(world.engine.explain(world.at(), waits).unwrap().ahead, Some(0));
 }
 
 #[test]
@@ -60,14 +60,14 @@ fn what_is_over_is_explained_too() {
     let job = world.submit(pipeline(&["a"]), &["x"]).first;
     let worker = world.worker(1);
     world.report(worker, world.attempt_of(job), success("")).unwrap();
-    let explanation = world.engine.explain(world.now, job).unwrap();
+    let explanation = world.engine.explain(world.at(), job).unwrap();
     assert_eq!(explanation.state, JobState::Succeeded);
-    assert_eq!(world.engine.explain(world.now, JobId(77)).unwrap_err().code, Code::NoSuchJob);
+    assert_eq!(world.engine.explain(world.at(), JobId(77)).unwrap_err().code, Code::NoSuchJob);
     world.pass(Span::ZERO);
 }
 
 fn explain(world: &World, job: JobId) -> Explanation {
-    world.engine.explain(world.now, job).unwrap()
+    world.engine.explain(world.at(), job).unwrap()
 }
 
 /// A worker of one CPU that likes to hold so many beyond those that run.

@@ -42,7 +42,7 @@ fn program(resources: Resources) -> PipelineSpec {
 }
 
 fn explain(world: &World, job: JobId) -> Explanation {
-    world.engine.explain(world.now, job).unwrap()
+    world.engine.explain(world.at(), job).unwrap()
 }
 
 fn only(explained: &Explanation) -> &WorkerVerdict {

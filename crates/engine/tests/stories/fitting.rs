@@ -92,7 +92,7 @@ fn a_required_label_is_had_or_not_and_a_preferred_one_tips_the_scales() {
     assert_eq!(held_by(&world, JobId(wants.first.0 + 2)).0, plain, "better than waiting");
     let needs = world.submit(of(|s| s.requires = labels(&[("disk", "fast")])), &["x"]).first;
     assert_eq!(world.state(needs), JobState::Queued);
-    let explained = world.engine.explain(world.now, needs).unwrap();
+    let explained = world.engine.explain(world.at(), needs).unwrap();
     assert_eq!(explained.workers[0].reason, "it has no label disk=fast");
     world.report(fast, world.attempt_of(wants.first), success("")).unwrap();
     assert_eq!(held_by(&world, needs).0, fast);
@@ -106,7 +106,7 @@ fn what_fits_on_no_worker_known_is_flagged_and_taken() {
     world.worker(2);
     let made = world.submit(huge, &["x"]);
     assert!(made.warnings[0].contains("needs 64 cpus, has 2"), "{:?}", made.warnings);
-    let explained = world.engine.explain(world.now, made.first).unwrap();
+    let explained = world.engine.explain(world.at(), made.first).unwrap();
     assert!(explained.summary.contains("worker w1: needs 64 cpus, has 2"), "{}", explained.summary);
     assert_eq!(explained.would_help, ["a worker that runs `command` and has 64 cpus"]);
 }
@@ -159,7 +159,7 @@ fn the_nearest_worker_is_the_one_that_has_the_most_of_it() {
     let refused = submit(&mut world, 40_000).unwrap_err().detail;
     assert!(refused.contains("the nearest, declared worker big-1: needs 40 cpus"), "{refused}");
     let fits = submit(&mut world, 20_000).unwrap().first;
-    let explained = world.engine.explain(world.now, fits).unwrap();
+    let explained = world.engine.explain(world.at(), fits).unwrap();
     assert_eq!(explained.would_help, ["declared worker big-1, once it is connected"]);
     assert_eq!(explained.estimated_start, None);
 }

@@ -60,7 +60,7 @@ fn what_was_forgotten_is_told_from_what_never_was() {
     ] {
         assert_eq!(world.ask(command).unwrap_err().code, Code::BatchForgotten);
     }
-    let asked = world.engine.explain(world.now, old.first).unwrap_err();
+    let asked = world.engine.explain(world.at(), old.first).unwrap_err();
     assert_eq!(asked.code, Code::BatchForgotten);
     let never = Command::CancelBatch(BatchId(young.batch.0 + 1));
     assert_eq!(world.ask(never).unwrap_err().code, Code::NoSuchBatch);
@@ -103,7 +103,7 @@ fn a_job_that_kills_its_workers_is_set_aside_with_the_evidence() {
     assert_eq!((failure.code.as_str(), then), ("quarantined", Then::Fail));
     for death in evidence {
         assert!(failure.message.contains(&death), "{} tells of {death}", failure.message);
-        let why = world.engine.explain(world.now, job).unwrap().summary;
+        let why = world.engine.explain(world.at(), job).unwrap().summary;
         assert!(why.starts_with("quarantined: 3 workers died with it"), "{why}");
         assert!(why.contains(&death), "{why} tells of {death}");
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a story fails where it stands")]
 
 mod cancel;
+mod clocks;
 mod devices;
 mod explain;
 mod explain_devices;

@@ -127,7 +127,7 @@ fn a_job_of_a_range_is_explained_while_it_is_folded() {
     let mut world = World::new();
     let made = world.submit_batch(range(0, 99)).unwrap();
     world.worker(1);
-    let explained = world.engine.explain(world.now, JobId(made.first.0 + 50)).unwrap();
+    let explained = world.engine.explain(world.at(), JobId(made.first.0 + 50)).unwrap();
     assert_eq!((explained.state, explained.ahead), (JobState::Queued, Some(49)));
     assert_eq!(explained.behind[0], JobId(made.first.0 + 1));
     assert!(explained.summary.contains("49 jobs go first"), "{}", explained.summary);

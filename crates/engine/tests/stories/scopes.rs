@@ -50,7 +50,7 @@ fn a_scope_runs_no_more_than_its_limit() {
         let made = many(&mut world, 5, Some("ada"));
         assert_eq!(running(&world), 2, "{scope}");
         let last = gristmill_model::JobId(made.first.0 + 4);
-        let explained = world.engine.explain(world.now, last).unwrap();
+        let explained = world.engine.explain(world.at(), last).unwrap();
         assert!(explained.summary.contains("runs 2 of at most 2"), "{}", explained.summary);
         world.restart();
         let held: Vec<_> = world.engine.state().attempts().map(|(id, _)| id).collect();
@@ -144,7 +144,7 @@ fn a_paused_scope_begins_nothing_and_goes_on_where_it_was() {
         world.restart();
         world.greet(100, 1, &[]);
         assert_eq!(running(&world), 0, "{scope}: a restart opens nothing");
-        let explained = world.engine.explain(world.now, made.first).unwrap();
+        let explained = world.engine.explain(world.at(), made.first).unwrap();
         assert!(explained.summary.contains("is paused"), "{}", explained.summary);
         assert_eq!(explained.would_help[0], format!("gristmill resume {scope}"));
         flow(&mut world, scope, Flow::Open);

@@ -37,7 +37,7 @@ fn no_job_begins_before_its_start_time() {
     world.restart();
     world.greet(100, 4, &[]);
     assert_eq!((running(&world), world.state(made.first)), (0, JobState::Scheduled));
-    let explained = world.engine.explain(world.now, made.first).unwrap();
+    let explained = world.engine.explain(world.at(), made.first).unwrap();
     assert!(explained.summary.contains("its batch begins at"), "{}", explained.summary);
     for _ in 0..10 {
         world.pass(Span::seconds(5));
@@ -59,7 +59,7 @@ fn what_has_not_begun_in_time_expires() {
     let attempt = world.attempt_of(made.first);
     world.report(worker, attempt, failure(FailureKind::Failed)).unwrap();
     assert_eq!(world.state(made.first), JobState::Retrying, "it had begun in time");
-    let why = world.engine.explain(world.now, second).unwrap().summary;
+    let why = world.engine.explain(world.at(), second).unwrap().summary;
     let told = format!("it had not begun by {by}, when it expired: retry it");
     assert!(why.starts_with(&told), "{why}");
     world.ask(Command::RetryJob(second)).unwrap();
@@ -76,7 +76,7 @@ fn a_folded_job_that_expired_says_so_too() {
     let submission = Submission { terms, range, ..Submission::new(spec, vec![]) };
     let made = world.submit_batch(submission).unwrap();
     world.pass(Span::seconds(6));
-    let why = world.engine.explain(world.now, JobId(made.first.0 + 4)).unwrap();
+    let why = world.engine.explain(world.at(), JobId(made.first.0 + 4)).unwrap();
     assert_eq!((why.state, why.since), (JobState::Expired, Some(world.now)));
     assert!(why.summary.contains("when it expired"), "{}", why.summary);
 }
@@ -99,7 +99,7 @@ fn at_the_deadline_what_waits_expires_and_what_runs_is_stopped() {
     assert_eq!(stopped.code, "deadline_passed");
     assert_eq!(stopped.message, format!("{told}: it was stopped"));
     for job in [made.first, JobId(made.first.0 + 1)] {
-        let why = world.engine.explain(world.now, job).unwrap().summary;
+        let why = world.engine.explain(world.at(), job).unwrap().summary;
         assert_eq!(why, format!("{told}: retry it to run it after all"));
     }
 }
@@ -125,7 +125,7 @@ fn a_held_batch_begins_when_it_is_released() {
     world.restart();
     world.greet(100, 4, &[]);
     assert_eq!(running(&world), 0, "a restart lets go of nothing");
-    let explained = world.engine.explain(world.now, made.first).unwrap();
+    let explained = world.engine.explain(world.at(), made.first).unwrap();
     assert_eq!(explained.would_help, [format!("gristmill release {}", made.batch)]);
     world.ask(Command::Release(Target::Batch(made.batch))).unwrap();
     assert_eq!(running(&world), 2);
@@ -154,7 +154,7 @@ fn a_batch_begins_when_what_it_waits_for_has_succeeded() {
     let second = two_under(&mut world, after(Target::Batch(first.batch), When::Succeeded));
     let third = two_under(&mut world, after(Target::Job(second.first), When::Succeeded));
     assert_eq!(world.state(second.first), JobState::Blocked);
-    let explained = world.engine.explain(world.now, second.first).unwrap();
+    let explained = world.engine.explain(world.at(), second.first).unwrap();
     assert!(explained.summary.contains("waits until b1 has succeeded"), "{}", explained.summary);
     for job in [first.first, JobId(first.first.0 + 1)] {
         assert_eq!(world.state(second.first), JobState::Blocked);

@@ -18,13 +18,15 @@ use gristmill_model::problem::Rejection;
 use gristmill_model::resources::Capacity;
 use gristmill_model::retry::RetryPolicy;
 use gristmill_model::worker::WorkerDescription;
-use gristmill_model::{AttemptId, JobId, Span, Time, WorkerId};
+use gristmill_model::{AttemptId, JobId, Moment, Span, Time, WorkerId};
 
 use crate::seen::Seen;
 
 pub struct World {
     pub engine: Engine,
     pub now: Time,
+    /// What the wall clock shows.
+    pub wall: Time,
     pub log: Vec<Record>,
 }
 
@@ -32,8 +34,19 @@ impl World {
     pub fn new() -> World {
         let mut engine = Engine::new(Timing::default());
         let mut log = Vec::new();
-        engine.start(Time(1_000_000).into(), "test", &mut log);
-        World { engine, now: Time(1_000_000), log }
+        let at = Time(1_000_000);
+        engine.start(at.into(), "test", &mut log);
+        World { engine, now: at, wall: at, log }
+    }
+
+    pub fn at(&self) -> Moment {
+        Moment { now: self.now, wall: self.wall }
+    }
+
+    /// Somebody sets the wall clock.
+    pub fn set_wall(&mut self, wall: Time) {
+        self.wall = wall;
+        self.pass(Span::ZERO);
     }
 
     /// Asks; on acceptance also ticks and places, as the core loop does.
@@ -41,22 +54,22 @@ impl World {
         let before = self.engine.clone();
         let mut out = Vec::new();
         let request = Request { actor: Actor::LOCAL, command };
-        let reply = self.engine.handle(self.now.into(), request, &mut out);
+        let reply = self.engine.handle(self.at(), request, &mut out);
         if reply.is_err() {
             assert!(out.is_empty(), "a rejection emits nothing");
             assert!(self.engine.state().same_as(before.state()), "a rejection changes nothing");
         }
-        self.engine.tick(self.now.into(), &mut out);
-        self.engine.place(self.now.into(), &mut out);
+        self.engine.tick(self.at(), &mut out);
+        self.engine.place(self.at(), &mut out);
         self.keep(out);
         reply
     }
 
     pub fn pass(&mut self, span: Span) {
-        self.now = self.now + span;
+        (self.now, self.wall) = (self.now + span, self.wall + span);
         let mut out = Vec::new();
-        self.engine.tick(self.now.into(), &mut out);
-        self.engine.place(self.now.into(), &mut out);
+        self.engine.tick(self.at(), &mut out);
+        self.engine.place(self.at(), &mut out);
         self.keep(out);
     }
 
@@ -84,7 +97,7 @@ impl World {
     pub fn restart(&mut self) {
         self.engine = self.replay();
         let mut out = Vec::new();
-        self.engine.start(self.now.into(), "test", &mut out);
+        self.engine.start(self.at(), "test", &mut out);
         self.keep(out);
     }
 

@@ -52,6 +52,7 @@ pub(super) fn parts() -> Vec<Event> {
             finished_at: None,
             cause: Some(Cause::Deadline(Time(7))),
         }),
+        wall: Some(Time(9)),
     };
     let parts = vec![
         Part::Project { project, name: "lab".into(), weight: 3 },

@@ -1,12 +1,14 @@
-//! The server's time: the wall clock where it started, and the monotonic clock from there on.
+//! The server's own time, by the monotonic clock from where the log ends. What goes by the calendar
+//! goes by the wall clock instead, which is read with every round.
 //!
-//! It never runs backwards, not behind the log either, so a wall clock that is set changes nothing.
-//! And it never leaps: what the process slept through (stopped by Ctrl-Z, a disk that hung) is made
+//! It never runs backwards, and no wall clock that is set changes it, not at a start either: a
+//! clock that is a month ahead then would end every lease and delete what is kept for a day. Nor
+//! does it leap while the server runs: what the process slept through (stopped by Ctrl-Z, a disk that hung) is made
 //! up for slowly, so that no lease runs out merely because nobody was there to hear its worker.
 //! What workers said meanwhile waits in sockets, and must be read before their leases are looked
 //! at: so after a stall not even the deadline has come for which the loop went to sleep.
 
-use gristmill_model::{Span, Time};
+use gristmill_model::{Moment, Span, Time, limits};
 
 /// A wait that lasts this much longer than it was meant to is a stall.
 const STALL: Span = Span::seconds(1);
@@ -21,12 +23,35 @@ pub(super) struct Clock {
     time: Time,
     seen: Span,
     behind: Span,
+    /// What the wall clock showed with the time, when it was last looked at.
+    wall: Option<Moment>,
 }
 
 impl Clock {
-    /// A clock that shows the wall's time now, or the log's last where that is later.
-    pub(super) fn new(wall: Time, last: Time) -> Clock {
-        Clock { time: wall.max(last), seen: Span::ZERO, behind: Span::ZERO }
+    /// A clock that goes on where the log ends.
+    pub(super) fn new(last: Time) -> Clock {
+        Clock { time: last, seen: Span::ZERO, behind: Span::ZERO, wall: None }
+    }
+
+    /// What it showed last.
+    pub(super) fn time(&self) -> Time {
+        self.time
+    }
+
+    /// Notes what the wall clock shows now, and says by how much it has gone forward or back beside
+    /// this one, where that is far.
+    pub(super) fn note_wall(&mut self, wall: Time) -> Option<String> {
+        let at = Moment { now: self.time, wall };
+        let expected = self.wall.replace(at)?.wall_at(at.now);
+        let (forward, back) = (wall.since(expected), expected.since(wall));
+        if forward.max(back) <= limits::WALL_ASTRAY {
+            return None;
+        }
+        Some(if forward > back {
+            format!("forward by {forward}")
+        } else {
+            format!("back by {back}")
+        })
     }
 
     /// The time after a wait: `elapsed` since the clock was made, where the wait was to end at
@@ -56,8 +81,8 @@ mod tests {
     const SECOND: u64 = 1_000_000;
 
     #[test]
-    fn it_starts_no_earlier_than_the_log_ends_and_follows_the_monotonic_clock() {
-        let mut clock = Clock::new(Time(5), Time(9));
+    fn it_starts_where_the_log_ends_and_follows_the_monotonic_clock() {
+        let mut clock = Clock::new(Time(9));
         assert_eq!(clock.woke(Span(3), None), Time(12));
         assert_eq!(clock.woke(Span(3), None), Time(12));
         assert_eq!(clock.woke(Span(1), None), Time(12), "never backwards");
@@ -65,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_stall_does_not_reach_the_deadline_and_is_made_up_for() {
-        let mut clock = Clock::new(Time(0), Time(0));
+        let mut clock = Clock::new(Time(0));
         let deadline = Some(Time(15 * SECOND));
         let held = Time(OVER_STALL.0);
         assert_eq!(clock.woke(Span::seconds(60), deadline), held);
@@ -77,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_stall_that_follows_a_stall_does_not_stop_time() {
-        let mut clock = Clock::new(Time(0), Time(0));
+        let mut clock = Clock::new(Time(0));
         let deadline = Some(Time(SECOND));
         for n in 1..=10 {
             assert_eq!(clock.woke(Span::seconds(n * 5), deadline), Time(n * OVER_STALL.0));
@@ -86,8 +111,21 @@ mod tests {
 
     #[test]
     fn waking_a_little_late_is_no_stall() {
-        let mut clock = Clock::new(Time(0), Time(0));
+        let mut clock = Clock::new(Time(0));
         let woke = clock.woke(Span::millis(1_500), Some(Time(SECOND)));
         assert_eq!(woke, Time(SECOND * 3 / 2));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_is_told_of_once() {
+        let mut clock = Clock::new(Time(7));
+        let shows = |hours: u64, passed: Span| Time(hours * 3_600 * SECOND) + passed;
+        assert_eq!(clock.note_wall(shows(50, Span::ZERO)), None, "wherever it stands");
+        clock.woke(Span::seconds(30), None);
+        assert_eq!(clock.note_wall(shows(50, Span::seconds(31))), None);
+        let forward = clock.note_wall(shows(51, Span::seconds(31)));
+        assert_eq!(forward.as_deref(), Some("forward by 1h"));
+        assert_eq!(clock.note_wall(shows(51, Span::seconds(31))), None);
+        assert_eq!(clock.note_wall(shows(49, Span::seconds(31))).as_deref(), Some("back by 2h"));
     }
 }

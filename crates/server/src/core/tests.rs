@@ -75,7 +75,8 @@ impl Loop {
         let (fails, failed) = watch::channel(None);
         let failing = Failing { log: log.clone(), good, tried: Arc::clone(&tried) };
         let engine = Engine::new(Timing::default());
-        let core = Core::new(engine, Box::new(failing), Time(1), messages, publisher, fails);
+        let core =
+            Core::new(engine, Box::new(failing), Box::new(|| Time(1)), messages, publisher, fails);
         let thread = thread::spawn(move || core.run());
         Loop { inbox, failed, feed, log, tried, thread }
     }

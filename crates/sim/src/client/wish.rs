@@ -99,7 +99,7 @@ impl Client {
 
     /// Mostly none, now and then several at once.
     fn terms(&self, scene: &mut Scene) -> Terms {
-        let now = scene.judge.clock();
+        let now = scene.judge.wall();
         let soon = |scene: &mut Scene, feature, least, most| {
             let drawn = scene.draws(feature, 250);
             drawn.then(|| now + scene.dice.span(Span::seconds(least), Span::seconds(most)))

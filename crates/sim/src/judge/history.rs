@@ -42,6 +42,7 @@ const ORDER: &str = "records follow on each other";
 #[derive(Debug)]
 pub(super) struct History {
     at: Time,
+    wall: Time,
     /// Who caused the record that is taken in.
     by: Actor,
     keep_finished: Span,
@@ -90,6 +91,7 @@ impl History {
         let default = Project::new(1, Time(0));
         History {
             at: Time(0),
+            wall: Time(0),
             by: Actor::SERVER,
             keep_finished,
             projects: BTreeMap::from([(ProjectId::DEFAULT, default)]),
@@ -125,7 +127,7 @@ impl History {
         require(at >= self.at, "time in the log never goes back", || {
             format!("{at} after {}", self.at)
         })?;
-        self.at = at;
+        (self.at, self.wall) = (at, record.at.wall);
         tally.records += 1;
         if !matches!(record.event, Event::Server(ServerEvent::Started { .. })) {
             self.follows_on_condemned(&record.event)?;
@@ -162,8 +164,8 @@ impl History {
         self.live.contains(&attempt)
     }
 
-    pub(super) fn now(&self) -> Time {
-        self.at
+    pub(super) fn wall(&self) -> Time {
+        self.wall
     }
 
     pub(super) fn unfinished(&self) -> Option<JobId> {

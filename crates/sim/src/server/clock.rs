@@ -1,6 +1,6 @@
-//! The server's clocks. The wall clock may be anywhere when the server starts; while it runs, time
-//! passes by a clock that only goes forward. The log's last time is the least that a start
-//! believes: else every lease and pause would wait until the wall clock has caught up.
+//! The server's clocks. The wall clock may be anywhere when the server starts. In the calm it is set
+//! to the latest that it would ever have shown, while the server runs: what clients asked for at a
+//! given time comes then. The engine's own clock goes on from where the log ends.
 
 use gristmill_model::{Moment, Span, Time};
 
@@ -11,8 +11,10 @@ use crate::scene::Scene;
 /// The machine's wall clock.
 #[derive(Debug)]
 pub(super) struct Wall {
-    /// What it showed when true time began.
+    /// What it showed when true time began, ...
     origin: Time,
+    /// ... and the latest of all that it was set to.
+    latest: Time,
 }
 
 /// The clock of one life of the server.
@@ -25,7 +27,8 @@ pub(super) struct Clock {
 
 impl Default for Wall {
     fn default() -> Self {
-        Wall { origin: Time(1_795_250_000_000_000) }
+        let origin = Time(1_795_250_000_000_000);
+        Wall { origin, latest: origin }
     }
 }
 
@@ -39,9 +42,19 @@ impl Wall {
         if scene.strikes(Fault::ClockBehind) {
             self.origin = self.origin - scene.dice.span(least, most);
         }
+        self.latest = self.latest.max(self.origin);
         let wall = self.origin + Span(scene.now.0);
-        let base = if scene.has(Bug::BelievesClock) { wall } else { wall.max(last) };
+        let begins = last == Time::default();
+        let base = if begins || scene.has(Bug::BelievesClock) { wall } else { last };
         Clock { base, wall, since: scene.now }
+    }
+
+    /// Somebody sets it for good; a server that runs goes on with it.
+    pub(super) fn settle(&mut self, now: Time, running: Option<&mut Clock>) {
+        self.origin = self.latest;
+        if let Some(clock) = running {
+            clock.wall = self.origin + Span(now.0) - now.since(clock.since);
+        }
     }
 }
 
@@ -52,8 +65,13 @@ impl Clock {
         Moment { now: self.base + passed, wall: self.wall + passed }
     }
 
-    /// The true time at which it shows something.
+    /// The true time at which the engine's clock shows something.
     pub(super) fn when(self, shows: Time) -> Time {
         self.since + shows.since(self.base)
+    }
+
+    /// The true time at which the wall clock shows something.
+    pub(super) fn when_wall(self, shows: Time) -> Time {
+        self.since + shows.since(self.wall)
     }
 }

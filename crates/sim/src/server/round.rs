@@ -8,7 +8,7 @@ use gristmill_model::event::{Event, Record, WorkerEvent};
 use gristmill_model::job::JobState;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::wire::{FromWorker, Hello, ToWorker, Welcome};
-use gristmill_model::{JobId, Moment, Span, Time, WorkerId};
+use gristmill_model::{JobId, Moment, Span, WorkerId};
 
 use super::planted::Planted;
 use super::{Mail, Process, Release, Server, planted, speak};
@@ -48,7 +48,7 @@ impl Server {
         let mut round = Round { process, scene, planted, at, records, release };
         let more = round.run();
         let Round { records, release, .. } = round;
-        self.watch(scene, at.now, &records, more);
+        self.watch(scene, at, &records, more);
         if scene.strikes(Fault::CrashBeforeAppend) {
             scene.tally.crashes += 1;
             return self.die(scene);
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Lets the judge look at what was decided, and now and then at everything.
-    fn watch(&mut self, scene: &mut Scene, now: Time, records: &[Record], more: bool) {
+    fn watch(&mut self, scene: &mut Scene, at: Moment, records: &[Record], more: bool) {
         scene.judge.decided(scene.now, records);
         for record in records.iter().filter(|record| record.event.is_durable()) {
             scene.say(
@@ -97,22 +97,22 @@ impl Server {
             process.engine.spot_check(4);
         }
         let engine = &process.engine;
-        scene.judge.leases_are_short(now, engine.state());
+        scene.judge.leases_are_short(at.now, engine.state());
         if scene.dice.chance(150) && !scene.judge.is_blind() {
             engine.check();
             let settled = process.appends.is_empty() && records.is_empty();
-            explain(scene, engine, now, settled, more);
+            explain(scene, engine, at, settled, more);
         }
     }
 }
 
 /// Asks after some jobs. Where a round of placement has done all it could, nothing may be left that
 /// a worker would take; and where all is in the log, the judge must see the same hindrances.
-fn explain(scene: &mut Scene, engine: &Engine, now: Time, settled: bool, more: bool) {
+fn explain(scene: &mut Scene, engine: &Engine, at: Moment, settled: bool, more: bool) {
     let folded = engine.state().ranges().map(|(first, _)| first);
     let jobs: Vec<JobId> = engine.state().jobs().map(|(id, _)| id).chain(folded).collect();
     for job in jobs.into_iter().step_by(scene.dice.below(40) + 1) {
-        let explained = engine.explain(now, job);
+        let explained = engine.explain(at, job);
         let known = explained.is_ok();
         scene.judge.require(known, "every job can be explained", &job.to_string());
         let Ok(explained) = explained else { continue };
@@ -125,7 +125,7 @@ fn explain(scene: &mut Scene, engine: &Engine, now: Time, settled: bool, more: b
         let words = format!("{job} is left in the queue: {}", explained.summary);
         scene.judge.require(!left, "explain agrees with what happens", &words);
         if settled {
-            scene.judge.explained(now, job, &explained.waits_for);
+            scene.judge.explained(at.now, job, &explained.waits_for);
         }
     }
 }

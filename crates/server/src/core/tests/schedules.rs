@@ -8,6 +8,7 @@ use shuttle::future::block_on;
 use shuttle::thread::{self, JoinHandle};
 
 use super::*;
+use crate::threads::Instant;
 
 /// Fewer than usual: an engine is dear.
 const SCHEDULES: usize = 600;
@@ -29,7 +30,9 @@ impl Steered {
         let (fails, _) = watch::channel(None);
         let engine = Engine::new(Timing::default());
         let kept = Box::new(log.clone());
-        let core = Core::new(engine, kept, Time(1), messages, publisher, fails);
+        let started = Instant::now();
+        let wall = Box::new(move || Time(1) + Span::from_std(started.elapsed()));
+        let core = Core::new(engine, kept, wall, messages, publisher, fails);
         Steered { inbox, feed, log, thread: thread::spawn(move || core.run()) }
     }
 

@@ -29,6 +29,8 @@ pub(in crate::judge) struct Batch {
     pub(super) pending: Vec<gristmill_model::terms::Dependency>,
     pub(super) expiry_reached: bool,
     pub(super) deadline_reached: bool,
+    /// When its start time comes by the server's own clock, if nobody sets the wall's.
+    pub(super) age_from: Option<Time>,
     pub(super) finished_at: Option<Time>,
     pub(super) announced: bool,
     /// Announced at least once: its callback may come late, when it lives again.
@@ -129,6 +131,7 @@ impl History {
             priority: *priority,
             held: terms.held,
             started: terms.start_at.is_none(),
+            age_from: terms.start_at.map(|start| self.at + start.since(self.wall)),
             pending: terms.after.clone(),
             terms: terms.clone(),
             expiry_reached: false,
@@ -187,7 +190,7 @@ impl History {
     }
 
     fn may_grow(&mut self, batch: BatchId) -> Result<ProjectId, Violation> {
-        let (now, found) = (self.at, self.batch_mut(batch)?);
+        let (now, found) = (self.wall, self.batch_mut(batch)?);
         let passed = [found.terms.expires_at, found.terms.deadline].into_iter().flatten().min();
         let (open, project) = (found.open, found.project);
         require(open, ORDER, || format!("{batch} takes jobs when closed"))?;
@@ -205,7 +208,7 @@ impl History {
         level: i32,
         disk: bool,
     ) -> Verdict {
-        let start = self.batches[&batch].terms.start_at.unwrap_or(self.at).max(self.at);
+        let start = self.batches[&batch].age_from.unwrap_or(self.at).max(self.at);
         let micros = i64::try_from(start.0).unwrap_or(i64::MAX);
         let rank = micros.saturating_sub(i64::from(level) * 3_600_000_000);
         let old = self.jobs.insert(id, Job::new(batch, rank, input.clone(), disk));

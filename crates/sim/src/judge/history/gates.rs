@@ -27,8 +27,8 @@ impl History {
             Event::Batch(BatchEvent::Released { batch, .. }) => self.hold(*batch, false),
             Event::Batch(BatchEvent::StartReached { batch }) => {
                 tally.starts += 1;
-                let (now, found) = (self.at, self.batch_mut(*batch)?);
-                let due = !found.started && found.terms.start_at.is_some_and(|at| at <= now);
+                let (wall, found) = (self.wall, self.batch_mut(*batch)?);
+                let due = !found.started && found.terms.start_at.is_some_and(|at| at <= wall);
                 found.started = true;
                 require(due, ORDER, || format!("{batch} starts before its time"))?;
                 self.requeue_all(*batch)
@@ -67,7 +67,7 @@ impl History {
     }
 
     fn is_due(&self, batch: BatchId, due: Option<Time>) -> Verdict {
-        let fair = due.is_some_and(|due| due <= self.at);
+        let fair = due.is_some_and(|due| due <= self.wall);
         require(fair, ORDER, || format!("{batch} is late before its time"))
     }
 
@@ -178,8 +178,8 @@ impl History {
         let Some(job) = self.jobs.get(&id) else { return Ok(()) };
         let terms = &self.batches[&job.batch].terms;
         let fair = match cause {
-            Cause::Deadline(at) => terms.deadline == Some(at) && at <= self.at,
-            Cause::Expiry(at) => terms.expires_at == Some(at) && at <= self.at && !job.begun,
+            Cause::Deadline(at) => terms.deadline == Some(at) && at <= self.wall,
+            Cause::Expiry(at) => terms.expires_at == Some(at) && at <= self.wall && !job.begun,
             Cause::Request | Cause::Dependency(..) => false,
         };
         require(fair, ORDER, || format!("{id} expires before its time"))

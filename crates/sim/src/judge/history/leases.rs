@@ -86,14 +86,13 @@ impl History {
     fn may_begin(&self, id: JobId) -> Verdict {
         let job = &self.jobs[&id];
         let batch = &self.batches[&job.batch];
-        let early = batch.terms.start_at.is_some_and(|start| start > self.at);
-        require(batch.gate_is_open() && !early, GATE, || {
+        require(batch.gate_is_open(), GATE, || {
             let (batch, terms) = (job.batch, &batch.terms);
-            format!("{id} of {batch} begins at {} under {terms:?}", self.at)
+            format!("{id} of {batch} begins at {} under {terms:?}", self.wall)
         })?;
-        let past = |time: Option<_>| time.is_some_and(|time| time <= self.at);
+        let past = |time: Option<_>| time.is_some_and(|time| time <= self.wall);
         let late = past(batch.terms.deadline) || past(batch.terms.expires_at) && !job.begun;
-        require(!late || job.pardoned, LATE, || format!("{id} begins at {}", self.at))
+        require(!late || job.pardoned, LATE, || format!("{id} begins at {}", self.wall))
     }
 
     /// No job goes before it that waits for the same, in its line or in another of its project.
