@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub use progress::Progress;
 pub use table::Table;
-pub use words::{ago, ahead_of_us, bytes, counted, duration, one_line, payload};
+pub use words::{ago, ahead_of_us, bytes, counted, duration, one_line, payload, wall_clock};
 
 use crate::error::{Error, Result};
 use gristmill_model::problem::exit;

@@ -127,14 +127,17 @@ impl fmt::Display for Span {
 impl FromStr for Time {
     type Err = String;
 
+    /// A time by RFC 3339, with `Z` or an offset like `+02:00`; without either it is UTC.
     fn from_str(text: &str) -> Result<Time, String> {
-        humantime::parse_rfc3339_weak(text)
-            .ok()
-            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
-            .map(|since| Time(Span::from_std(since).0))
-            .ok_or_else(|| {
-                format!("`{text}` is not a time: expected one like 2026-11-21T08:30:00Z")
-            })
+        let offset = chrono::DateTime::parse_from_rfc3339(text).ok();
+        let offset = offset.and_then(|at| u64::try_from(at.timestamp_micros()).ok());
+        let utc = || humantime::parse_rfc3339_weak(text).ok()?.duration_since(UNIX_EPOCH).ok();
+        offset.map(Time).or_else(|| Some(Time(Span::from_std(utc()?).0))).ok_or_else(|| {
+            format!(
+                "`{text}` is not a time: expected one like 2026-11-21T08:30:00Z, or with an \
+                 offset like 2026-11-21T09:30:00+01:00"
+            )
+        })
     }
 }
 
@@ -179,6 +182,19 @@ mod tests {
     fn people_read_rfc3339_and_short_spans() {
         let time = Time(1_795_250_000_000_000);
         assert_eq!(time.to_string().parse::<Time>(), Ok(time));
+        for text in [
+            "2026-11-21T08:30:00Z",
+            "2026-11-21T08:30:00.000Z",
+            "2026-11-21T09:30:00+01:00",
+            "2026-11-21 03:00:00-05:30",
+            "2026-11-21T08:30:00",
+            "2026-11-21 08:30:00",
+        ] {
+            assert_eq!(text.parse(), Ok(Time(1_795_249_800_000_000)), "{text}");
+        }
+        for text in ["soon", "2026-11-21", "1969-12-31T23:59:59Z", "2026-11-21T08:30:00+25:00"] {
+            assert!(text.parse::<Time>().unwrap_err().contains("+01:00"), "{text}");
+        }
         assert_eq!(Span::millis(1_500).to_string(), "1s 500ms");
         assert_eq!("1m 30s".parse::<Span>(), Ok(Span::seconds(90)));
         assert!("soon".parse::<Span>().unwrap_err().contains("500ms"));

@@ -7,6 +7,7 @@
 //! Client, server and worker share this process and its cores, so the figures are low estimates.
 
 use std::error::Error;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -175,8 +176,7 @@ async fn connect(
 ) -> Result<(futures::stream::SplitSink<Socket, Message>, futures::stream::SplitStream<Socket>)> {
     let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{base}/v1/link")).await?;
     let (mut says, hears) = socket.split();
-    let instance =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos() as u64;
+    let instance = RandomState::new().build_hasher().finish();
     let hello = Hello {
         protocol: PROTOCOL,
         instance,

@@ -9,7 +9,6 @@
 //! signature. There is no TLS here: an `https` URL is refused when the batch is submitted.
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use gristmill_model::access::Actor;
 use gristmill_model::api::Batch;
@@ -25,6 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::handle::Handle;
 use crate::read::ReadError;
+use crate::wall;
 
 /// Judges the URL that a batch names, as far as this server can call it.
 ///
@@ -153,7 +153,7 @@ async fn call(
             tokio::time::sleep(pause.to_std()).await;
             pause = Span(pause.0 * 2);
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = wall::clock().0 / 1_000_000;
         let request = client.post(url).header("webhook-id", &id);
         let request = request.header("webhook-timestamp", now.to_string());
         last = match request.json(message).send().await.map(|answer| answer.status()) {

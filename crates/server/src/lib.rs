@@ -23,6 +23,7 @@ mod session;
 mod start_error;
 mod threads;
 mod token;
+mod wall;
 
 pub use core::{Goal, RecoveryError, Snapshot, Standing};
 pub use handle::Handle;

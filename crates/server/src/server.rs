@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use gristmill_engine::Engine;
 use gristmill_model::limits::{self, Timing};
@@ -29,6 +29,7 @@ use crate::log::{Durability, Log, SqliteLog};
 use crate::logs::Logs;
 use crate::start_error::StartError;
 use crate::token;
+use crate::wall;
 
 /// What a server needs to be told.
 #[derive(Debug, Clone)]
@@ -117,7 +118,8 @@ impl Server {
         let ended = publisher.ended();
         let (inbox, messages) = mpsc::channel(limits::INBOX);
         let (fails, failed) = watch::channel(None);
-        let core = Core::new(engine, log, Box::new(wall_clock), messages, publisher, fails.clone());
+        let core =
+            Core::new(engine, log, Box::new(wall::clock), messages, publisher, fails.clone());
         let core = thread::Builder::new()
             .name("core".into())
             .spawn(move || supervise(core, &fails))
@@ -208,19 +210,13 @@ fn supervise(core: Core, fails: &watch::Sender<Option<Rejection>>) {
 /// The moment of a start: the server's own clock goes on where the log ends, which for an empty log
 /// is wherever the wall clock stands.
 fn begin(last: Moment) -> Moment {
-    let wall = wall_clock();
+    let wall = wall::clock();
     if last.wall > wall + limits::WALL_ASTRAY {
-        let (ends, ahead) = (last.wall, last.wall.since(wall));
+        let (ends, ahead) = (last.wall, Span::seconds(last.wall.since(wall).0 / 1_000_000));
         tracing::warn!(
             "the log ends at {ends}, {ahead} ahead of the clock of this machine: one of the two is \
              wrong. What is to happen at a given time happens when the clock shows it"
         );
     }
     Moment { now: if last.now == Time::default() { wall } else { last.now }, wall }
-}
-
-/// The time by the wall clock.
-pub(crate) fn wall_clock() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(Span::from_std(since).0)
 }

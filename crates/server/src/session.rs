@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::core::{Connection, Message};
 use crate::handle::Handle;
-use crate::server::wall_clock;
+use crate::wall;
 
 /// Serves a worker until either side has had enough. `said` is what it says; `tell` is the queue of
 /// what it is told, and `telling` carries that queue's other end to the worker and ends with it.
@@ -181,7 +181,7 @@ async fn keep_output(
             tracing::warn!(%job, %attempt, "output of an attempt that was never leased is dropped");
             continue;
         }
-        if let Err(error) = handle.logs().append(job, attempt, wall_clock(), pieces).await {
+        if let Err(error) = handle.logs().append(job, attempt, wall::clock(), pieces).await {
             tracing::warn!(%job, %attempt, %error, "captured output is lost");
         }
     }

@@ -40,10 +40,16 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// What this machine's wall clock shows: the one place in the command line that reads it.
+#[expect(clippy::disallowed_methods, reason = "this is where it is read")]
+pub fn wall_clock() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(Span::from_std(since).0)
+}
+
 /// How long ago a moment was.
 pub fn ago(time: Time) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let since = Time(Span::from_std(now).0).since(time).to_std();
+    let since = wall_clock().since(time).to_std();
     // Clocks of two machines differ a little; a fraction of a second tells nothing.
     if since < Duration::from_secs(1) {
         return "now".into();
@@ -53,8 +59,7 @@ pub fn ago(time: Time) -> String {
 
 /// How far ahead a moment is.
 pub fn ahead_of_us(time: Time) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let wait = time.since(Time(Span::from_std(now).0)).to_std();
+    let wait = time.since(wall_clock()).to_std();
     if wait < Duration::from_secs(1) {
         return "now".into();
     }

@@ -43,7 +43,8 @@ impl Clock {
     pub(super) fn note_wall(&mut self, wall: Time) -> Option<String> {
         let at = Moment { now: self.time, wall };
         let expected = self.wall.replace(at)?.wall_at(at.now);
-        let (forward, back) = (wall.since(expected), expected.since(wall));
+        let seconds = |span: Span| Span::seconds(span.0 / 1_000_000);
+        let (forward, back) = (seconds(wall.since(expected)), seconds(expected.since(wall)));
         if forward.max(back) <= limits::WALL_ASTRAY {
             return None;
         }

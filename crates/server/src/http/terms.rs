@@ -1,15 +1,15 @@
 //! The terms of a batch: from what a submission says, and as they are shown.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use gristmill_model::api::TermsRequest;
 use gristmill_model::problem::{Code, Rejection};
 use gristmill_model::terms::Terms;
 use gristmill_model::{Span, Time};
 
+use crate::wall;
+
 /// What the engine is asked for; it judges the rest. Spans count from now.
 pub(super) fn settle(request: Option<Box<TermsRequest>>) -> Result<Terms, Rejection> {
-    request.map_or_else(|| Ok(Terms::default()), |request| settle_at(*request, wall()))
+    request.map_or_else(|| Ok(Terms::default()), |request| settle_at(*request, wall::clock()))
 }
 
 fn settle_at(request: TermsRequest, now: Time) -> Result<Terms, Rejection> {
@@ -41,11 +41,6 @@ fn one(
         }
         (time, span) => Ok(time.or(span.map(|span| now + span))),
     }
-}
-
-fn wall() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(Span::from_std(since).0)
 }
 
 #[cfg(test)]

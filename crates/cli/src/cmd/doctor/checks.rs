@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use gristmill_model::problem::exit;
 use gristmill_worker::device::inventory::{Inventory, Options};
@@ -12,7 +11,7 @@ use gristmill_worker::probe;
 
 use super::Check;
 use crate::client::Client;
-use crate::output::{bytes, counted, duration};
+use crate::output::{bytes, counted, duration, wall_clock};
 
 /// Below this much free space a server would soon stop acknowledging.
 const LOW: u64 = 1 << 30;
@@ -99,9 +98,8 @@ fn free(path: &Path) -> Option<u64> {
 
 /// A clock that was never set makes every time shown a riddle.
 pub fn clock() -> Check {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let shown = gristmill_model::Time(now * 1_000_000);
-    if now < LONG_AGO {
+    let shown = wall_clock();
+    if shown.0 / 1_000_000 < LONG_AGO {
         return Check::bad("clock", format!("it says {shown}"), "set it, or start an NTP client");
     }
     Check::good("clock", shown.to_string())
