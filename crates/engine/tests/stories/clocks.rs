@@ -1,5 +1,5 @@
-//! Two clocks: what people name by the calendar comes when the wall clock shows it, and nothing else
-//! goes by that clock, wherever somebody sets it.
+//! Two clocks: what people name by the calendar comes when the wall clock shows it, and nothing
+//! else goes by that clock, wherever somebody sets it.
 
 use gristmill_model::attempt::FailureKind;
 use gristmill_model::command::{Command, PipelineRef, Submission, Submitted};

@@ -3,10 +3,11 @@
 //!
 //! It never runs backwards, and no wall clock that is set changes it, not at a start either: a
 //! clock that is a month ahead then would end every lease and delete what is kept for a day. Nor
-//! does it leap while the server runs: what the process slept through (stopped by Ctrl-Z, a disk that hung) is made
-//! up for slowly, so that no lease runs out merely because nobody was there to hear its worker.
-//! What workers said meanwhile waits in sockets, and must be read before their leases are looked
-//! at: so after a stall not even the deadline has come for which the loop went to sleep.
+//! does it leap while the server runs: what the process slept through (stopped by Ctrl-Z, a disk
+//! that hung) is made up for slowly, so that no lease runs out merely because nobody was there to
+//! hear its worker. What workers said meanwhile waits in sockets, and must be read before their
+//! leases are looked at: so after a stall not even the deadline has come for which the loop went to
+//! sleep.
 
 use gristmill_model::{Moment, Span, Time, limits};
 

@@ -1,6 +1,6 @@
-//! The server's clocks. The wall clock may be anywhere when the server starts. In the calm it is set
-//! to the latest that it would ever have shown, while the server runs: what clients asked for at a
-//! given time comes then. The engine's own clock goes on from where the log ends.
+//! The server's clocks. The wall clock may be anywhere when the server starts. In the calm it is
+//! set to the latest that it would ever have shown, while the server runs: what clients asked for
+//! at a given time comes then. The engine's own clock goes on from where the log ends.
 
 use gristmill_model::{Moment, Span, Time};
 
