@@ -143,8 +143,8 @@ impl Following {
             let Some(rounds) = self.tail.next(after) else { return };
             match self.step(&rounds) {
                 Ok(seq) => {
-                    self.progress.send_replace(Progress { seq, trouble: None });
                     self.tail.took(seq);
+                    self.progress.send_replace(Progress { seq, trouble: None });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the read tables cannot be filled; trying again");
