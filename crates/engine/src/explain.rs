@@ -58,7 +58,8 @@ pub(crate) fn explain(state: &State, at: Moment, id: JobId) -> Result<Explanatio
     Ok(Explanation {
         ahead: place.as_ref().map(|place| place.ahead),
         would_help: waits::remedies(state, now, &waiting, &fits),
-        estimated_start: estimate::of(state, at, &waiting, place.as_ref(), &fits),
+        estimated_start: estimate::of(state, at, &waiting, place.as_ref(), &fits)
+            .map(|start| at.wall_at(start)),
         behind: place.map(|place| place.next).unwrap_or_default(),
         rivals,
         waits_for,

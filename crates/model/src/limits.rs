@@ -188,7 +188,7 @@ pub const TABLES_ASIDE: u32 = 100;
 pub const BACKUP_TRIES: u32 = 5;
 /// After a compaction that failed the next one waits this long.
 pub const COMPACTION_RETRY: Span = Span::seconds(60);
-/// Events that the follower asks of the log in one read.
+/// Events that one read of the log gives, or that a listener takes at a time.
 pub const EVENTS_PER_READ: usize = 4_096;
 /// Bytes of encoded events that one read of the log gathers, give or take a row.
 pub const EVENT_BYTES_PER_READ: usize = 4 * 1024 * 1024;

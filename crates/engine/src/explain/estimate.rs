@@ -15,19 +15,8 @@ use super::{Waiting, waits};
 use crate::schedule::fit::{self, Fit, Reason};
 use crate::state::{Barred, State, Worker};
 
-/// The estimate, by the wall clock.
+/// The estimate, by the engine's clock.
 pub(super) fn of(
-    state: &State,
-    at: Moment,
-    waiting: &Waiting,
-    place: Option<&Place>,
-    fits: &[(WorkerId, Fit)],
-) -> Option<Time> {
-    start(state, at, waiting, place, fits).map(|start| at.wall_at(start))
-}
-
-/// The same by the engine's clock.
-fn start(
     state: &State,
     at: Moment,
     waiting: &Waiting,
